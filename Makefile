@@ -1,0 +1,62 @@
+# Each public target sets up what it needs by itself. CI calls only these.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+UV_VERSION := 0.13.9
+SAMPLE := data/flights
+ENV ?= dev
+
+# uv: the one on the PATH, else the pinned one from PyPI in .tools/.
+UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
+RUN := .venv/bin
+
+.PHONY: help
+help: ## Print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+.PHONY: run
+run: setup data/flights.written ## Run one whole cycle on the sample: train both engines, decide, register
+	$(RUN)/ratchet retrain --env $(ENV)
+
+.PHONY: test
+test: setup ## Check and test everything that needs no cluster
+	@$(MAKE) check
+	$(RUN)/pytest tests -n 2 --dist loadgroup
+
+.PHONY: check
+check: setup ## Lint, types, layers
+	$(RUN)/ruff format --check
+	$(RUN)/ruff check
+	$(RUN)/mypy
+	$(RUN)/lint-imports --no-cache
+
+.PHONY: ui
+ui: setup ## Open MLflow on http://127.0.0.1:5000
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(RUN)/mlflow ui --host 127.0.0.1 --port 5000 --workers 1 \
+		--backend-store-uri sqlite:///.ratchet/mlflow.db --default-artifact-root .ratchet/artifacts
+
+.PHONY: bench
+bench: setup data/flights.written ## Measure against bare scripts, in one run
+	$(RUN)/python bench/run.py
+
+.PHONY: setup
+setup: .venv/.synced ## Install everything that the other targets need
+
+.venv/.synced: pyproject.toml uv.lock .python-version | $(UV)
+	$(UV) sync --locked --quiet
+	@touch $@
+
+.tools/bin/uv:
+	@command -v python3 > /dev/null || { echo "python3 is needed to install uv; install Python 3.12 first" >&2; exit 1; }
+	python3 -m venv .tools 2> /dev/null || python3 -m pip install --quiet --target .tools uv==$(UV_VERSION)
+	test -x $@ || .tools/bin/python -m pip install --quiet uv==$(UV_VERSION)
+
+data/flights.written: | setup
+	$(RUN)/ratchet data flights $(SAMPLE)
+	@touch $@
+
+.PHONY: clean
+clean: ## Remove what was installed and made, but not MLflow's data
+	rm -rf .venv .tools data .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,231 @@
+"""The verbs, and the only place that turns errors into exit codes.
+
+Nothing heavy is imported here: each verb imports what it runs, so that `ratchet --help` answers in a blink.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import date, datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Never
+
+import click
+
+from ratchet.errors import Interrupted, RatchetError
+
+if TYPE_CHECKING:
+    from ratchet.settings import Settings
+
+# OpenMP's threads spin while they wait; on a busy machine a fit then takes several times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+class _Verbs(click.Group):
+    """A group whose errors become one line on stderr and the exit code of their class."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _interrupt)
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.ClickException, click.exceptions.Exit, click.exceptions.Abort):
+            raise
+        except RatchetError as error:
+            _fail(str(error), error.exit_code, error)
+        except Interrupted as error:
+            name = signal.Signals(error.signal_number).name
+            _fail(f"interrupted by {name}", 128 + error.signal_number, error)
+        except Exception as error:  # noqa: BLE001  # the last place that can still say it in one line
+            first = (str(error).strip().splitlines() or [""])[0]
+            _fail(f"{type(error).__name__}: {first} (RATCHET_DEBUG=1 shows where)", 1, error)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> Never:
+    signal.signal(number, signal.SIG_IGN)  # the second of two signals must not cut the clean-up short
+    raise Interrupted(number)
+
+
+def _fail(sentence: str, code: int, error: BaseException) -> Never:
+    if os.environ.get("RATCHET_DEBUG") == "1":
+        raise error
+    click.echo(f"ratchet: {sentence}", err=True)
+    sys.exit(code)
+
+
+def _with_settings[F: Callable[..., Any]](verb: F) -> F:
+    """Add the options by which settings are read; the verb gets `settings`."""
+    options = (
+        click.option(
+            "--env",
+            "environment",
+            default="dev",
+            envvar="RATCHET_ENV",
+            show_default=True,
+            help="Name of the environment: the settings are read from configs/NAME.yaml.",
+        ),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Set one setting, such as data.uri=data/flights; wins over RATCHET__DATA__URI and the file.",
+        ),
+    )
+    for option in options:
+        verb = option(verb)
+    return verb
+
+
+def _settings(environment: str, overrides: tuple[str, ...]) -> "Settings":
+    from ratchet import configuration, events
+
+    events.configure()
+    return configuration.load(environment, overrides)
+
+
+def _day(_context: click.Context, _option: click.Parameter, value: datetime | None) -> date | None:
+    return None if value is None else value.date()
+
+
+_as_of = click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d"]),
+    callback=_day,
+    help="Day on which the test window ends, itself excluded. Default: the end of the data.",
+)
+_because = click.option("--because", required=True, metavar="SENTENCE", help="Why; recorded with who and when.")
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="ratchet")
+def main() -> None:
+    """Retrain a binary classifier on a schedule; a new version serves only when it is measurably better.
+
+    \b
+    Exit codes: 0 done (a model that is held is done), 1 failed and worth another try,
+    2 the configuration or the command is wrong, 3 the data are wrong.
+    """
+
+
+@main.command(short_help="Train one engine and leave the evidence in MLflow.")
+@click.argument("engine", type=click.Choice(["sklearn", "spark"]))
+@_with_settings
+@_as_of
+@click.option("--cycle", help="Id of the cycle that the run belongs to. Default: a new one, made from the time.")
+def train(engine: str, environment: str, overrides: tuple[str, ...], as_of: date | None, cycle: str | None) -> None:
+    """Train ENGINE: read the windows, fit, calibrate, choose the threshold, measure once on the test window.
+
+    Every existing version is scored on the same test rows. Nothing is registered: `ratchet register` decides.
+    """
+    settings = _settings(environment, overrides)
+    from ratchet.jobs import cycle_ids, train
+
+    train.train(settings, engine, cycle_ids.checked(cycle) if cycle else cycle_ids.new(), as_of)
+
+
+@main.command(short_help="Decide on a cycle's runs; register and promote what is better.")
+@_with_settings
+@click.option("--cycle", help="Id of the cycle. Default: the newest one with a complete run.")
+def register(environment: str, overrides: tuple[str, ...], cycle: str | None) -> None:
+    """Decide on the complete runs of a cycle, and print a line for each engine.
+
+    A run is promoted when its F1 is greater than that of every existing version on the same rows. May be run again:
+    a run is registered once.
+    """
+    settings = _settings(environment, overrides)
+    from ratchet import tables
+    from ratchet.jobs import cycle_ids, register
+
+    results = register.register(settings, cycle_ids.checked(cycle) if cycle else None)
+    tables.print_results(results, settings)
+    if missing := [result for result in results if result.outcome == "missing"]:
+        click.echo(f"ratchet: {missing[0].reason}", err=True)
+        sys.exit(1)
+
+
+@main.command(short_help="Run a whole cycle: train all engines, then register.")
+@_with_settings
+@_as_of
+@click.option("--cycle", help="Id of the cycle. Default: a new one, made from the time.")
+def retrain(environment: str, overrides: tuple[str, ...], as_of: date | None, cycle: str | None) -> None:
+    """Run one cycle on this machine: each engine's trainer as a process, then the registrar.
+
+    One trainer's failure does not keep the other's model from being registered; the cycle then ends as failed.
+    """
+    settings = _settings(environment, overrides)
+    from ratchet.jobs import cycle_ids, retrain
+
+    options = ["--env", environment, *(part for override in overrides for part in ("--set", override))]
+    retrain.retrain(settings, options, cycle_ids.checked(cycle) if cycle else cycle_ids.new(), as_of)
+
+
+@main.command(short_help="Show models, versions, F1, aliases and decisions.")
+@_with_settings
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def show(environment: str, overrides: tuple[str, ...], *, as_json: bool) -> None:
+    """Show each version of both models: F1 on its own rows and on the newest run's rows, aliases, decision."""
+    settings = _settings(environment, overrides)
+    from ratchet import tables
+    from ratchet.jobs import show
+
+    tables.print_versions(show.show(settings), as_json=as_json)
+
+
+@main.command(short_help="Give `champion` back to the version before.")
+@click.argument("model")
+@_with_settings
+@_because
+def rollback(model: str, environment: str, overrides: tuple[str, ...], because: str) -> None:
+    """Move the alias `champion` of MODEL (such as flights-sklearn) to the version that `previous` names."""
+    settings = _settings(environment, overrides)
+    from ratchet.jobs import promote
+
+    click.echo(promote.rollback(settings, model, because))
+
+
+@main.command(short_help="Make a version the champion by hand.")
+@click.argument("model")
+@click.argument("version", type=click.IntRange(min=1))
+@_with_settings
+@_because
+def promote(model: str, version: int, environment: str, overrides: tuple[str, ...], because: str) -> None:
+    """Move the alias `champion` of MODEL (such as flights-sklearn) to VERSION."""
+    settings = _settings(environment, overrides)
+    from ratchet.jobs import promote
+
+    click.echo(promote.promote(settings, model, version, because))
+
+
+@main.group(short_help="Sample data.")
+def data() -> None:
+    """Write sample data."""
+
+
+@data.command(short_help="Write the sample: the flights that left New York in 2013.")
+@click.argument("uri")
+def flights(uri: str) -> None:
+    """Write the sample table to URI, a folder or s3://bucket/prefix, as Parquet partitioned by month.
+
+    327,346 flights with what was known before departure, and the label: more than 15 minutes late on arrival.
+    """
+    from ratchet.io import flights
+
+    click.echo(f"{flights.write(uri):,} rows written to {uri}")
+
+
+@main.command(short_help="Print the JSON schema of a configuration file.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write it to a file instead.")
+def schema(out: Path | None) -> None:
+    """Print the JSON schema of configs/NAME.yaml, with every setting, its default and its meaning."""
+    import json
+
+    from ratchet import configuration
+
+    text = json.dumps(configuration.json_schema(), indent=2, ensure_ascii=False)
+    if out is None:
+        click.echo(text)
+    else:
+        out.write_text(text + "\n", encoding="utf-8")

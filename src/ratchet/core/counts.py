@@ -1,0 +1,135 @@
+"""The one table behind every number: (day, score, label) → rows.
+
+Both engines end in this table, the scikit-learn one with a `groupby`, the Spark one with a distributed aggregation.
+Metrics, curves, threshold, rolling windows and confidence are computed from it by the same code, so its size, not
+the number of rows, bounds the work of an evaluation.
+
+Scores are rounded down to a multiple of 1/levels, and `levels` is a power of two: then the rounding is exact in
+binary floating point, and for a threshold t that is itself such a multiple, `score >= t` holds for the rounded score
+exactly when it holds for the score. No label depends on the rounding.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+EPOCH = date(1970, 1, 1)
+
+
+def day_number(day: date) -> int:
+    """The days since 1970-01-01; it is the step of MLflow's rolling metrics."""
+    return (day - EPOCH).days
+
+
+def day_of(number: int) -> date:
+    """The inverse of `day_number`."""
+    return EPOCH + timedelta(days=int(number))
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Counts of right and wrong labels by day: five arrays of one length, sorted by day, each day once."""
+
+    day: Ints
+    true_positive: Ints
+    false_positive: Ints
+    false_negative: Ints
+    true_negative: Ints
+
+    @classmethod
+    def from_rows(
+        cls, day: npt.ArrayLike, label: npt.ArrayLike, predicted: npt.ArrayLike, rows: npt.ArrayLike
+    ) -> "Confusion":
+        """Sum up rows of (day, label, predicted label, how many); the arrays have one length, in any order."""
+        days, where = np.unique(np.asarray(day, dtype=np.int64), return_inverse=True)
+        kind = np.asarray(label, dtype=np.int64) * 2 + np.asarray(predicted, dtype=np.int64)
+        table = np.zeros((len(days), 4), dtype=np.int64)
+        np.add.at(table, (where, kind), np.asarray(rows, dtype=np.int64))
+        return cls(days, table[:, 3], table[:, 1], table[:, 2], table[:, 0])
+
+    def reindexed(self, days: Ints) -> "Confusion":
+        """The same counts on the given sorted days; a day that was not here counts nothing."""
+        place = np.searchsorted(days, self.day)
+
+        def spread(values: Ints) -> Ints:
+            result = np.zeros(len(days), dtype=np.int64)
+            result[place] = values
+            return result
+
+        return Confusion(
+            days,
+            spread(self.true_positive),
+            spread(self.false_positive),
+            spread(self.false_negative),
+            spread(self.true_negative),
+        )
+
+    @property
+    def rows(self) -> int:
+        return int((self.true_positive + self.false_positive + self.false_negative + self.true_negative).sum())
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows by day, score and label: four arrays of one length, sorted by day, score, label, each triple once.
+
+    day: days since 1970-01-01. score: calibrated probability, a multiple of 1/levels. label: True is the positive
+    class. rows: how many, at least 1.
+    """
+
+    day: Ints
+    score: Floats
+    label: Bools
+    rows: Ints
+
+    @classmethod
+    def from_table(
+        cls, day: npt.ArrayLike, score: npt.ArrayLike, label: npt.ArrayLike, rows: npt.ArrayLike, levels: int
+    ) -> "Counts":
+        """Count (day, score, label, how many) rows in any order, repeated or not; scores are rounded down to 1/levels."""
+        days = np.asarray(day, dtype=np.int64)
+        level = np.floor(np.asarray(score, dtype=np.float64) * levels).astype(np.int64)
+        labels = np.asarray(label, dtype=np.int64)
+        first = int(days.min()) if len(days) else 0
+        key = ((days - first) * (levels + 1) + level) * 2 + labels
+        keys, where = np.unique(key, return_inverse=True)
+        total = np.zeros(len(keys), dtype=np.int64)
+        np.add.at(total, where, np.asarray(rows, dtype=np.int64))
+        rest, label_part = np.divmod(keys, 2)
+        day_part, level_part = np.divmod(rest, levels + 1)
+        return cls(day_part + first, level_part / levels, label_part.astype(np.bool_), total)
+
+    @classmethod
+    def from_rows(cls, day: npt.ArrayLike, score: npt.ArrayLike, label: npt.ArrayLike, levels: int) -> "Counts":
+        """Count single rows: arrays of one length, a row each."""
+        return cls.from_table(day, score, label, np.ones(len(np.asarray(day)), dtype=np.int64), levels)
+
+    @property
+    def total(self) -> int:
+        return int(self.rows.sum())
+
+    @property
+    def positives(self) -> int:
+        return int(self.rows[self.label].sum())
+
+    def between(self, first: int, last: int) -> "Counts":
+        """The rows of the days first to last, both included."""
+        part = slice(*np.searchsorted(self.day, [first, last + 1]))
+        return Counts(self.day[part], self.score[part], self.label[part], self.rows[part])
+
+    def by_score(self) -> tuple[Floats, Ints, Ints]:
+        """Distinct scores (ascending), and the negative and positive rows of each."""
+        scores, where = np.unique(self.score, return_inverse=True)
+        table = np.zeros((len(scores), 2), dtype=np.int64)
+        np.add.at(table, (where, self.label.astype(np.int64)), self.rows)
+        return scores, table[:, 0], table[:, 1]
+
+    def confusion(self, threshold: float) -> Confusion:
+        """Right and wrong labels by day where `score >= threshold` is labelled positive."""
+        return Confusion.from_rows(self.day, self.label, self.score >= threshold, self.rows)

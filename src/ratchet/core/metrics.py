@@ -1,0 +1,142 @@
+"""The measures of a run and the points of its curves, from the count table.
+
+scikit-learn's measures are used wherever it has them, with the rows as `sample_weight`. What is handed to it is
+summed over days first, so it sees each distinct score at most twice, however many rows there were.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sklearn import metrics as measures
+
+from ratchet.core.counts import Bools, Confusion, Counts, Floats, Ints
+
+METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "brier", "log_loss")
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """A line of the classification report; the accuracy's line has no precision and recall of its own."""
+
+    name: str
+    precision: float | None
+    recall: float | None
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True)
+class CalibrationBin:
+    """Rows whose scores lie in one tenth: their mean score beside the share that is positive."""
+
+    mean_score: float
+    positive_share: float
+    rows: int
+
+
+def expanded(counts: Counts) -> tuple[Bools, Floats, Ints]:
+    """Labels, scores and rows with the days summed up: arrays of one length, a triple for each (score, label)."""
+    scores, negative, positive = counts.by_score()
+    label = np.repeat([False, True], len(scores))
+    rows = np.concatenate([negative, positive])
+    kept = rows > 0
+    return label[kept], np.concatenate([scores, scores])[kept], rows[kept]
+
+
+def f1(true_positive: npt.ArrayLike, false_positive: npt.ArrayLike, false_negative: npt.ArrayLike) -> Floats:
+    """F1 = 2 TP / (2 TP + FP + FN), element by element; 0 where nothing is or is labelled positive."""
+    twice = 2 * np.asarray(true_positive, dtype=np.float64)
+    whole = twice + np.asarray(false_positive, dtype=np.float64) + np.asarray(false_negative, dtype=np.float64)
+    return np.divide(twice, whole, out=np.zeros_like(whole), where=whole > 0)
+
+
+def f1_of(confusion: Confusion) -> float:
+    """F1 of all days together."""
+    return float(f1(confusion.true_positive.sum(), confusion.false_positive.sum(), confusion.false_negative.sum()))
+
+
+def precision_of(confusion: Confusion) -> float:
+    """The share of the rows labelled positive that are; 0 where none is labelled so."""
+    return _share(confusion.true_positive.sum(), confusion.false_positive.sum())
+
+
+def recall_of(confusion: Confusion) -> float:
+    """The share of the positive rows that are labelled so; 0 where there are none."""
+    return _share(confusion.true_positive.sum(), confusion.false_negative.sum())
+
+
+def f1_all_positive(counts: Counts) -> float:
+    """F1 of labelling every row positive: what a first version has to beat."""
+    return float(f1(counts.positives, counts.total - counts.positives, 0))
+
+
+def metrics(counts: Counts, threshold: float) -> dict[str, float]:
+    """The measures named in METRICS, and `threshold`. Both classes must occur in `counts`."""
+    label, score, rows = expanded(counts)
+    confusion = counts.confusion(threshold)
+    right = confusion.true_positive.sum() + confusion.true_negative.sum()
+    return {
+        "accuracy": float(right / counts.total),
+        "precision": precision_of(confusion),
+        "recall": recall_of(confusion),
+        "f1": f1_of(confusion),
+        "roc_auc": float(measures.roc_auc_score(label, score, sample_weight=rows)),
+        "average_precision": float(measures.average_precision_score(label, score, sample_weight=rows)),
+        "brier": float(measures.brier_score_loss(label, score, sample_weight=rows)),
+        "log_loss": float(measures.log_loss(label, score, sample_weight=rows, labels=[False, True])),
+        "threshold": threshold,
+    }
+
+
+def classification_report(counts: Counts, threshold: float) -> list[ClassRow]:
+    """scikit-learn's classification report, a row for each class and average."""
+    label, score, rows = expanded(counts)
+    report = measures.classification_report(
+        label,
+        score >= threshold,
+        labels=[False, True],
+        target_names=["negative", "positive"],
+        sample_weight=rows,
+        output_dict=True,
+        zero_division=0.0,
+    )
+    accuracy = ClassRow("accuracy", None, None, float(report["accuracy"]), counts.total)
+    named = {
+        name: ClassRow(name, float(row["precision"]), float(row["recall"]), float(row["f1-score"]), int(row["support"]))
+        for name, row in report.items()
+        if name != "accuracy"
+    }
+    return [named["negative"], named["positive"], accuracy, named["macro avg"], named["weighted avg"]]
+
+
+def roc_points(counts: Counts) -> tuple[Floats, Floats, Floats]:
+    """False positive rate, true positive rate and threshold of the ROC curve's corners."""
+    label, score, rows = expanded(counts)
+    false_positive_rate, true_positive_rate, threshold = measures.roc_curve(label, score, sample_weight=rows)
+    return false_positive_rate, true_positive_rate, threshold
+
+
+def pr_points(counts: Counts) -> tuple[Floats, Floats, Floats]:
+    """Precision, recall and threshold of the precision-recall curve; the threshold is one shorter."""
+    label, score, rows = expanded(counts)
+    precision, recall, threshold = measures.precision_recall_curve(label, score, sample_weight=rows)
+    return precision, recall, threshold
+
+
+def calibration_points(counts: Counts, bins: int = 10) -> list[CalibrationBin]:
+    """Mean score and share of positives in bins of equal width over [0, 1]; empty bins are left out."""
+    scores, negative, positive = counts.by_score()
+    where = np.minimum((scores * bins).astype(np.int64), bins - 1)
+    rows = np.bincount(where, weights=negative + positive, minlength=bins)
+    scored = np.bincount(where, weights=scores * (negative + positive), minlength=bins)
+    positives = np.bincount(where, weights=positive, minlength=bins)
+    return [
+        CalibrationBin(float(scored[b] / rows[b]), float(positives[b] / rows[b]), int(rows[b]))
+        for b in range(bins)
+        if rows[b] > 0
+    ]
+
+
+def _share(part: np.int64, rest: np.int64) -> float:
+    return float(part / (part + rest)) if part + rest else 0.0

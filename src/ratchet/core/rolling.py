@@ -1,0 +1,52 @@
+"""The measures of the trailing days, for each day of the test window."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from math import nan
+
+from sklearn.metrics import roc_auc_score
+
+from ratchet.core.counts import Counts, day_number, day_of
+from ratchet.core.metrics import expanded, f1_of, precision_of, recall_of
+from ratchet.core.windows import Window
+
+
+@dataclass(frozen=True)
+class RollingDay:
+    """The measures of a day and those before it; NaN where the rows don't define them.
+
+    days: how many calendar days of the test window the measures cover; fewer than asked for at its beginning, since
+    nothing before the test window may count.
+    """
+
+    day: date
+    days: int
+    rows: int
+    positives: int
+    accuracy: float
+    precision: float
+    recall: float
+    f1: float
+    roc_auc: float
+
+
+def rolling(counts: Counts, threshold: float, window: Window, days: int) -> list[RollingDay]:
+    """Measure the trailing `days` calendar days for each day of the window that has an end and rows."""
+    first = int(counts.day.min()) if window.start is None else day_number(window.start)
+    last = day_number(window.end - timedelta(days=1))
+    return [_measure(counts, threshold, day, max(first, day - days + 1)) for day in range(first, last + 1)]
+
+
+def _measure(counts: Counts, threshold: float, day: int, start: int) -> RollingDay:
+    part = counts.between(start, day)
+    length, rows, positives = day - start + 1, part.total, part.positives
+    if rows == 0:
+        return RollingDay(day_of(day), length, 0, 0, nan, nan, nan, nan, nan)
+    confusion = part.confusion(threshold)
+    accuracy = float((confusion.true_positive.sum() + confusion.true_negative.sum()) / rows)
+    precision, recall, f1 = precision_of(confusion), recall_of(confusion), f1_of(confusion)
+    if positives in (0, rows):
+        return RollingDay(day_of(day), length, rows, positives, accuracy, precision, recall, f1, nan)
+    label, score, weight = expanded(part)
+    auc = float(roc_auc_score(label, score, sample_weight=weight))
+    return RollingDay(day_of(day), length, rows, positives, accuracy, precision, recall, f1, auc)

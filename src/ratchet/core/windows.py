@@ -1,0 +1,87 @@
+"""Where training, calibration and test begin and end: by time, never by chance.
+
+`jobs.train` makes the windows once, from the configuration and `as_of`; the engines read by them. All days are
+local days of the table's time zone; every window is half-open, [start, end).
+"""
+
+import calendar
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from ratchet.errors import ConfigurationError
+
+_PERIOD = re.compile(r"([1-9][0-9]{0,3})(d|w|mo)")
+
+
+@dataclass(frozen=True)
+class Period:
+    """A length of time on the calendar: a number of days (`31d`), weeks (`4w`) or months (`1mo`)."""
+
+    number: int
+    unit: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Period":
+        """Read `31d`, `4w` or `1mo`; raises ValueError with what is accepted."""
+        match = _PERIOD.fullmatch(text)
+        if match is None:
+            message = f"{text!r} is no period: a number from 1 to 9999 and d, w or mo is, such as 31d, 4w or 1mo"
+            raise ValueError(message)
+        return cls(int(match[1]), match[2])
+
+    def before(self, day: date) -> date:
+        """The day that lies this period before `day`; the 31st becomes the last day of a shorter month.
+
+        Raises ConfigurationError where that would be before the calendar begins.
+        """
+        try:
+            if self.unit == "mo":
+                months = day.year * 12 + day.month - 1 - self.number
+                year, month = divmod(months, 12)
+                return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
+            return day - timedelta(days=self.number * (7 if self.unit == "w" else 1))
+        except (ValueError, OverflowError, calendar.IllegalMonthError) as error:
+            message = f"a window of {self.number}{self.unit} before {day} begins before the year 1: take a shorter one"
+            raise ConfigurationError(message) from error
+
+
+@dataclass(frozen=True)
+class Window:
+    """The days from `start` (None: from the first row) up to, not including, `end`."""
+
+    name: str
+    start: date | None
+    end: date
+
+    def __str__(self) -> str:
+        return f"{self.name} window {self.start or 'the beginning'} to {self.end - timedelta(days=1)}"
+
+
+@dataclass(frozen=True)
+class Windows:
+    """The three windows of a run, one after the other without a gap."""
+
+    train: Window
+    calibration: Window
+    test: Window
+
+    @property
+    def as_of(self) -> date:
+        return self.test.end
+
+    def __iter__(self) -> Iterator[Window]:
+        return iter((self.train, self.calibration, self.test))
+
+
+def windows_until(as_of: date, test: Period, calibration: Period, train: Period | None) -> Windows:
+    """Lay the windows backwards from `as_of`: the test window ends there, calibration and training lie before it."""
+    test_start = test.before(as_of)
+    calibration_start = calibration.before(test_start)
+    train_start = None if train is None else train.before(calibration_start)
+    return Windows(
+        Window("training", train_start, calibration_start),
+        Window("calibration", calibration_start, test_start),
+        Window("test", test_start, as_of),
+    )

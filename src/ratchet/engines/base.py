@@ -1,0 +1,87 @@
+"""What a trainer asks of an engine; `jobs.train` knows engines by this protocol alone.
+
+The calls come in this order: `read`, `fit`, `calibrate`, `set_threshold`, `count_test`, `confusion_of` (once for each
+existing version), `log_model`, `mislabelled`, `close`. An engine holds rows; what leaves it is counts.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+from ratchet.core.counts import Confusion, Counts
+from ratchet.core.windows import Window, Windows
+from ratchet.io.data import Table
+
+
+@dataclass(frozen=True)
+class MonthSummary:
+    """Rows and positives of one calendar month (`2013-12`) of a window."""
+
+    month: str
+    rows: int
+    positives: int
+
+
+@dataclass(frozen=True)
+class WindowSummary:
+    """What was read of one window. missing: the rows without a value, by feature, where there are any."""
+
+    window: Window
+    rows: int
+    positives: int
+    months: tuple[MonthSummary, ...]
+    missing: Mapping[str, int]
+
+    @property
+    def base_rate(self) -> float:
+        """The share of positive rows."""
+        return self.positives / self.rows
+
+
+class Engine(Protocol):
+    """One training session. A context manager: leaving it stops what it started."""
+
+    name: str
+
+    def read(
+        self, table: Table, windows: Windows, extra: Sequence[str]
+    ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
+        """Read and check the training, calibration and test window, in this order.
+
+        extra: names of columns which only existing versions need; they are read for the test window alone. Raises
+        DataError for data that can't be learnt from (see `io.checks`).
+        """
+
+    def fit(self) -> Mapping[str, str]:
+        """Fit preprocessing and estimator on the training window; returns all their parameters by name."""
+
+    def calibrate(self) -> Counts:
+        """Fit the calibrator on the calibration window; returns that window's counts."""
+
+    def set_threshold(self, threshold: float) -> None:
+        """Complete the model: from here on it labels a row positive when its score is at least `threshold`."""
+
+    def count_test(self) -> Counts:
+        """Score the test window, once."""
+
+    def confusion_of(self, model_uri: str) -> Confusion:
+        """Label the test rows with a registered version, at its own threshold.
+
+        Raises RatchetError, with the reason in one sentence, where it can't be loaded or lacks a column.
+        """
+
+    def log_model(self) -> str:
+        """Log the model to the active MLflow run; returns its address (`models:/m-…` or `runs:/…/model`)."""
+
+    def mislabelled(self, model_uri: str) -> int:
+        """Load the logged model anew as pyfunc and count sample test rows that it labels otherwise than the trainer."""
+
+    def close(self) -> None:
+        """Give back memory and processes; may be called twice."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...

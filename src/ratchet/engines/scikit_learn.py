@@ -1,0 +1,160 @@
+"""The scikit-learn engine: one process, the windows in memory.
+
+The registered model is a FixedThresholdClassifier around the calibrated pipeline, so that what serves applies the
+chosen threshold to calibrated probabilities without knowing of Ratchet.
+"""
+
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.pipeline import Pipeline
+
+from ratchet.core.counts import Confusion, Counts
+from ratchet.core.windows import Windows
+from ratchet.engines.base import WindowSummary
+from ratchet.engines.scikit_learn_pipeline import pipeline
+from ratchet.errors import ConfigurationError, DataError, FailedError
+from ratchet.io import data
+from ratchet.io.data import Table
+from ratchet.settings import Settings
+
+_SAMPLE_ROWS = 200
+_REQUIREMENTS = ("cloudpickle", "mlflow", "numpy", "pandas", "scikit-learn", "scipy")
+
+
+class ScikitLearn:
+    """Implements `engines.base.Engine`; what the calls mean is said there."""
+
+    name = "sklearn"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._table: Table
+        self._train: pd.DataFrame | None
+        self._calibration: pd.DataFrame | None
+        self._test: pd.DataFrame
+        self._pipeline: Pipeline
+        self._calibrated: CalibratedClassifierCV
+        self._model: FixedThresholdClassifier
+
+    def fit(self) -> Mapping[str, str]:
+        frame, self._train = self._train, None
+        assert frame is not None  # noqa: S101  # the order of calls is the protocol's
+        choice = self._settings.sklearn
+        self._pipeline = pipeline(
+            choice.estimator, choice.params, self._table.numeric, self._table.categorical, self._settings.seed
+        )
+        mlflow.sklearn.autolog(log_models=False, log_datasets=False, log_post_training_metrics=False, silent=True)
+        try:
+            self._pipeline.fit(self._features(frame), frame[data.LABEL].astype(np.int64))
+        except (ValueError, TypeError) as error:
+            message = f"{choice.estimator} can't be fitted with sklearn.params {dict(choice.params)}: {_first_line(error)}"
+            raise ConfigurationError(message) from error
+        finally:
+            mlflow.sklearn.autolog(disable=True, silent=True)
+        return {key: str(value) for key, value in self._pipeline.get_params(deep=True).items()}
+
+    def calibrate(self) -> Counts:
+        frame, self._calibration = self._calibration, None
+        assert frame is not None  # noqa: S101  # the order of calls is the protocol's
+        features = self._features(frame)
+        self._calibrated = CalibratedClassifierCV(FrozenEstimator(self._pipeline), method="isotonic")
+        self._calibrated.fit(features, frame[data.LABEL].astype(np.int64))
+        return self._counts(frame)
+
+    def set_threshold(self, threshold: float) -> None:
+        model = FixedThresholdClassifier(
+            FrozenEstimator(self._calibrated), threshold=threshold, pos_label=1, response_method="predict_proba"
+        )
+        few = self._test.iloc[:2]
+        # Nothing is learnt here: the inner model is frozen, the labels only name the classes.
+        self._model = model.fit(self._features(few), [0, 1])
+
+    def count_test(self) -> Counts:
+        return self._counts(self._test)
+
+    def confusion_of(self, model_uri: str) -> Confusion:
+        model = _load(model_uri)
+        schema = model.metadata.get_input_schema()
+        names = list(self._table.features) if schema is None else schema.input_names()
+        lacking = [name for name in names if name not in self._test.columns]
+        if lacking:
+            message = f"the column {lacking[0]!r} that it needs is not in the data"
+            raise DataError(message)
+        try:
+            predicted = np.asarray(model.predict(_plain(self._test[names]))).astype(np.int64)
+        except Exception as error:
+            message = f"it can't score the data: {_first_line(error)}"
+            raise FailedError(message) from error
+        return self._confusion(predicted)
+
+    def log_model(self) -> str:
+        inputs = [ColSpec(DataType.double, name) for name in self._table.numeric]
+        inputs += [ColSpec(DataType.string, name) for name in self._table.categorical]
+        info = mlflow.sklearn.log_model(
+            self._model,
+            name="model",
+            serialization_format="cloudpickle",
+            signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.long)])),
+            input_example=_plain(self._features(self._test.iloc[:3])),
+            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _REQUIREMENTS],
+        )
+        return str(info.model_uri)
+
+    def mislabelled(self, model_uri: str) -> int:
+        sample = self._test.iloc[np.linspace(0, len(self._test) - 1, _SAMPLE_ROWS).astype(np.int64)]
+        features = self._features(sample)
+        served = _load(model_uri).predict(_plain(features))
+        return int((np.asarray(served) != self._model.predict(features)).sum())
+
+    def close(self) -> None:
+        self._train = self._calibration = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _features(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[list(self._table.features)]
+
+    def _counts(self, frame: pd.DataFrame) -> Counts:
+        score = self._calibrated.predict_proba(self._features(frame))[:, 1]
+        return Counts.from_rows(
+            frame[data.DAY], score, frame[data.LABEL], self._settings.evaluation.score_levels
+        )
+
+    def _confusion(self, predicted: Any) -> Confusion:
+        return Confusion.from_rows(
+            self._test[data.DAY], self._test[data.LABEL], predicted, np.ones(len(predicted), dtype=np.int64)
+        )
+
+
+def _load(model_uri: str) -> Any:
+    try:
+        return mlflow.pyfunc.load_model(model_uri)
+    except Exception as error:
+        message = f"it can't be loaded: {_first_line(error)}"
+        raise FailedError(message) from error
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Categories as text, as they come to a model that is served."""
+    return frame.astype({name: object for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)})
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

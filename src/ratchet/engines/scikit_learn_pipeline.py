@@ -1,0 +1,98 @@
+"""What the scikit-learn trainer fits: preprocessing and estimator, by the estimator's name.
+
+The pipelines are made of scikit-learn's own parts alone, so that a registered model loads and serves where Ratchet is
+not installed. Both numbers and categories may be missing, and a category may be one that training never saw.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+
+from ratchet.errors import ConfigurationError
+
+# HistGradientBoosting puts a category in one of 255 bins; one is kept for the rare ones together.
+_MOST_CATEGORIES = 254
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """An estimator: what makes it from parameters, what precedes it, and Ratchet's defaults for it."""
+
+    make: Callable[..., object]
+    preprocess: Callable[[Sequence[str], Sequence[str]], ColumnTransformer]
+    defaults: Mapping[str, object]
+
+
+def _for_trees(numeric: Sequence[str], categorical: Sequence[str]) -> ColumnTransformer:
+    """Categories as numbers, missing as NaN, which trees split on by themselves."""
+    encoder = OrdinalEncoder(
+        handle_unknown="use_encoded_value",
+        unknown_value=np.nan,
+        encoded_missing_value=np.nan,
+        max_categories=_MOST_CATEGORIES,
+    )
+    return _columns(encoder, "passthrough", numeric, categorical)
+
+
+def _for_linear(numeric: Sequence[str], categorical: Sequence[str]) -> ColumnTransformer:
+    """Categories one-hot, numbers imputed with an indicator and scaled."""
+    categories = make_pipeline(
+        SimpleImputer(missing_values=None, strategy="constant", fill_value="(missing)"),
+        SimpleImputer(strategy="constant", fill_value="(missing)"),
+        OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20, max_categories=1000),
+    )
+    numbers = make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True), StandardScaler()
+    )
+    return _columns(categories, numbers, numeric, categorical)
+
+
+def _columns(
+    categories: object, numbers: object, numeric: Sequence[str], categorical: Sequence[str]
+) -> ColumnTransformer:
+    return ColumnTransformer(
+        [("categorical", categories, list(categorical)), ("numeric", numbers, list(numeric))],
+        verbose_feature_names_out=False,
+    )
+
+
+_ESTIMATORS: Mapping[str, _Choice] = {
+    "hist_gradient_boosting": _Choice(
+        HistGradientBoostingClassifier,
+        _for_trees,
+        {"learning_rate": 0.1, "max_iter": 150, "max_leaf_nodes": 31, "l2_regularization": 1.0, "early_stopping": False},
+    ),
+    "logistic_regression": _Choice(LogisticRegression, _for_linear, {"max_iter": 300, "C": 1.0}),
+    "random_forest": _Choice(
+        RandomForestClassifier, _for_trees, {"n_estimators": 100, "min_samples_leaf": 20, "n_jobs": -1}
+    ),
+}
+
+
+def pipeline(
+    name: str, params: Mapping[str, object], numeric: Sequence[str], categorical: Sequence[str], seed: int
+) -> Pipeline:
+    """The unfitted pipeline of an estimator.
+
+    params go over Ratchet's defaults; a parameter that the estimator does not have raises ConfigurationError.
+    """
+    choice = _ESTIMATORS[name]
+    if name == "hist_gradient_boosting":
+        native = {"categorical_features": list(range(len(categorical)))}
+    else:
+        native = {}
+    estimator = choice.make()
+    known = estimator.get_params()  # type: ignore[attr-defined]
+    unknown = sorted(set(params) - set(known))
+    if unknown:
+        message = f"sklearn.params.{unknown[0]} is no parameter of {name}; accepted are {', '.join(sorted(known))}"
+        raise ConfigurationError(message)
+    estimator.set_params(**{"random_state": seed, **choice.defaults, **native, **params})  # type: ignore[attr-defined]
+    return Pipeline([("preprocess", choice.preprocess(numeric, categorical)), ("estimator", estimator)])

@@ -1,0 +1,47 @@
+"""What can go wrong, sorted by what the operator must do about it.
+
+    RatchetError            exit 1  the base; never raised itself
+    ├── ConfigurationError  exit 2  change the configuration or the command; trying again is useless
+    ├── DataError           exit 3  change the data; trying again is useless
+    ├── TemporaryError      exit 1  a service was away or busy; try again
+    └── FailedError         exit 1  a step of Ratchet's own failed; read the log
+
+Raised everywhere below `cli`, which alone turns them into exit codes. A message is one sentence: what was
+wrong, the value, what is accepted, where. A model that is held is a result, not an error.
+"""
+
+from typing import ClassVar
+
+
+class RatchetError(Exception):
+    """The base of all errors that the operator is meant to read."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class ConfigurationError(RatchetError):
+    """A setting, an argument or an environment variable is wrong."""
+
+    exit_code = 2
+
+
+class DataError(RatchetError):
+    """The table that should be learnt from can't be."""
+
+    exit_code = 3
+
+
+class TemporaryError(RatchetError):
+    """A service did not answer in time, or something is held by somebody else."""
+
+
+class FailedError(RatchetError):
+    """A step ended without its result."""
+
+
+class Interrupted(BaseException):
+    """SIGTERM or SIGINT arrived; not an `Exception`, so that nothing on the way treats it as a failure."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.signal_number = signal_number

@@ -1,0 +1,1 @@
+"""The edges: the table of events, and MLflow's runs and registry."""

@@ -1,0 +1,165 @@
+"""A trainer's run in MLflow: begun once, filled in batches, ended as what it was.
+
+`jobs.train` is the only caller. MLflow's client repeats a request whose answer was lost, so a run carries an attempt's
+id, and a second run that such a repetition made is removed. What is written goes out in few requests: one by one, a
+thousand metrics take seconds.
+"""
+
+import fcntl
+import os
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import mlflow
+from mlflow.data.dataset_source_registry import resolve_dataset_source
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from mlflow.types import ColSpec, DataType, Schema
+
+from ratchet.core.counts import day_number
+from ratchet.core.rolling import RollingDay
+from ratchet.errors import Interrupted, TemporaryError
+from ratchet.settings import Settings
+
+_PARAMS_A_BATCH = 100
+_METRICS_A_BATCH = 1000
+_LONGEST_PARAM = 6000
+_ROLLING = ("accuracy", "precision", "recall", "f1", "roc_auc")
+
+
+def connect(settings: Settings) -> MlflowClient:
+    """Point MLflow at the configured server or file, and give each of its requests a deadline.
+
+    A SQLite file is created where it is missing, by one process at a time: MLflow's own set-up of a new database
+    can't stand a second one beside it.
+    """
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
+    uri = settings.tracking.uri
+    mlflow.set_tracking_uri(uri)
+    if not uri.startswith("sqlite:///"):
+        return MlflowClient(uri)
+    file = Path(unquote(urlsplit(uri).path.removeprefix("/")))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with (file.parent / f"{file.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        client = MlflowClient(uri)
+        client.search_experiments(max_results=1)
+    return client
+
+
+def experiment_id(client: MlflowClient, settings: Settings) -> str:
+    """The id of the experiment, which is made where it is missing."""
+    found = client.get_experiment_by_name(settings.experiment)
+    if found is not None:
+        return str(found.experiment_id)
+    with suppress(MlflowException):  # another trainer may have made it in between
+        client.create_experiment(settings.experiment, artifact_location=_artifact_location(settings))
+    found = client.get_experiment_by_name(settings.experiment)
+    if found is None:
+        message = f"the experiment {settings.experiment!r} can't be made at {settings.tracking.uri}"
+        raise TemporaryError(message)
+    return str(found.experiment_id)
+
+
+def _artifact_location(settings: Settings) -> str | None:
+    place = settings.tracking.artifacts
+    if place is None or not settings.tracking.uri.startswith("sqlite:"):
+        return None
+    return place if "://" in place else Path(place).absolute().as_uri()
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run that is being recorded."""
+
+    client: MlflowClient
+    run_id: str
+    experiment_id: str
+
+    def tags(self, tags: Mapping[str, str]) -> None:
+        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def params(self, params: Mapping[str, str]) -> None:
+        """Log parameters, a batch at a time; a value longer than MLflow takes is cut."""
+        entities = [Param(key, value[:_LONGEST_PARAM]) for key, value in params.items()]
+        for start in range(0, len(entities), _PARAMS_A_BATCH):
+            self.client.log_batch(self.run_id, params=entities[start : start + _PARAMS_A_BATCH])
+
+    def metrics(self, metrics: Mapping[str, float], days: Sequence[RollingDay]) -> None:
+        """Log the metrics of the test window, and those of its days at the day's number and time; NaN is left out."""
+        now = int(time.time() * 1000)
+        entities = [Metric(key, value, now, 0) for key, value in metrics.items()]
+        entities.extend(_rolling_metrics(days))
+        for start in range(0, len(entities), _METRICS_A_BATCH):
+            self.client.log_batch(self.run_id, metrics=entities[start : start + _METRICS_A_BATCH])
+
+    def artifacts(self, files: Mapping[str, bytes]) -> None:
+        """Write files at the top of the run's artifacts."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                (Path(folder) / name).write_bytes(content)
+            self.client.log_artifacts(self.run_id, folder)
+
+    def data_input(self, context: str, uri: str, digest: str, columns: Mapping[str, str]) -> None:
+        """Log what was read. context: `training` or `test`. columns: `double`, `string` or `boolean` by name."""
+        schema = Schema([ColSpec(DataType[kind], name) for name, kind in columns.items()])
+        source = resolve_dataset_source(uri if "://" in uri else str(Path(uri).absolute()))
+        mlflow.log_input(MetaDataset(source, name=Path(uri).name or "table", digest=digest, schema=schema), context)
+
+
+@contextmanager
+def recorded_run(settings: Settings, cycle: str, engine: str) -> Iterator[Run]:
+    """Begin a run; it ends as FINISHED, as KILLED when interrupted, as FAILED on any other error."""
+    client = connect(settings)
+    experiment = experiment_id(client, settings)
+    attempt = uuid.uuid4().hex
+    tags = {"ratchet.cycle": cycle, "ratchet.engine": engine, "ratchet.model": settings.model, "ratchet.attempt": attempt}
+    mlflow.start_run(experiment_id=experiment, run_name=f"{cycle}-{engine}", tags=tags)
+    active = mlflow.active_run()
+    run = Run(client, active.info.run_id, experiment)
+    status = RunStatus.FAILED
+    try:
+        _remove_twins(run, attempt)
+        yield run
+        status = RunStatus.FINISHED
+    except (Interrupted, KeyboardInterrupt, SystemExit):
+        status = RunStatus.KILLED
+        raise
+    finally:
+        mlflow.end_run(RunStatus.to_string(status))
+
+
+def complete_run(client: MlflowClient, settings: Settings, cycle: str, engine: str) -> str | None:
+    """The id of the newest complete and verified run of a cycle and engine, if there is one."""
+    runs = client.search_runs(
+        [experiment_id(client, settings)],
+        f"tags.`ratchet.cycle` = '{cycle}' and tags.`ratchet.engine` = '{engine}'"
+        " and tags.`ratchet.complete` = 'true' and tags.`ratchet.verified` = 'true'",
+        order_by=["attributes.start_time DESC"],
+        max_results=1,
+    )
+    return runs[0].info.run_id if runs else None
+
+
+def _remove_twins(run: Run, attempt: str) -> None:
+    for twin in run.client.search_runs([run.experiment_id], f"tags.`ratchet.attempt` = '{attempt}'"):
+        if twin.info.run_id != run.run_id:
+            run.client.delete_run(twin.info.run_id)
+
+
+def _rolling_metrics(days: Iterable[RollingDay]) -> Iterator[Metric]:
+    for day in days:
+        number = day_number(day.day)
+        for name in _ROLLING:
+            value = getattr(day, name)
+            if value == value:  # noqa: PLR0124  # NaN is not equal to itself
+                yield Metric(f"rolling_{name}", value, number * 86_400_000, number)

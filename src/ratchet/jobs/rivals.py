@@ -1,0 +1,92 @@
+"""Puts every existing version beside the candidate, on the candidate's own test rows where that is possible.
+
+Called by `jobs.train`. A version that can't be scored counts with the F1 that its own run recorded, and says why.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from ratchet.core.comparison import Comparison, Interval
+from ratchet.core.comparison import compare as resample
+from ratchet.core.counts import Confusion, Counts
+from ratchet.core.metrics import f1_of, precision_of, recall_of
+from ratchet.core.rival import Rival
+from ratchet.engines.base import Engine
+from ratchet.errors import RatchetError
+from ratchet.io.data import Table
+from ratchet.io.registry import Version
+from ratchet.settings import Promotion, Settings
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Compared:
+    """The candidate's own interval, the probability that it beats every rescored version, and a rival for each."""
+
+    interval: Interval
+    probability: float | None
+    rivals: tuple[Rival, ...]
+
+
+def to_rescore(versions: Sequence[Version], promotion: Promotion) -> tuple[Version, ...]:
+    """The versions to score anew: the champion, then the newest, up to the configured number."""
+    if promotion.compare == "recorded":
+        return ()
+    ranked = sorted(versions, key=lambda version: (not version.champion, -version.number))
+    return tuple(ranked[: promotion.rescore])
+
+
+def extra_columns(chosen: Sequence[Version], table: Table) -> tuple[str, ...]:
+    """Columns that the data have and only existing versions need."""
+    wanted = {name for version in chosen for name in version.columns}
+    return tuple(sorted((wanted & set(table.schema.names)) - set(table.features)))
+
+
+def compare(
+    settings: Settings,
+    engine: Engine,
+    versions: Sequence[Version],
+    chosen: Sequence[Version],
+    counts: Counts,
+    threshold: float,
+) -> Compared:
+    """Score the chosen versions on the engine's test rows, and resample the days for everyone together."""
+    scored: dict[int, Confusion] = {}
+    notes: dict[int, str] = {}
+    for version in chosen:
+        try:
+            scored[version.number] = engine.confusion_of(version.uri)
+        except RatchetError as error:
+            notes[version.number] = str(error)
+            log.warning("train.version_not_scored", version=version.number, reason=str(error))
+    own = counts.confusion(threshold)
+    resampled = resample(own, scored, settings.evaluation.bootstrap_samples, settings.seed)
+    rivals = tuple(_rival(version, f1_of(own), scored, resampled, notes) for version in versions)
+    return Compared(resampled.interval, resampled.probability, tuple(rival for rival in rivals if rival is not None))
+
+
+def _rival(
+    version: Version, own_f1: float, scored: dict[int, Confusion], resampled: Comparison, notes: dict[int, str]
+) -> Rival:
+    confusion = scored.get(version.number)
+    if confusion is None:
+        return Rival.recorded(version.number, version.f1, own_f1, version.champion, notes.get(version.number, ""))
+    f1 = f1_of(confusion)
+    interval = resampled.intervals[version.number]
+    return Rival(
+        version=version.number,
+        basis="same_rows",
+        f1=f1,
+        f1_low=interval.low,
+        f1_high=interval.high,
+        precision=precision_of(confusion),
+        recall=recall_of(confusion),
+        recorded_f1=version.f1,
+        difference=own_f1 - f1,
+        probability=resampled.probabilities[version.number],
+        champion=version.champion,
+        note="",
+    )

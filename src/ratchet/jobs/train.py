@@ -1,0 +1,115 @@
+"""A trainer: reads the windows, fits, calibrates, chooses the threshold, and leaves the evidence in MLflow.
+
+It measures and decides nothing. The same page serves both engines; `cli` calls it, on a cluster in an image that has
+just one of them. Whatever kills it, running it again for the same cycle ends in the same state.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import structlog
+
+from ratchet.core.windows import Period, Windows, windows_until
+from ratchet.engines.base import Engine
+from ratchet.errors import FailedError
+from ratchet.io import data, registry, tracking
+from ratchet.io.data import Table
+from ratchet.io.tracking import Run
+from ratchet.jobs import evidence, rivals
+from ratchet.settings import Settings
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a trainer hands back: its run, and whether the run had been there before."""
+
+    run_id: str
+    f1: float
+    already: bool
+
+
+def train(settings: Settings, engine_name: str, cycle: str, as_of: date | None) -> Trained:
+    """Train one engine for a cycle; returns the complete run.
+
+    as_of: the day on which the test window ends, excluded; None is the end of the data. Raises RatchetError.
+    """
+    client = tracking.connect(settings)
+    if (found := tracking.complete_run(client, settings, cycle, engine_name)) is not None:
+        log.info("train.already_done", cycle=cycle, engine=engine_name, run=found)
+        return Trained(found, client.get_run(found).data.metrics["f1"], already=True)
+    with tracking.recorded_run(settings, cycle, engine_name) as run:
+        log.info("train.started", cycle=cycle, engine=engine_name, run=run.run_id)
+        run.params(settings.flattened())
+        table = data.inspect(settings.data)
+        windows = windows_of(settings, table, as_of)
+        run.tags(_window_tags(windows))
+        with engine_of(engine_name, settings) as engine:
+            return Trained(run.run_id, _train(settings, run, engine, table, windows, cycle), already=False)
+
+
+def engine_of(name: str, settings: Settings) -> Engine:
+    """The engine of a name; only then is what it needs imported."""
+    if name == "sklearn":
+        from ratchet.engines.scikit_learn import ScikitLearn
+
+        return ScikitLearn(settings)
+    from ratchet.engines.spark import Spark
+
+    return Spark(settings)
+
+
+def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: Windows, cycle: str) -> float:
+    versions = registry.versions(run.client, settings.registered_name(engine.name))
+    chosen = rivals.to_rescore(versions, settings.promotion)
+    summaries = _timed("read", engine.read, table, windows, rivals.extra_columns(chosen, table))
+    for window, context in ((windows.train, "training"), (windows.test, "test")):
+        run.data_input(context, table.uri, data.digest(table, window), data.column_kinds(table))
+    parameters = _timed("fit", engine.fit)
+    threshold = evidence.threshold_of(_timed("calibrate", engine.calibrate))
+    engine.set_threshold(threshold.value)
+    counts = _timed("score", engine.count_test)
+    compared = _timed("compare", rivals.compare, settings, engine, versions, chosen, counts, threshold.value)
+    run.params(_not_yet_logged(run, parameters))
+    result = evidence.Result(settings, engine.name, cycle, windows, summaries, parameters, threshold, counts, compared)
+    numbers = _timed("evaluate", evidence.log, result, run)
+    model_uri = _timed("log_model", engine.log_model)
+    wrong = _timed("verify", engine.mislabelled, model_uri)
+    run.tags({"ratchet.model_uri": model_uri, "ratchet.verified": "false" if wrong else "true"})
+    if wrong:
+        message = f"the logged model {model_uri} labels {wrong} of the sampled test rows otherwise than the trainer did"
+        raise FailedError(message)
+    run.tags({"ratchet.complete": "true"})
+    log.info("train.done", f1=round(numbers["f1"], 4), threshold=round(threshold.value, 4), model=model_uri)
+    return numbers["f1"]
+
+
+def windows_of(settings: Settings, table: Table, as_of: date | None) -> Windows:
+    """The windows of a run: the configured lengths before `as_of`, or before the end of the table."""
+    lengths = settings.windows
+    train = None if lengths.train is None else Period.parse(lengths.train)
+    return windows_until(as_of or table.end, Period.parse(lengths.test), Period.parse(lengths.calibration), train)
+
+
+def _window_tags(windows: Windows) -> dict[str, str]:
+    return {
+        "ratchet.as_of": windows.as_of.isoformat(),
+        "ratchet.test_from": str(windows.test.start),
+        "ratchet.test_until": windows.test.end.isoformat(),
+    }
+
+
+def _not_yet_logged(run: Run, parameters: Mapping[str, str]) -> dict[str, str]:
+    """Without those that autologging has written; MLflow refuses a second value for one name."""
+    logged = run.client.get_run(run.run_id).data.params
+    return {name: value for name, value in parameters.items() if name not in logged}
+
+
+def _timed[**P, R](step: str, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    begin = time.monotonic()
+    result = call(*args, **kwargs)
+    log.info(f"train.{step}", seconds=round(time.monotonic() - begin, 2))
+    return result

@@ -1,0 +1,224 @@
+"""What a run is told: one frozen tree of settings, each with its unit, its default and the reason for it.
+
+`configuration` fills the tree before any work starts; every layer above reads it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from ratchet.core.windows import Period
+
+
+def _flag(value: object) -> object:
+    return bool(value) if type(value) is int and value in (0, 1) else value
+
+
+def _period(text: str) -> str:
+    Period.parse(text)
+    return text
+
+
+def _bytes(text: str) -> str:
+    bytes_of(text)
+    return text
+
+
+def bytes_of(text: str) -> int:
+    """The bytes in `512MiB` or `4GiB`; raises ValueError with what is accepted."""
+    match = re.fullmatch(r"([1-9][0-9]{0,5})(MiB|GiB)", text)
+    if match is None:
+        message = f"{text!r} is no amount of memory: a whole number and MiB or GiB is, such as 512MiB or 4GiB"
+        raise ValueError(message)
+    return int(match[1]) * 1024 ** (2 if match[2] == "MiB" else 3)
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
+PeriodText = Annotated[str, AfterValidator(_period)]
+Memory = Annotated[str, AfterValidator(_bytes)]
+Text = Annotated[str, Field(min_length=1)]
+Scalar = bool | int | float | str
+
+
+class Section(BaseModel):
+    """What all parts of the settings share: frozen, strict, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Label(Section):
+    """The column to predict."""
+
+    column: Text
+    """Name of the column that says what happened."""
+    positive: bool | int | float | str
+    """The value of the positive class; every other value must be one and the same, and none may be missing."""
+
+
+class Data(Section):
+    """The table of labelled events."""
+
+    uri: Text
+    """Address of the table: a file, a folder or a partitioned folder; a local path or `s3://bucket/prefix`."""
+    format: Literal["parquet", "csv"] | None = None
+    """Format of the files. None: read off the files' names (.parquet, .csv, .csv.gz)."""
+    timestamp: Text
+    """Name of the column that says when the event happened: a date, a datetime, text in ISO 8601, or an epoch."""
+    timestamp_unit: Literal["s", "ms", "us", "ns"] | None = None
+    """Unit of an epoch, which is a number. None: the column is a date, a datetime or text."""
+    timezone: Text = "UTC"
+    """IANA name of the time zone in which days begin, and in which timestamps without a zone are meant."""
+    label: Label
+    numeric: tuple[Text, ...] | None = None
+    """Names of the numeric features. None: all other columns with numbers or booleans."""
+    categorical: tuple[Text, ...] | None = None
+    """Names of the categorical features. None: all other columns with text."""
+    exclude: tuple[Text, ...] = ()
+    """Names of columns that are no features, where `numeric` or `categorical` is None; leaks belong here."""
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Data":
+        named = [self.timestamp, self.label.column, *(self.numeric or ()), *(self.categorical or ())]
+        twice = sorted({name for name in named if named.count(name) > 1})
+        if twice:
+            message = f"the column {twice[0]!r} has two roles; timestamp, label, numeric and categorical are distinct"
+            raise ValueError(message)
+        return self
+
+
+class WindowSettings(Section):
+    """Lengths of the windows, laid backwards from `as_of`; `31d` is days, `4w` weeks, `1mo` calendar months."""
+
+    test: PeriodText = "1mo"
+    """Length of the test window, on which F1 is measured. A month: long enough to hold every day of the week often."""
+    calibration: PeriodText = "1mo"
+    """Length of the window before it, on which the calibrator is fitted and the threshold chosen."""
+    train: PeriodText | None = None
+    """Length of the training window before that. None: everything there is."""
+
+
+class SklearnSettings(Section):
+    """The scikit-learn trainer."""
+
+    estimator: Literal["hist_gradient_boosting", "logistic_regression", "random_forest"] = "hist_gradient_boosting"
+    """Name of the estimator. The default measures best on the sample data and reads categories natively."""
+    params: Mapping[str, Scalar | None] = {}
+    """Parameters of the estimator, by scikit-learn's own names, over Ratchet's defaults."""
+    memory_limit: Memory | None = None
+    """Memory that the trainer may use. None: the limit of its cgroup, or the machine's memory."""
+
+
+class SparkSettings(Section):
+    """The Spark trainer."""
+
+    estimator: Literal["logistic_regression", "random_forest", "gradient_boosted_trees", "xgboost"] = (
+        "logistic_regression"
+    )
+    """Name of the estimator. The default is the fastest, and as good on the sample data as the noise allows to say."""
+    params: Mapping[str, Scalar | None] = {}
+    """Parameters of the estimator, by Spark's own names, over Ratchet's defaults."""
+    driver_memory: Memory = "2GiB"
+    """Heap of Spark's JVM where it runs on one machine; on Kubernetes the SparkApplication says it."""
+    conf: Mapping[str, Scalar] = {}
+    """Spark's own configuration (`spark.…`), over Ratchet's defaults."""
+
+
+class Evaluation(Section):
+    """How the test rows are counted and compared."""
+
+    score_levels: Annotated[int, Field(ge=64, le=1_048_576)] = 16_384
+    """Scores are counted to a multiple of one over this power of two: it bounds the table behind every number."""
+    rolling_days: Annotated[int, Field(ge=1, le=366)] = 7
+    """Calendar days in a rolling window, the day itself included."""
+    bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 2_000
+    """Resamples of the test window's days behind intervals and probabilities; 2,000 puts 1 % error on a probability."""
+
+    @model_validator(mode="after")
+    def _power_of_two(self) -> "Evaluation":
+        if self.score_levels & (self.score_levels - 1):
+            message = f"score_levels is {self.score_levels}; a power of two is accepted, such as 16384"
+            raise ValueError(message)
+        return self
+
+
+class Promotion(Section):
+    """When a new version may serve."""
+
+    compare: Literal["same_rows", "recorded"] = "same_rows"
+    """`same_rows`: existing versions are scored on the candidate's test rows. `recorded`: their own runs' F1 counts."""
+    confidence: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Probability of being truly better that a candidate must reach. None: a greater F1 is enough."""
+    rescore: Annotated[int, Field(ge=1, le=1_000)] = 20
+    """How many existing versions are scored anew, the champion always among them, then the newest."""
+    lock_seconds: Annotated[int, Field(ge=5, le=3_600)] = 60
+    """Seconds for which a registrar holds a model's lock; one that was killed blocks the next for no longer."""
+
+
+class Tracking(Section):
+    """Where MLflow is. The variable MLFLOW_TRACKING_URI, where set, wins over `uri`."""
+
+    uri: Text = "sqlite:///.ratchet/mlflow.db"
+    """Address of MLflow: a server (http://…) or a SQLite file."""
+    artifacts: Text | None = ".ratchet/artifacts"
+    """Folder or s3:// address of the artifacts of a new experiment. None: what the server decides."""
+    experiment: Text | None = None
+    """Name of MLflow's experiment. None: the model's name."""
+
+
+class Retrain(Section):
+    """A whole cycle."""
+
+    engines: Annotated[tuple[Literal["sklearn", "spark"], ...], Field(min_length=1)] = ("sklearn", "spark")
+    """The engines of a cycle."""
+    deadline_minutes: Annotated[int, Field(ge=1, le=10_080)] = 360
+    """Minutes after which a step that has not ended is stopped and counts as failed."""
+
+
+class Settings(Section):
+    """All settings of Ratchet."""
+
+    model: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
+    """Name of the model, in lower case, digits, hyphens; registered are `<model>-sklearn` and `<model>-spark`."""
+    seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    """Seed of everything random: the same data and settings give the same model."""
+    data: Data
+    windows: WindowSettings = WindowSettings()
+    sklearn: SklearnSettings = SklearnSettings()
+    spark: SparkSettings = SparkSettings()
+    evaluation: Evaluation = Evaluation()
+    promotion: Promotion = Promotion()
+    tracking: Tracking = Tracking()
+    retrain: Retrain = Retrain()
+
+    def registered_name(self, engine: str) -> str:
+        """Name of an engine's registered model."""
+        return f"{self.model}-{engine}"
+
+    @property
+    def experiment(self) -> str:
+        """Name of MLflow's experiment."""
+        return self.tracking.experiment or self.model
+
+    def flattened(self) -> dict[str, str]:
+        """Every key with its path and its value as text, without passwords: what is logged as parameters."""
+        return {path: _without_password(str(value)) for path, value in _leaves(self.model_dump(), ())}
+
+
+def _leaves(tree: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[str, object]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, (*path, key))
+        else:
+            yield ".".join((*path, key)), value
+
+
+def _without_password(text: str) -> str:
+    if "://" not in text or "@" not in text:
+        return text
+    parts = urlsplit(text)
+    if parts.password is None:
+        return text
+    return urlunsplit(parts._replace(netloc=f"{parts.username}:***@{parts.netloc.rpartition('@')[2]}"))
