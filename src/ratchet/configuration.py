@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -18,18 +18,18 @@ from ratchet.errors import ConfigurationError
 from ratchet.settings import Settings
 
 PREFIX = "RATCHET__"
+FOLDER = Path("configs")
 _LONGEST_VALUE = 80
 
 
 class _Loader(yaml.SafeLoader):
     """YAML as people mean it: only true and false are booleans, and a date stays text."""
 
-    yaml_implicit_resolvers: ClassVar[Any] = {
-        first: [(tag, regexp) for tag, regexp in resolvers if not tag.endswith((":bool", ":timestamp"))]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
 
-
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if not tag.endswith((":bool", ":timestamp"))]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|false)$"), list("tf"))
 
 
@@ -45,7 +45,7 @@ def load(
     `configs` below the working directory where None (or the variable RATCHET_CONFIGS). variables: the process's
     environment. Raises ConfigurationError with the path of what is wrong.
     """
-    path = (folder or Path(variables.get("RATCHET_CONFIGS") or "configs")) / f"{_checked_name(environment)}.yaml"
+    path = (folder or Path(variables.get("RATCHET_CONFIGS") or FOLDER)) / f"{_checked_name(environment)}.yaml"
     tree = _read(path)
     for name, text in sorted(variables.items()):
         if name.startswith(PREFIX):

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -24,6 +25,15 @@ def _period(text: str) -> str:
 
 def _bytes(text: str) -> str:
     bytes_of(text)
+    return text
+
+
+def _timezone(text: str) -> str:
+    try:
+        ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        message = f"{text!r} is no time zone: an IANA name is, such as UTC or Europe/Berlin"
+        raise ValueError(message) from error
     return text
 
 
@@ -69,7 +79,7 @@ class Data(Section):
     """Name of the column that says when the event happened: a date, a datetime, text in ISO 8601, or an epoch."""
     timestamp_unit: Literal["s", "ms", "us", "ns"] | None = None
     """Unit of an epoch, which is a number. None: the column is a date, a datetime or text."""
-    timezone: Text = "UTC"
+    timezone: Annotated[Text, AfterValidator(_timezone)] = "UTC"
     """IANA name of the time zone in which days begin, and in which timestamps without a zone are meant."""
     label: Label
     numeric: tuple[Text, ...] | None = None

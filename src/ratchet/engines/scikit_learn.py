@@ -58,7 +58,9 @@ class ScikitLearn:
         try:
             self._pipeline.fit(self._features(frame), frame[data.LABEL].astype(np.int64))
         except (ValueError, TypeError) as error:
-            message = f"{choice.estimator} can't be fitted with sklearn.params {dict(choice.params)}: {_first_line(error)}"
+            message = (
+                f"{choice.estimator} can't be fitted with sklearn.params {dict(choice.params)}: {_first_line(error)}"
+            )
             raise ConfigurationError(message) from error
         finally:
             mlflow.sklearn.autolog(disable=True, silent=True)
@@ -133,9 +135,7 @@ class ScikitLearn:
 
     def _counts(self, frame: pd.DataFrame) -> Counts:
         score = self._calibrated.predict_proba(self._features(frame))[:, 1]
-        return Counts.from_rows(
-            frame[data.DAY], score, frame[data.LABEL], self._settings.evaluation.score_levels
-        )
+        return Counts.from_rows(frame[data.DAY], score, frame[data.LABEL], self._settings.evaluation.score_levels)
 
     def _confusion(self, predicted: Any) -> Confusion:
         return Confusion.from_rows(

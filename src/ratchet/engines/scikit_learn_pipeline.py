@@ -67,7 +67,13 @@ _ESTIMATORS: Mapping[str, _Choice] = {
     "hist_gradient_boosting": _Choice(
         HistGradientBoostingClassifier,
         _for_trees,
-        {"learning_rate": 0.1, "max_iter": 150, "max_leaf_nodes": 31, "l2_regularization": 1.0, "early_stopping": False},
+        {
+            "learning_rate": 0.1,
+            "max_iter": 150,
+            "max_leaf_nodes": 31,
+            "l2_regularization": 1.0,
+            "early_stopping": False,
+        },
     ),
     "logistic_regression": _Choice(LogisticRegression, _for_linear, {"max_iter": 300, "C": 1.0}),
     "random_forest": _Choice(

@@ -122,7 +122,12 @@ def recorded_run(settings: Settings, cycle: str, engine: str) -> Iterator[Run]:
     client = connect(settings)
     experiment = experiment_id(client, settings)
     attempt = uuid.uuid4().hex
-    tags = {"ratchet.cycle": cycle, "ratchet.engine": engine, "ratchet.model": settings.model, "ratchet.attempt": attempt}
+    tags = {
+        "ratchet.cycle": cycle,
+        "ratchet.engine": engine,
+        "ratchet.model": settings.model,
+        "ratchet.attempt": attempt,
+    }
     mlflow.start_run(experiment_id=experiment, run_name=f"{cycle}-{engine}", tags=tags)
     active = mlflow.active_run()
     run = Run(client, active.info.run_id, experiment)

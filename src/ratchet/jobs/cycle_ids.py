@@ -15,6 +15,8 @@ def new() -> str:
 def checked(cycle: str) -> str:
     """The same id; raises ConfigurationError where it could not name an object of a cluster."""
     if not re.fullmatch(r"[a-z]([-a-z0-9]{0,50}[a-z0-9])?", cycle):
-        message = f"--cycle {cycle!r}: an id begins with a letter and has at most 52 lower-case letters, digits, hyphens"
+        message = (
+            f"--cycle {cycle!r}: an id begins with a letter and has at most 52 lower-case letters, digits, hyphens"
+        )
         raise ConfigurationError(message)
     return cycle

@@ -82,7 +82,9 @@ def _run(verbs: Mapping[str, Sequence[str]], seconds: float, advance: progress.A
 
 def _pass_on(step: str, event: Mapping[str, Any], advance: progress.Advance) -> None:
     name = str(event.get("event", ""))
-    fields = {key: value for key, value in event.items() if key not in ("event", "level", "timestamp", "engine", "cycle")}
+    fields = {
+        key: value for key, value in event.items() if key not in ("event", "level", "timestamp", "engine", "cycle")
+    }
     getattr(log, str(event.get("level", "info")))(name, step=step, **fields)
     if name.startswith("train."):
         advance(f"train {step}", name)

@@ -1,0 +1,144 @@
+import json
+
+import jsonschema
+import pytest
+import yaml
+
+from ratchet import configuration
+from ratchet.errors import ConfigurationError
+
+SMALLEST = """
+model: flights
+data:
+  uri: data/flights
+  timestamp: at
+  label: {column: late, positive: true}
+"""
+
+
+@pytest.fixture
+def load(tmp_path):
+    (tmp_path / "dev.yaml").write_text(SMALLEST)
+
+    def load(*overrides, **variables):
+        return configuration.load("dev", overrides, tmp_path, variables)
+
+    return load
+
+
+def test_unset_means_the_default(load):
+    settings = load()
+    assert settings.windows.test == "1mo"
+    assert settings.sklearn.estimator == "hist_gradient_boosting"
+    assert settings.promotion.compare == "same_rows"
+
+
+def test_the_environment_wins_over_the_file_and_the_command_over_both(load):
+    variables = {"RATCHET__DATA__URI": "from-the-environment"}
+    assert load(**variables).data.uri == "from-the-environment"
+    assert load("data.uri=from-the-command", **variables).data.uri == "from-the-command"
+
+
+def test_the_usual_variable_of_mlflow_names_the_server(load):
+    assert load(MLFLOW_TRACKING_URI="http://127.0.0.1:5000").tracking.uri == "http://127.0.0.1:5000"
+
+
+def test_names_of_parameters_keep_their_dots_and_capitals(load):
+    settings = load("spark.conf.spark.sql.shuffle.partitions=4", RATCHET__SPARK__PARAMS__maxIter="7")
+    assert settings.spark.conf == {"spark.sql.shuffle.partitions": 4}
+    assert settings.spark.params == {"maxIter": 7}
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("yes", "yes"), ("no", "no"), ("true", True), ("2013-12-01", "2013-12-01")]
+)
+def test_only_true_and_false_are_booleans_and_a_date_is_text(load, text, value):
+    assert load(f"data.label.positive={text}").data.label.positive == value
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("data.url=x", "data.url is no setting"),
+        ("seed=x", "seed is 'x'"),
+        ("seed=1.5", "seed is 1.5"),
+        ("seed", "an equals sign"),
+        ("data.uri=", "is empty"),
+        ("data.uri=  ", "is empty"),
+        ("data.uri=[", "is no value"),
+        ("model.name=x", "has no keys"),
+        ("model=../x", "model is '../x'"),
+        ("model=a;rm", "model is 'a;rm'"),
+        ("model=" + "a" * 41, "model is"),
+        ("windows.test=1y", "d, w or mo"),
+        ("sklearn.memory_limit=4GB", "MiB or GiB"),
+        ("sklearn.estimator=xgboost", "sklearn.estimator is 'xgboost'"),
+        ("spark.estimator=svm", "spark.estimator is 'svm'"),
+        ("evaluation.score_levels=100", "power of two"),
+        ("promotion.confidence=1", "promotion.confidence is 1"),
+        ("promotion.compare=newest", "promotion.compare is 'newest'"),
+        ("retrain.engines=[]", "retrain.engines"),
+        ("retrain.engines=[torch]", "'torch'"),
+        ("data.numeric=[late]", "two roles"),
+        ("data.timezone=Mars/Base", "time zone"),
+        ("data.label.positive=null", "data.label.positive"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_path(load, override, said):
+    with pytest.raises(ConfigurationError, match=said.replace("[", r"\[")):
+        load(override)
+
+
+def test_an_empty_or_unknown_variable_is_refused(load):
+    with pytest.raises(ConfigurationError, match="RATCHET__SEED is empty"):
+        load(RATCHET__SEED="")
+    with pytest.raises(ConfigurationError, match="seeds is no setting"):
+        load(RATCHET__SEEDS="1")
+
+
+@pytest.mark.parametrize("name", ["../dev", "dev;ls", "DEV", "", "a/b"])
+def test_the_name_of_an_environment_can_not_leave_its_folder(name, tmp_path):
+    with pytest.raises(ConfigurationError, match="lower-case letters"):
+        configuration.load(name, (), tmp_path, {})
+
+
+def test_a_missing_environment_names_those_that_exist(tmp_path):
+    (tmp_path / "dev.yaml").write_text(SMALLEST)
+    with pytest.raises(ConfigurationError, match="environments in .*: dev"):
+        configuration.load("prod", (), tmp_path, {})
+
+
+@pytest.mark.parametrize("content", ["- a list", "a: [", "", "\x80"])
+def test_a_file_that_is_no_mapping_is_refused(content, tmp_path):
+    (tmp_path / "dev.yaml").write_bytes(content.encode("latin-1"))
+    with pytest.raises(ConfigurationError, match=r"dev\.yaml"):
+        configuration.load("dev", (), tmp_path, {})
+
+
+def test_what_is_missing_is_named(tmp_path):
+    (tmp_path / "dev.yaml").write_text("model: flights\n")
+    with pytest.raises(ConfigurationError, match="data is missing"):
+        configuration.load("dev", (), tmp_path, {})
+
+
+def test_every_setting_is_logged_by_its_path_without_passwords(load):
+    flat = load("tracking.uri=http://me:secret@127.0.0.1:5000", "sklearn.params.max_iter=9").flattened()
+    assert flat["sklearn.params.max_iter"] == "9"
+    assert flat["data.label.column"] == "late"
+    assert flat["tracking.uri"] == "http://me:***@127.0.0.1:5000"
+
+
+def test_the_schema_accepts_the_configurations_that_load():
+    schema = configuration.json_schema()
+    for name in ("dev", "prod"):
+        jsonschema.validate(yaml.safe_load((configuration.FOLDER / f"{name}.yaml").read_text()), schema)
+        configuration.load(name, (), configuration.FOLDER, {})
+
+
+def test_the_schema_refuses_an_unknown_key_and_explains_each_known_one():
+    schema = configuration.json_schema()
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**yaml.safe_load(SMALLEST), "sead": 1}, schema)
+    for name, section in json.loads(json.dumps(schema))["$defs"].items():
+        for key, field in section["properties"].items():
+            assert "$ref" in field or field["description"], f"{name}.{key} has no description"
