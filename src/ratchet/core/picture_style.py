@@ -6,11 +6,12 @@ can tell apart; lines differ in their dashes, too. Figures are made without pypl
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 
 import matplotlib as mpl
 import numpy as np
-import seaborn
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -36,7 +37,6 @@ _STYLE = {
     "axes.spines.right": False,
     "axes.spines.top": False,
     "figure.dpi": 150,
-    "figure.constrained_layout.use": True,
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
     "font.size": 9.5,
     "grid.color": "#E8EBEE",
@@ -56,40 +56,61 @@ _COLOURS = 128
 @contextmanager
 def style() -> Iterator[None]:
     """Inside, figures look like Ratchet's; the process's own settings are put back afterwards."""
-    with mpl.rc_context({**seaborn.axes_style("whitegrid"), **_STYLE}):
+    with mpl.rc_context({**sns.axes_style("whitegrid"), **_STYLE}):
         yield
 
 
-def frame(title: str, subtitle: str, width: float = 5.6, height: float = 4.9) -> tuple[Figure, Axes]:
-    """A figure of one plot; sizes in inches."""
-    figure = Figure(figsize=(width, height))
-    axes = figure.subplots()
+@dataclass(frozen=True)
+class Size:
+    """A picture and its margins, in inches; margins are fixed because finding them costs as much as drawing."""
+
+    width: float = 5.6
+    height: float = 4.9
+    left: float = 0.75
+    right: float = 0.45
+    bottom: float = 0.95
+
+    def margins(self) -> dict[str, float]:
+        """The margins as matplotlib takes them: shares of the figure."""
+        return {
+            "left": self.left / self.width,
+            "right": 1 - self.right / self.width,
+            "bottom": self.bottom / self.height,
+            "top": 1 - 0.65 / self.height,
+        }
+
+
+def frame(title: str, subtitle: str, size: Size) -> tuple[Figure, Axes]:
+    """A figure of one plot."""
+    figure = Figure(figsize=(size.width, size.height))
+    axes = figure.subplots(gridspec_kw=size.margins())
     name(axes, title, subtitle)
     return figure, axes
 
 
-def stacked(title: str, subtitle: str, width: float, height: float) -> tuple[Figure, Axes, Axes]:
+def stacked(title: str, subtitle: str, size: Size) -> tuple[Figure, Axes, Axes]:
     """A figure of two plots over one another, the lower one small, which share their x axis."""
-    figure = Figure(figsize=(width, height))
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1))
+    figure = Figure(figsize=(size.width, size.height))
+    rows = {"hspace": 0.12, **size.margins()}
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1), gridspec_kw=rows)
     name(upper, title, subtitle)
     return figure, upper, lower
 
 
 def name(axes: Axes, title: str, subtitle: str) -> None:
     """Write a title and, smaller, what it is about."""
-    axes.set_title(f"{title}\n", loc="left", fontsize=13, fontweight="bold", linespacing=1.5)
-    axes.annotate(subtitle, (0, 1), (0, 8), xycoords="axes fraction", textcoords="offset points", color=GREY)
+    for text, height, font in ((title, 24, {"size": 13, "weight": "bold"}), (subtitle, 9, {"color": GREY})):
+        axes.annotate(text, (0, 1), (0, height), xycoords="axes fraction", textcoords="offset points", **font)
 
 
 def mark(axes: Axes, x: float, y: float, text: str) -> None:
     """Mark what the chosen threshold gives; `text` says it in the key."""
-    axes.plot([x], [y], "D", color=VERMILLION, markersize=8, markeredgecolor="white", clip_on=False, zorder=5, label=text)
+    axes.plot([x], [y], "D", color=VERMILLION, label=text, ms=8, mec="white", zorder=5, clip_on=False)
 
 
 def key(figure: Figure, columns: int) -> None:
     """Write the key of all labelled lines below the plots, where it can hide none of them."""
-    figure.legend(loc="outside lower center", ncols=columns)
+    figure.legend(loc="lower center", ncols=columns)
 
 
 def thinned(*lines: Floats) -> Bools:
@@ -104,13 +125,20 @@ def thinned(*lines: Floats) -> Bools:
     return kept
 
 
-def apart(heights: Floats, gap: float) -> Floats:
-    """The heights of labels moved up as little as is needed for `gap` between them, in the order given."""
+def apart(heights: Floats, gap: float, top: float) -> Floats:
+    """Where labels go that belong at the given heights: `gap` from each other, none above `top`, moved no further."""
     order = np.argsort(heights, kind="stable")
     steps = gap * np.arange(len(heights))
+    pushed_up = np.maximum.accumulate(heights[order] - steps) + steps
     result = np.empty(len(heights))
-    result[order] = np.maximum.accumulate(heights[order] - steps) + steps
+    result[order] = np.minimum(pushed_up, top - steps[::-1])
     return result
+
+
+def readable(color: str) -> tuple[float, float, float]:
+    """A darker tone of a colour: thin letters need more contrast than a line."""
+    middle: tuple[float, float, float] = sns.blend_palette([color, INK], 3)[1]
+    return middle
 
 
 def png(figure: Figure) -> bytes:
@@ -119,5 +147,5 @@ def png(figure: Figure) -> bytes:
     canvas.draw()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     file = BytesIO()
-    picture.quantize(_COLOURS, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(file, "PNG")
+    picture.quantize(_COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(file, "PNG")
     return file.getvalue()

@@ -6,25 +6,28 @@ The work is bounded by the count table and by the size of a picture, not by the 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import seaborn
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 
 from ratchet.core.counts import Counts, Floats
 from ratchet.core.metrics import calibration_points, metrics, pr_points, roc_points
 from ratchet.core.picture_style import (
     BLUE,
     GREY,
+    INK,
     MEASURES,
     PALE,
     SKY,
     VERMILLION,
+    Size,
     apart,
     frame,
     key,
     mark,
     png,
+    readable,
     stacked,
     style,
     thinned,
@@ -35,6 +38,7 @@ from ratchet.core.threshold import Threshold
 _CLASSES = ("negative", "positive")
 _ROLLING = {"F1": "f1", "precision": "precision", "recall": "recall", "ROC AUC": "roc_auc", "accuracy": "accuracy"}
 _TICKS = 9
+_DARK_SHARE = 0.6
 _SINGLE_DAYS_SEEN = 62
 
 
@@ -63,36 +67,42 @@ def _confusion_matrix(counts: Counts, numbers: Mapping[str, float]) -> Figure:
     share = table / table.sum(axis=1, keepdims=True)
     texts = [[f"{table[i, j]:,}\n{_percent(share[i, j])} of the row" for j in (0, 1)] for i in (0, 1)]
     figure, axes = frame(
-        "Confusion matrix", f"{counts.total:,} test rows; labelled positive from a score of {numbers['threshold']:.3f}"
+        "Confusion matrix",
+        f"{counts.total:,} test rows; labelled positive from a score of {numbers['threshold']:.3f}",
+        Size(left=1.1, right=0.2, bottom=0.7),
     )
-    seaborn.heatmap(
+    sns.heatmap(
         share,
         annot=np.array(texts),
         fmt="",
         annot_kws={"size": 13, "linespacing": 1.6},
-        cmap=seaborn.light_palette(BLUE, as_cmap=True),
+        cmap=sns.light_palette(BLUE, as_cmap=True),
         vmin=0.0,
         vmax=1.0,
         cbar=False,
         linewidths=4,
-        xticklabels=[f"{rows:,} as {name}" for name, rows in zip(_CLASSES, table.sum(axis=0), strict=True)],
-        yticklabels=[f"{rows:,}\n{name}" for name, rows in zip(_CLASSES, table.sum(axis=1), strict=True)],
+        xticklabels=[f"{name}\n{rows:,}" for name, rows in zip(_CLASSES, table.sum(axis=0), strict=True)],
+        yticklabels=[f"{name}\n{rows:,}" for name, rows in zip(_CLASSES, table.sum(axis=1), strict=True)],
         ax=axes,
     )
+    for cell, part in zip(axes.texts[-share.size :], share.flat, strict=True):
+        cell.set_color("white" if part > _DARK_SHARE else INK)
     axes.tick_params(axis="y", rotation=0)
     axes.set(xlabel="labelled by the model (rows)", ylabel="what happened (rows)")
     return figure
 
 
 def _roc_curve(counts: Counts, numbers: Mapping[str, float]) -> Figure:
-    figure, axes = frame("ROC curve", f"area under the curve {numbers['roc_auc']:.3f}; {counts.total:,} test rows")
+    figure, axes = frame(
+        "ROC curve", f"area under the curve {numbers['roc_auc']:.3f}; {counts.total:,} test rows", Size()
+    )
     false_rate, true_rate, _ = roc_points(counts)
     kept = thinned(false_rate, true_rate)
     axes.fill_between(false_rate[kept], true_rate[kept], color=BLUE, alpha=0.08, linewidth=0)
     axes.plot(false_rate[kept], true_rate[kept], color=BLUE)
     labelled = counts.confusion(numbers["threshold"]).false_positive.sum() / (counts.total - counts.positives)
-    text = f"threshold {numbers['threshold']:.3f}: {_percent(numbers['recall'])} of the positives, {_percent(labelled)} of the negatives"
-    mark(axes, labelled, numbers["recall"], text)
+    parts = f"{_percent(numbers['recall'])} of the positives, {_percent(labelled)} of the negatives"
+    mark(axes, labelled, numbers["recall"], f"threshold {numbers['threshold']:.3f}: {parts}")
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1.4, label="chance: area 0.5")
     axes.set(xlim=(0, 1), ylim=(0, 1.01))
     axes.set(xlabel="share of the negatives labelled positive", ylabel="share of the positives labelled positive")
@@ -102,7 +112,7 @@ def _roc_curve(counts: Counts, numbers: Mapping[str, float]) -> Figure:
 
 def _pr_curve(counts: Counts, numbers: Mapping[str, float]) -> Figure:
     average = f"average precision {numbers['average_precision']:.3f}; {counts.total:,} test rows"
-    figure, axes = frame("Precision and recall", average)
+    figure, axes = frame("Precision and recall", average, Size())
     _equal_f1_lines(axes)
     precision, recall, _ = pr_points(counts)
     kept = thinned(precision, recall)
@@ -112,7 +122,8 @@ def _pr_curve(counts: Counts, numbers: Mapping[str, float]) -> Figure:
     base_rate = counts.positives / counts.total
     axes.axhline(base_rate, color=GREY, linestyle=":", linewidth=1.4, label=f"base rate: precision {base_rate:.3f}")
     axes.set(xlim=(0, 1), ylim=(0, 1.01))
-    axes.set(xlabel="recall: share of the positives that is found", ylabel="precision: share of the found that is positive")
+    axes.set(xlabel="recall (found among the positives)")
+    axes.set(ylabel="precision (right among those labelled positive)")
     key(figure, 1)
     return figure
 
@@ -126,28 +137,32 @@ def _equal_f1_lines(axes: Axes) -> None:
 
 def _calibration_curve(counts: Counts, numbers: Mapping[str, float]) -> Figure:
     subtitle = f"Brier score {numbers['brier']:.4f}; {counts.total:,} test rows, by tenths of the score"
-    figure, axes, below = stacked("Calibration", subtitle, 5.6, 4.9)
+    figure, axes, below = stacked("Calibration", subtitle, Size(left=0.8))
     bins = calibration_points(counts)
     means, shares = [part.mean_score for part in bins], [part.positive_share for part in bins]
     scores, negative, positive = counts.by_score()
     end = min(1.0, float(np.ceil(max(*means, *shares, scores[-1], 0.05) * 10) / 10))
     axes.plot(means, shares, color=BLUE, linewidth=1.6, zorder=3)
     sizes = [20 + 200 * part.rows / counts.total for part in bins]
-    axes.scatter(means, shares, sizes, color=BLUE, zorder=4, clip_on=False, label="a tenth of the scores; size: its rows")
+    axes.scatter(means, shares, sizes, BLUE, zorder=4, clip_on=False, label="a tenth of the score (size: its rows)")
     axes.plot([0, end], [0, end], color=GREY, linestyle=":", linewidth=1.4, label="as often as the score says")
     axes.axvline(numbers["threshold"], color=VERMILLION, linestyle="--", linewidth=1.4, label="threshold")
     axes.set(xlim=(0, end), ylim=(0, end), ylabel="share of positive rows")
     below.hist(scores, bins=40, range=(0, end), weights=negative + positive, color=SKY, linewidth=0)
     below.axvline(numbers["threshold"], color=VERMILLION, linestyle="--", linewidth=1.4)
     below.set(ylabel="rows", xlabel="score: the model's probability of the positive class")
-    below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    below.yaxis.set_major_formatter(EngFormatter(sep=""))
     below.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     key(figure, 2)
     return figure
 
 
 def _threshold_curve(threshold: Threshold) -> Figure:
-    figure, axes = frame("Choice of the threshold", "on the calibration window; the score with the greatest F1 is taken")
+    figure, axes = frame(
+        "Choice of the threshold",
+        "calibration window; the score with the greatest F1 is chosen",
+        Size(right=0.2, bottom=0.8),
+    )
     curve = threshold.curve
     lines = {"precision": curve.precision, "recall": curve.recall, "F1": curve.f1}
     kept = thinned(curve.threshold, *lines.values())
@@ -166,8 +181,8 @@ def _threshold_curve(threshold: Threshold) -> Figure:
 
 def _rolling_metrics(rolling: Sequence[RollingDay]) -> Figure:
     length = max(day.days for day in rolling)
-    subtitle = f"each point: the {length} days that end there; paler: fewer days, since the test window begins"
-    figure, axes, below = stacked("Rolling measures", subtitle, 8.8, 4.9)
+    days = "the day alone" if length == 1 else f"the {length} days that end there (paler: since the test window began)"
+    figure, axes, below = stacked("Rolling measures", f"each point: {days}", Size(8.8, 4.9, 0.75, 1.25, 0.75))
     whole = next(place for place, day in enumerate(rolling) if day.days == length)
     lines = {text: np.array([getattr(day, field) for day in rolling]) for text, field in _ROLLING.items()}
     for text, values in lines.items():
@@ -195,13 +210,13 @@ def _line(axes: Axes, values: Floats, whole: int, text: str) -> None:
 def _end_labels(axes: Axes, lines: Mapping[str, Floats]) -> None:
     """Name each line at its end, with its last value."""
     last = {text: values[np.isfinite(values)][-1] for text, values in lines.items() if np.isfinite(values).any()}
-    heights = apart(np.array(list(last.values())), 0.065)
+    heights = apart(np.array(list(last.values())), 0.065, 1.0)
     for (text, value), height in zip(last.items(), heights, strict=True):
         axes.annotate(
             f"{text} {value:.3f}",
             (1.0, height),
             xycoords=("axes fraction", "data"),
-            color=MEASURES[text][0],
+            color=readable(MEASURES[text][0]),
             va="center",
             annotation_clip=False,
             fontweight="bold" if text == "F1" else "normal",

@@ -87,7 +87,10 @@ def _with_planes(flights: pd.DataFrame, planes: pd.DataFrame) -> pd.DataFrame:
 def _with_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
     hourly = weather.rename(columns=_WEATHER).drop_duplicates(["origin", "time_hour"])
     return flights.merge(
-        hourly[["origin", "time_hour", *_WEATHER.values()]], on=["origin", "time_hour"], how="left", validate="many_to_one"
+        hourly[["origin", "time_hour", *_WEATHER.values()]],
+        on=["origin", "time_hour"],
+        how="left",
+        validate="many_to_one",
     )
 
 

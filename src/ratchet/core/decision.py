@@ -1,0 +1,151 @@
+"""Promoted or held, and why in one sentence.
+
+`jobs.register` decides here, once for each run. Only the standard library is imported.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ratchet.core.rival import Rival
+
+Outcome = Literal["promoted", "held"]
+
+_FEWEST_DIGITS = 3
+_MOST_DIGITS = 17
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What was decided on a candidate.
+
+    f1: the candidate's. f1_all_positive: that of labelling every test row positive. probability: that the candidate is
+    truly better than every version scored on its rows; None where none was. unknown: numbers of existing versions
+    whose F1 nobody knows. version: the number that the candidate got; None where it was held.
+    """
+
+    outcome: Outcome
+    reason: str
+    f1: float
+    f1_all_positive: float
+    probability: float | None
+    rivals: tuple[Rival, ...]
+    unknown: tuple[int, ...] = ()
+    version: int | None = None
+
+    @property
+    def promoted(self) -> bool:
+        return self.outcome == "promoted"
+
+
+def decide(
+    candidate_f1: float,
+    f1_all_positive: float,
+    rivals: Sequence[Rival],
+    probability: float | None,
+    confidence: float | None,
+    unknown: Sequence[int] = (),
+) -> Decision:
+    """Promote the candidate when its F1 is greater than that of every existing version; a tie holds.
+
+    The first version is promoted when its F1 is greater than f1_all_positive. confidence: the probability of being
+    truly better that must be reached as well; None asks for none. unknown: versions that exist and whose F1 is not
+    known; the candidate can't be shown to be better than those, so it is held.
+    """
+    ranked = tuple(sorted(rivals, key=lambda rival: (-rival.f1, not rival.champion, rival.version)))
+    if not any(rival.basis == "same_rows" for rival in ranked):
+        probability = None
+    if unknown:
+        outcome, why = False, _unknown(unknown)
+    elif not ranked:
+        outcome, why = _first(candidate_f1, f1_all_positive)
+    else:
+        outcome, why = _against(candidate_f1, ranked, probability, confidence)
+    reason = why if outcome else f"held: {why}"
+    return Decision(
+        "promoted" if outcome else "held",
+        reason,
+        candidate_f1,
+        f1_all_positive,
+        probability,
+        ranked,
+        tuple(sorted(unknown)),
+    )
+
+
+def _unknown(unknown: Sequence[int]) -> str:
+    first = min(unknown)
+    return (
+        f"version {first} can be neither scored nor found with a recorded F1, so nothing can be shown to be better;"
+        f" delete the version in MLflow, or give it the tag ratchet.f1"
+    )
+
+
+def _first(candidate_f1: float, f1_all_positive: float) -> tuple[bool, str]:
+    own, trivial = numbers(candidate_f1, f1_all_positive)
+    if candidate_f1 > f1_all_positive:
+        return True, f"F1 {own} is that of the first version, and labelling every row positive has {trivial}"
+    word = "ties with" if candidate_f1 == f1_all_positive else "is not better than"
+    return False, f"F1 {own} {word} labelling every row positive ({trivial}), and there is no version yet"
+
+
+def _against(
+    candidate_f1: float, ranked: Sequence[Rival], probability: float | None, confidence: float | None
+) -> tuple[bool, str]:
+    best = ranked[0]
+    own, other = numbers(candidate_f1, best.f1)
+    comparison = f"{_named(best, len(ranked))} ({other}{_difference(candidate_f1, best.f1)}{_chance(probability)})"
+    recorded = _recorded(ranked)
+    # Not "f1 <= best": a NaN must hold, too.
+    if not candidate_f1 > best.f1:
+        word = "ties with" if candidate_f1 == best.f1 else "is below"
+        return False, f"F1 {own} {word} {comparison}{recorded}"
+    if confidence is not None and probability is None:
+        wanted = f"a probability of {_percent(confidence)} is asked for, and without versions on the same rows none is"
+        return False, f"F1 {own} beats {comparison}, but {wanted} known{recorded}"
+    if confidence is not None and probability is not None and probability < confidence:
+        return False, f"F1 {own} beats {comparison}, but a probability of {_percent(confidence)} is asked for{recorded}"
+    return True, f"F1 {own} beats {comparison}{recorded}"
+
+
+def _named(best: Rival, existing: int) -> str:
+    which = f"version {best.version}" if existing == 1 else f"version {best.version}, the best of {existing} versions,"
+    return f"{which} on the same rows" if best.basis == "same_rows" else f"{which} by its recorded F1"
+
+
+def _difference(candidate_f1: float, other: float) -> str:
+    if candidate_f1 == other:
+        return ""
+    own, theirs = numbers(candidate_f1, other)
+    digits = max(len(own), len(theirs)) - 2
+    return f", difference {candidate_f1 - other:+.{digits}f}"
+
+
+def _chance(probability: float | None) -> str:
+    return "" if probability is None else f"; probability of being truly better {_percent(probability)}"
+
+
+def _recorded(ranked: Sequence[Rival]) -> str:
+    by_record = sorted((rival for rival in ranked if rival.basis == "recorded"), key=lambda rival: rival.version)
+    if not by_record:
+        return ""
+    notes: dict[str, list[str]] = {}
+    for rival in by_record:
+        notes.setdefault(rival.note.rstrip("."), []).append(str(rival.version))
+    parts = (f"{', '.join(versions)}{f' ({note})' if note else ''}" for note, versions in notes.items())
+    counted = "version" if len(by_record) == 1 else "versions"
+    return f"; counted by recorded F1: {counted} {', '.join(parts)}"
+
+
+def numbers(first: float, second: float) -> tuple[str, str]:
+    """Both numbers with three digits, or with as many as tell them apart."""
+    for digits in range(_FEWEST_DIGITS, _MOST_DIGITS):
+        texts = f"{first:.{digits}f}", f"{second:.{digits}f}"
+        if first == second or texts[0] != texts[1]:
+            return texts
+    return repr(first), repr(second)
+
+
+def _percent(share: float) -> str:
+    """A share in per cent; rounded down, so that what missed a bound does not look as if it had reached it."""
+    return f"{int(share * 1000) / 10:g} %"

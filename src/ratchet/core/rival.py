@@ -1,0 +1,104 @@
+"""An existing version beside the candidate: a row of `comparison.csv`.
+
+The trainer writes the rows, the registrar decides on them, the report shows them. Only the standard library is
+imported: the registrar runs where no engine is installed.
+"""
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from typing import Literal, Self, cast
+
+from ratchet.errors import FailedError
+
+Basis = Literal["same_rows", "recorded"]
+
+
+@dataclass(frozen=True)
+class Rival:
+    """An existing version and its F1.
+
+    version: its number. basis: whether `f1` was measured on the candidate's test rows or recorded by its own run.
+    f1_low, f1_high: the middle 95 % of the resamples. recorded_f1: what its own run recorded. difference: the
+    candidate's F1 less this version's. probability: that the candidate is truly better. note: why F1 is a recorded one.
+    None where it is not known.
+    """
+
+    version: int
+    basis: Basis
+    f1: float
+    f1_low: float | None
+    f1_high: float | None
+    precision: float | None
+    recall: float | None
+    recorded_f1: float | None
+    difference: float
+    probability: float | None
+    champion: bool
+    note: str
+
+    @classmethod
+    def recorded(
+        cls, version: int, f1: float | None, candidate_f1: float, champion: bool, note: str = ""
+    ) -> "Rival | None":
+        """A version that counts with the F1 of its own run; None where its run recorded none."""
+        if f1 is None:
+            return None
+        return cls(version, "recorded", f1, None, None, None, None, f1, candidate_f1 - f1, None, champion, note)
+
+    @staticmethod
+    def to_csv(rivals: Iterable["Rival"]) -> str:
+        """The rows as CSV with a header; numbers keep every digit, None is empty."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(field.name for field in fields(Rival))
+        writer.writerows([_cell(value) for value in astuple(rival)] for rival in rivals)
+        return text.getvalue()
+
+    @classmethod
+    def from_csv(cls, text: str) -> tuple[Self, ...]:
+        """Read the rows again; raises FailedError, with the line, where they are not what `to_csv` writes."""
+        reader = csv.DictReader(io.StringIO(text))
+        expected = [field.name for field in fields(cls)]
+        if reader.fieldnames != expected:
+            message = f"comparison.csv has the columns {reader.fieldnames}; accepted are {expected}"
+            raise FailedError(message)
+        return tuple(cls._from_row(row, reader.line_num) for row in reader)
+
+    @classmethod
+    def _from_row(cls, row: dict[str, str], line: int) -> Self:
+        try:
+            return cls(
+                version=int(row["version"]),
+                basis=_basis(row["basis"]),
+                f1=float(row["f1"]),
+                f1_low=_number(row["f1_low"]),
+                f1_high=_number(row["f1_high"]),
+                precision=_number(row["precision"]),
+                recall=_number(row["recall"]),
+                recorded_f1=_number(row["recorded_f1"]),
+                difference=float(row["difference"]),
+                probability=_number(row["probability"]),
+                champion={"true": True, "false": False}[row["champion"]],
+                note=row["note"],
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"line {line} of comparison.csv can't be read: {list(row.values())}"
+            raise FailedError(message) from error
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _number(cell: str) -> float | None:
+    return float(cell) if cell else None
+
+
+def _basis(cell: str) -> Basis:
+    if cell not in ("same_rows", "recorded"):
+        raise ValueError(cell)
+    return cast("Basis", cell)
