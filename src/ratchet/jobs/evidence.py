@@ -6,17 +6,17 @@ Called by `jobs.train`, once. Its work is bounded by the size of the count table
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 from ratchet.core import metrics, pictures, report
 from ratchet.core.counts import Counts
-from ratchet.core.rival import Rival
+from ratchet.core.metrics import ClassRow
 from ratchet.core.rolling import RollingDay, rolling
-from ratchet.core.threshold import Threshold, choose
+from ratchet.core.rival import Rival
+from ratchet.core.threshold import Threshold
 from ratchet.core.windows import Windows
 from ratchet.engines.base import WindowSummary
-from ratchet.errors import DataError
 from ratchet.io.tracking import Run
 from ratchet.jobs.rivals import Compared
 from ratchet.settings import Settings
@@ -31,6 +31,7 @@ class Result:
     cycle: str
     windows: Windows
     summaries: tuple[WindowSummary, WindowSummary, WindowSummary]
+    warnings: Sequence[str]
     parameters: Mapping[str, str]
     threshold: Threshold
     counts: Counts
@@ -39,24 +40,69 @@ class Result:
 
 def log(result: Result, run: Run) -> Mapping[str, float]:
     """Log metrics, pictures, tables and the report; returns the metrics."""
-    numbers = numbers_of(result)
+    numbers = _numbers(result)
     days = rolling(result.counts, result.threshold.value, result.windows.test, result.settings.evaluation.rolling_days)
     classes = metrics.classification_report(result.counts, result.threshold.value)
     images = pictures.draw(result.counts, result.threshold, days)
     page = report.render(_evidence(result, run, numbers, days, classes, images))
     run.metrics(numbers, days)
-    run.artifacts(
-        {
-            **images,
-            "report.html": page.encode(),
-            "classification_report.csv": table(
-                ("class", "precision", "recall", "f1", "support"),
-                ((row.name, row.precision, row.recall, row.f1, row.support) for row in classes),
-            ),
-            "rolling_metrics.csv": table(
-                tuple(RollingDay.__dataclass_fields__), (tuple(vars(day).values()) for day in days)
-            ),
-            "comparison.csv": Rival.to_csv(result.compared.rivals).encode(),
-        }
-    )
+    tables = {
+        "classification_report.csv": _table(ClassRow, classes),
+        "rolling_metrics.csv": _table(RollingDay, days),
+        "comparison.csv": Rival.to_csv(result.compared.rivals),
+    }
+    run.artifacts({"report.html": page.encode(), **images, **{name: text.encode() for name, text in tables.items()}})
     return numbers
+
+
+def _numbers(result: Result) -> dict[str, float]:
+    compared = result.compared
+    numbers = {
+        **metrics.metrics(result.counts, result.threshold.value),
+        "f1_low": compared.interval.low,
+        "f1_high": compared.interval.high,
+        "f1_all_positive": metrics.f1_all_positive(result.counts),
+        "f1_calibration": result.threshold.f1,
+    }
+    return numbers if compared.probability is None else {**numbers, "probability_better": compared.probability}
+
+
+def _evidence(
+    result: Result,
+    run: Run,
+    numbers: Mapping[str, float],
+    days: Sequence[RollingDay],
+    classes: Sequence[ClassRow],
+    images: Mapping[str, bytes],
+) -> report.Evidence:
+    return report.Evidence(
+        model=result.settings.registered_name(result.engine),
+        engine=result.engine,
+        cycle=result.cycle,
+        as_of=result.windows.as_of,
+        created=datetime.now(UTC),
+        summaries=result.summaries,
+        metrics=numbers,
+        f1_interval=result.compared.interval,
+        f1_all_positive=numbers["f1_all_positive"],
+        rivals=result.compared.rivals,
+        probability_better=result.compared.probability,
+        classes=classes,
+        rolling=days,
+        pictures=images,
+        parameters={**result.settings.flattened(), **result.parameters},
+        links=run.addresses(result.settings.tracking.uri),
+        warnings=result.warnings,
+    )
+
+
+def _table[T](row: type[T], rows: Iterable[T]) -> str:
+    """A CSV with a column for each field; a value that is not defined is left empty."""
+    names = [field.name for field in fields(row)]  # type: ignore[arg-type]  # every row is a dataclass
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    for one in rows:
+        values = [getattr(one, name) for name in names]
+        writer.writerow("" if value is None or value != value else value for value in values)  # noqa: PLR0124  # NaN
+    return text.getvalue()

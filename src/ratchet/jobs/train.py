@@ -11,6 +11,7 @@ from datetime import date
 
 import structlog
 
+from ratchet.core.threshold import choose
 from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.base import Engine
 from ratchet.errors import FailedError
@@ -69,12 +70,14 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
     for window, context in ((windows.train, "training"), (windows.test, "test")):
         run.data_input(context, table.uri, data.digest(table, window), data.column_kinds(table))
     parameters = _timed("fit", engine.fit)
-    threshold = evidence.threshold_of(_timed("calibrate", engine.calibrate))
+    threshold = choose(_timed("calibrate", engine.calibrate))
     engine.set_threshold(threshold.value)
     counts = _timed("score", engine.count_test)
     compared = _timed("compare", rivals.compare, settings, engine, versions, chosen, counts, threshold.value)
     run.params(_not_yet_logged(run, parameters))
-    result = evidence.Result(settings, engine.name, cycle, windows, summaries, parameters, threshold, counts, compared)
+    result = evidence.Result(
+        settings, engine.name, cycle, windows, summaries, engine.warnings, parameters, threshold, counts, compared
+    )
     numbers = _timed("evaluate", evidence.log, result, run)
     model_uri = _timed("log_model", engine.log_model)
     wrong = _timed("verify", engine.mislabelled, model_uri)

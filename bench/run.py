@@ -1,0 +1,119 @@
+"""`make bench`: what Ratchet costs beside bare scripts that do only what can't be left out.
+
+Each figure is a ratio of pairs run in turn on this machine, with the load beside it; the results go to docs/bench.md.
+Usage: python bench/run.py [quick|full]. `quick` (the default) takes the flights as they are; `full` adds 3.3 million rows
+for both engines and 10 million for Spark, which takes about two hours on two cores.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from larger import write
+from measure import Ratio, Taken, measure, paired
+
+FOLDER = Path(tempfile.gettempdir()) / "ratchet-bench"
+TABLE = "data/flights"
+PYTHON = sys.executable
+_MIB = 1024**2
+
+
+def main(size: str) -> None:
+    """Run every measurement and write the table."""
+    rows = [line for line in _measurements(size)]
+    text = "\n".join(
+        [
+            "# What Ratchet costs",
+            "",
+            "Made by `make bench`: each figure is the median of pairs run in turn with a bare script (`bench/bare_*.py`) that reads,",
+            "fits, calibrates, chooses the threshold and scores with the same settings, and nothing else.",
+            "",
+            f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {sys.version.split()[0]}. Load: the one-minute average at the end of the pairs.",
+            "",
+            "| measurement | wall | to reach | peak memory | to reach | bare | load |",
+            "|---|---|---|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+    Path(f"docs/bench-{size}.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def _measurements(size: str) -> Iterator[str]:
+    variables = _fresh()
+    _five_versions(variables)
+    yield _row("sklearn, flights, 5 versions", paired(_train("sklearn"), _bare("sklearn"), variables, 5), 1.8, 1.2)
+    yield _row("spark, flights", paired(_train("spark"), _bare("spark"), variables, 3), 1.3, None)
+    yield _cycle(_fresh())
+    if size == "full":
+        for engine, times, wall in (("sklearn", 10, 1.15), ("spark", 10, 1.3), ("spark", 30, None)):
+            table = _larger(times)
+            variables = _fresh() | {"RATCHET__DATA__URI": table, "RATCHET__SPARK__DRIVER_MEMORY": "8GiB"}
+            ratio = paired(_train(engine), _bare(engine, table), variables, 1)
+            yield _row(f"{engine}, {times * 0.327:.1f} million rows", ratio, wall, 1.2 if engine == "sklearn" else None)
+
+
+def _train(engine: str) -> list[str]:
+    return [PYTHON, "-m", "ratchet", "train", engine, "--env", "dev"]
+
+
+def _bare(engine: str, table: str = TABLE) -> list[str]:
+    return [PYTHON, f"bench/bare_{engine}.py", table]
+
+
+def _fresh() -> dict[str, str]:
+    """Variables that give the next measurement an MLflow of its own."""
+    shutil.rmtree(FOLDER / "mlflow", ignore_errors=True)
+    return {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{FOLDER}/mlflow/mlflow.db",
+        "RATCHET__TRACKING__ARTIFACTS": f"{FOLDER}/mlflow/artifacts",
+    }
+
+
+def _five_versions(variables: dict[str, str]) -> None:
+    """Register five versions, each forced through, so that the trainer has five to score."""
+    for month in range(7, 12):
+        until = ["--as-of", f"2013-{month:02d}-01", "--set", "sklearn.params.max_iter=50"]
+        measure([*_train("sklearn"), *until, "--cycle", f"v{month}"], variables)
+        # The recorded F1 of other months decide nothing here: what counts is that there are versions.
+        measure([PYTHON, "bench/force.py", f"v{month}"], variables)
+
+
+def _cycle(variables: dict[str, str]) -> str:
+    command = [PYTHON, "-m", "ratchet", "retrain", "--env", "dev"]
+    bare = [measure(_bare(engine), variables) for engine in ("sklearn", "spark")]
+    ours = measure(command, variables)
+    wall = sum(one.wall for one in bare)
+    both = Taken(wall, sum(one.cpu for one in bare), max(one.peak for one in bare), 0)
+    return _row("a whole cycle beside both scripts in turn", Ratio(ours.wall / wall, ours.peak / both.peak, ours, both, os.getloadavg()[0]), 1.5, None)
+
+
+def _larger(times: int) -> str:
+    folder = FOLDER / f"flights-{times}"
+    if not folder.exists():
+        write(times, folder)
+    return str(folder)
+
+
+def _row(name: str, ratio: Ratio, wall: float | None, peak: float | None) -> str:
+    cells: Sequence[str] = (
+        name,
+        f"{ratio.wall:.2f} × ({ratio.ours.wall:.1f} s)",
+        "" if wall is None else f"≤ {wall} ×",
+        f"{ratio.peak:.2f} × ({ratio.ours.peak / _MIB:.0f} MiB; Python {ratio.ours.python_peak / _MIB:.0f})",
+        "" if peak is None else f"≤ {peak} ×",
+        f"{ratio.bare.wall:.1f} s, {ratio.bare.peak / _MIB:.0f} MiB",
+        f"{ratio.load:.1f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "quick")
