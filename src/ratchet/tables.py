@@ -1,1 +1,78 @@
-"""The tables that verbs print; `cli` alone calls it."""
+"""The tables that verbs print on stdout; `cli` alone calls it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ratchet.jobs.register import Result
+from ratchet.jobs.show import Row
+from ratchet.settings import Settings
+
+_MEASURES = {"F1": "f1", "precision": "precision", "recall": "recall", "ROC AUC": "roc_auc", "threshold": "threshold"}
+_COLOURS = {"promoted": "green", "held": "yellow", "missing": "red"}
+# Where stdout is no terminal, a table is as wide as it must be and nothing is cut.
+_WIDE = 160
+
+
+def console() -> Console:
+    """The terminal, or a wide page where there is none."""
+    found = Console()
+    return found if found.is_terminal else Console(width=_WIDE)
+
+
+def print_results(results: Sequence[Result], settings: Settings) -> None:
+    """A line for each engine: what was decided and why; then where to look next."""
+    table = Table(title=f"Cycle {results[0].cycle or '(none)'}", title_justify="left", show_lines=True)
+    for name in ("engine", "version", *_MEASURES, "decision", "reason"):
+        table.add_column(name, justify="right" if name in _MEASURES or name == "version" else "left", overflow="fold")
+    for result in results:
+        table.add_row(
+            result.engine,
+            "–" if result.version is None else str(result.version),
+            *(_number((result.metrics or {}).get(key)) for key in _MEASURES.values()),
+            Text(result.outcome, style=_COLOURS[result.outcome]),
+            Text(result.reason),
+        )
+    out = console()
+    out.print(table)
+    for result in results:
+        if result.report is not None:
+            out.print(f"report of {result.engine}: {result.report}", soft_wrap=True, markup=False, highlight=False)
+    look = "make ui, then http://127.0.0.1:5000" if settings.tracking.uri.startswith("sqlite") else settings.tracking.uri
+    out.print(f"all runs and models: {look}; all versions: ratchet show", soft_wrap=True, markup=False, highlight=False)
+
+
+def print_versions(rows: Sequence[Row], *, as_json: bool) -> None:
+    """A line for each version, and for the newest candidate where it got none; as JSON all that is known of each."""
+    out = console()
+    if as_json:
+        text = json.dumps([asdict(row) for row in rows], default=str, ensure_ascii=False, indent=2)
+        out.print(text, soft_wrap=True, markup=False, highlight=False)
+        return
+    if not rows:
+        out.print("No version and no complete run yet: ratchet retrain makes some.")
+        return
+    table = Table(show_lines=True)
+    for name in ("model", "version", "aliases", "F1 on its own rows", "F1 today", "as of", "decision", "reason"):
+        table.add_column(name, justify="right" if name.startswith(("F1", "version")) else "left", overflow="fold")
+    for row in rows:
+        decision = row.decision or "not decided"
+        table.add_row(
+            row.model,
+            "–" if row.version is None else str(row.version),
+            ", ".join(row.aliases) or "–",
+            _number(row.f1),
+            _number(row.f1_today),
+            row.as_of or "–",
+            Text(decision, style=_COLOURS.get(decision, "")),
+            Text(row.reason or "–"),
+        )
+    out.print(table)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

@@ -5,7 +5,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import floor
+from math import floor, isnan
 from typing import Literal
 
 from ratchet.core.rival import Rival
@@ -57,7 +57,7 @@ def decide(
     truly better that must be reached as well; None asks for none. unknown: versions that exist and whose F1 is not
     known; the candidate can't be shown to be better than those, so it is held.
     """
-    ranked = tuple(sorted(rivals, key=lambda rival: (-rival.f1, not rival.champion, rival.version)))
+    ranked = tuple(sorted(rivals, key=lambda rival: (not isnan(rival.f1), -rival.f1, not rival.champion, rival.version)))
     if not any(rival.basis == "same_rows" for rival in ranked):
         probability = None
     if unknown:
@@ -132,7 +132,7 @@ def _chance(probability: float | None) -> str:
 
 def _recorded(ranked: Sequence[Rival]) -> str:
     by_record = sorted((rival for rival in ranked if rival.basis == "recorded"), key=lambda rival: rival.version)
-    if not by_record:
+    if not by_record or (len(by_record) == len(ranked) and not any(rival.note for rival in ranked)):
         return ""
     notes: dict[str, list[str]] = {}
     for rival in by_record:

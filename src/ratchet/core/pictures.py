@@ -9,9 +9,9 @@ import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from ratchet.core.counts import Counts, Floats
+from ratchet.core.counts import Counts
 from ratchet.core.metrics import calibration_points, metrics, pr_points, roc_points
 from ratchet.core.picture_style import (
     BLUE,
@@ -22,24 +22,20 @@ from ratchet.core.picture_style import (
     SKY,
     VERMILLION,
     Size,
-    apart,
     frame,
     key,
     mark,
     png,
-    readable,
     stacked,
     style,
     thinned,
 )
 from ratchet.core.rolling import RollingDay
+from ratchet.core.rolling_picture import rolling_metrics
 from ratchet.core.threshold import Threshold
 
 _CLASSES = ("negative", "positive")
-_ROLLING = {"F1": "f1", "precision": "precision", "recall": "recall", "ROC AUC": "roc_auc", "accuracy": "accuracy"}
-_TICKS = 9
 _DARK_SHARE = 0.6
-_SINGLE_DAYS_SEEN = 62
 
 
 def draw(counts: Counts, threshold: Threshold, rolling: Sequence[RollingDay]) -> dict[str, bytes]:
@@ -56,7 +52,7 @@ def draw(counts: Counts, threshold: Threshold, rolling: Sequence[RollingDay]) ->
             "pr_curve.png": png(_pr_curve(counts, numbers)),
             "calibration_curve.png": png(_calibration_curve(counts, numbers)),
             "threshold_curve.png": png(_threshold_curve(threshold)),
-            "rolling_metrics.png": png(_rolling_metrics(rolling)),
+            "rolling_metrics.png": png(rolling_metrics(rolling)),
         }
 
 
@@ -65,15 +61,12 @@ def _confusion_matrix(counts: Counts, numbers: Mapping[str, float]) -> Figure:
     cells = [days.true_negative, days.false_positive, days.false_negative, days.true_positive]
     table = np.array([cell.sum() for cell in cells]).reshape(2, 2)
     share = table / table.sum(axis=1, keepdims=True)
-    texts = [[f"{table[i, j]:,}\n{_percent(share[i, j])} of the row" for j in (0, 1)] for i in (0, 1)]
-    figure, axes = frame(
-        "Confusion matrix",
-        f"{counts.total:,} test rows; labelled positive from a score of {numbers['threshold']:.3f}",
-        Size(left=1.1, right=0.2, bottom=0.7),
-    )
+    texts = [f"{rows:,}\n{_percent(part)} of the row" for rows, part in zip(table.flat, share.flat, strict=True)]
+    subtitle = f"{counts.total:,} test rows; labelled positive from a score of {numbers['threshold']:.3f}"
+    figure, axes = frame("Confusion matrix", subtitle, Size(left=1.1, right=0.2, bottom=0.7))
     sns.heatmap(
         share,
-        annot=np.array(texts),
+        annot=np.reshape(texts, (2, 2)),
         fmt="",
         annot_kws={"size": 13, "linespacing": 1.6},
         cmap=sns.light_palette(BLUE, as_cmap=True),
@@ -177,65 +170,6 @@ def _threshold_curve(threshold: Threshold) -> Figure:
     axes.set(xlabel="threshold: rows with this score or more are labelled positive", ylabel="measure")
     key(figure, 4)
     return figure
-
-
-def _rolling_metrics(rolling: Sequence[RollingDay]) -> Figure:
-    length = max(day.days for day in rolling)
-    days = "the day alone" if length == 1 else f"the {length} days that end there (paler: since the test window began)"
-    figure, axes, below = stacked("Rolling measures", f"each point: {days}", Size(8.8, 4.9, 0.75, 1.25, 0.75))
-    whole = next(place for place, day in enumerate(rolling) if day.days == length)
-    lines = {text: np.array([getattr(day, field) for day in rolling]) for text, field in _ROLLING.items()}
-    for text, values in lines.items():
-        _line(axes, values, whole, text)
-    _end_labels(axes, lines)
-    axes.set(ylim=(0, 1), ylabel="measure")
-    rates = np.array([day.positives / day.rows if day.rows else np.nan for day in rolling])
-    below.fill_between(np.arange(len(rolling)), rates, color=GREY, alpha=0.25, linewidth=0)
-    below.plot(rates, color=GREY, linewidth=1.4, marker=".", markersize=_dot(len(rolling)))
-    below.set(ylabel="base rate", ylim=(0, None), xlim=(-0.5, len(rolling) - 0.5), xlabel="last day covered")
-    below.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
-    _date_ticks(below, rolling)
-    return figure
-
-
-def _line(axes: Axes, values: Floats, whole: int, text: str) -> None:
-    """Draw a measure, paler before the day `whole`, from which on the points cover all of their days."""
-    color, dashes, width = MEASURES[text]
-    days = np.arange(len(values))
-    for part, strength in ((slice(0, whole + 1), 0.35), (slice(whole, None), 1.0)):
-        axes.plot(days[part], values[part], color=color, dashes=dashes, linewidth=width, alpha=strength)
-    axes.plot(days[whole:], values[whole:], ".", color=color, markersize=_dot(len(values)))
-
-
-def _end_labels(axes: Axes, lines: Mapping[str, Floats]) -> None:
-    """Name each line at its end, with its last value."""
-    last = {text: values[np.isfinite(values)][-1] for text, values in lines.items() if np.isfinite(values).any()}
-    heights = apart(np.array(list(last.values())), 0.065, 1.0)
-    for (text, value), height in zip(last.items(), heights, strict=True):
-        axes.annotate(
-            f"{text} {value:.3f}",
-            (1.0, height),
-            xycoords=("axes fraction", "data"),
-            color=readable(MEASURES[text][0]),
-            va="center",
-            annotation_clip=False,
-            fontweight="bold" if text == "F1" else "normal",
-        )
-
-
-def _date_ticks(axes: Axes, rolling: Sequence[RollingDay]) -> None:
-    step = -(-len(rolling) // _TICKS)
-    places = range(0, len(rolling), step)
-    days = [rolling[place].day for place in places]
-    years = [None, *(day.year for day in days)]
-    axes.set_xticks(
-        list(places),
-        [f"{day.day} {day:%b}\n{day.year if day.year != year else ''}" for day, year in zip(days, years, strict=False)],
-    )
-
-
-def _dot(days: int) -> float:
-    return 7.0 if days <= _SINGLE_DAYS_SEEN else 2.0
 
 
 def _percent(share: float) -> str:

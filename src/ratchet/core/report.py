@@ -114,7 +114,9 @@ class Scale:
 def render(evidence: Evidence) -> str:
     """The page as HTML, with the decision still open. Whatever the evidence holds is shown as text, never as markup."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {filter_.__name__: filter_ for filter_ in (count, measure, probability, share, signed, span)}
+    environment.filters |= {
+        filter_.__name__: filter_ for filter_ in (count, last_day, measure, probability, share, signed)
+    }
     template = environment.from_string(files("ratchet.core").joinpath("report.html.j2").read_text(encoding="utf-8"))
     return template.render(
         e=evidence,
@@ -156,10 +158,9 @@ def signed(number: float) -> str:
     return f"{number:+.4f}".replace("-", "\N{MINUS SIGN}") if isfinite(number) else "–"
 
 
-def span(window: Window) -> str:
-    """The first and the last day of a window."""
-    last = window.end - timedelta(days=1)
-    return f"{window.start} to {last}" if window.start else f"up to {last}"
+def last_day(window: Window) -> date:
+    """The last day that lies in a window."""
+    return window.end - timedelta(days=1)
 
 
 def _f1_values(evidence: Evidence) -> list[float]:

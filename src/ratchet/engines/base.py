@@ -43,6 +43,8 @@ class Engine(Protocol):
     """One training session. A context manager: leaving it stops what it started."""
 
     name: str
+    warnings: Sequence[str]
+    """What the data looked like that need not stop a run; filled by `read`."""
 
     def read(
         self, table: Table, windows: Windows, extra: Sequence[str]

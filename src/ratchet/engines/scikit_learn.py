@@ -21,11 +21,11 @@ from sklearn.pipeline import Pipeline
 
 from ratchet.core.counts import Confusion, Counts
 from ratchet.core.windows import Windows
-from ratchet.engines.base import WindowSummary
+from ratchet.engines.base import MonthSummary, WindowSummary
 from ratchet.engines.scikit_learn_pipeline import pipeline
 from ratchet.errors import ConfigurationError, DataError, FailedError
-from ratchet.io import data
-from ratchet.io.data import Table
+from ratchet.io import checks, data
+from ratchet.io.data import DAY, LABEL, Rows, Table
 from ratchet.settings import Settings
 
 _SAMPLE_ROWS = 200
@@ -38,6 +38,7 @@ class ScikitLearn:
     name = "sklearn"
 
     def __init__(self, settings: Settings) -> None:
+        self.warnings: Sequence[str] = ()
         self._settings = settings
         self._table: Table
         self._train: pd.DataFrame | None
@@ -46,6 +47,20 @@ class ScikitLearn:
         self._pipeline: Pipeline
         self._calibrated: CalibratedClassifierCV
         self._model: FixedThresholdClassifier
+
+    def read(
+        self, table: Table, windows: Windows, extra: Sequence[str]
+    ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
+        data.check_memory(table, windows, self._settings.sklearn.memory_limit)
+        self._table = table
+        loaded = [data.load(table, window, table.features) for window in (windows.train, windows.calibration)]
+        loaded.append(data.load(table, windows.test, [*table.features, *extra]))
+        facts = [rows.facts for rows in loaded]
+        self.warnings = [warning for one in facts for warning in checks.check(one, table)]
+        checks.check_together(facts, table)
+        self._train, self._calibration, self._test = (rows.frame for rows in loaded)
+        train, calibration, test = map(_summary, loaded)
+        return train, calibration, test
 
     def fit(self) -> Mapping[str, str]:
         frame, self._train = self._train, None
@@ -56,7 +71,7 @@ class ScikitLearn:
         )
         mlflow.sklearn.autolog(log_models=False, log_datasets=False, log_post_training_metrics=False, silent=True)
         try:
-            self._pipeline.fit(self._features(frame), frame[data.LABEL].astype(np.int64))
+            self._pipeline.fit(self._features(frame), frame[LABEL].astype(np.int64))
         except (ValueError, TypeError) as error:
             message = (
                 f"{choice.estimator} can't be fitted with sklearn.params {dict(choice.params)}: {_first_line(error)}"
@@ -71,7 +86,7 @@ class ScikitLearn:
         assert frame is not None  # noqa: S101  # the order of calls is the protocol's
         features = self._features(frame)
         self._calibrated = CalibratedClassifierCV(FrozenEstimator(self._pipeline), method="isotonic")
-        self._calibrated.fit(features, frame[data.LABEL].astype(np.int64))
+        self._calibrated.fit(features, frame[LABEL].astype(np.int64))
         return self._counts(frame)
 
     def set_threshold(self, threshold: float) -> None:
@@ -135,12 +150,24 @@ class ScikitLearn:
 
     def _counts(self, frame: pd.DataFrame) -> Counts:
         score = self._calibrated.predict_proba(self._features(frame))[:, 1]
-        return Counts.from_rows(frame[data.DAY], score, frame[data.LABEL], self._settings.evaluation.score_levels)
+        return Counts.from_rows(frame[DAY], score, frame[LABEL], self._settings.evaluation.score_levels)
 
     def _confusion(self, predicted: Any) -> Confusion:
         return Confusion.from_rows(
-            self._test[data.DAY], self._test[data.LABEL], predicted, np.ones(len(predicted), dtype=np.int64)
+            self._test[DAY], self._test[LABEL], predicted, np.ones(len(predicted), dtype=np.int64)
         )
+
+
+def _summary(read: Rows) -> WindowSummary:
+    months = read.frame[DAY].to_numpy().astype("datetime64[D]").astype("datetime64[M]")
+    table = read.frame[LABEL].groupby(months).agg(["size", "sum"])
+    return WindowSummary(
+        read.facts.window,
+        read.facts.rows,
+        read.facts.positives,
+        tuple(MonthSummary(f"{month:%Y-%m}", int(row["size"]), int(row["sum"])) for month, row in table.iterrows()),
+        {column.name: column.missing for column in read.facts.columns if column.missing},
+    )
 
 
 def _load(model_uri: str) -> Any:

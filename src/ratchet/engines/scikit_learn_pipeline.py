@@ -90,10 +90,7 @@ def pipeline(
     params go over Ratchet's defaults; a parameter that the estimator does not have raises ConfigurationError.
     """
     choice = _ESTIMATORS[name]
-    if name == "hist_gradient_boosting":
-        native = {"categorical_features": list(range(len(categorical)))}
-    else:
-        native = {}
+    native = {"categorical_features": list(range(len(categorical)))} if name == "hist_gradient_boosting" else {}
     estimator = choice.make()
     known = estimator.get_params()  # type: ignore[attr-defined]
     unknown = sorted(set(params) - set(known))

@@ -1,6 +1,6 @@
-"""What data must be like to be learnt from: the rules, and the sentence that each breach gets.
+"""The rules of bad data, the same for both engines: they count, these rules judge.
 
-Both engines reduce what they read to the same facts, so they refuse the same data in the same words.
+An engine sums up each window in a `WindowFacts`; the sentences that follow from it are written here alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 from ratchet.core.windows import Window
 from ratchet.errors import DataError
-from ratchet.io.data import Table
+from ratchet.io.table import Table
+
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """Facts of a feature in a window. infinite: only numbers can be. distinct: None where it was not counted."""
+    """A feature in a window. distinct: its values, None where nobody counted. constant: it never varies."""
 
     name: str
     missing: int
@@ -24,86 +26,109 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class WindowFacts:
-    """Facts of a window's rows. label_others: how many rows have each value that is not the positive one."""
+    """A window in numbers, all of them rows. label_others: how often each value that is not the positive one occurs.
+
+    bad_timestamps: rows that belong to no window, because their timestamp is missing or can't be read.
+    """
 
     window: Window
     rows: int
     positives: int
     label_nulls: int
     label_others: Mapping[str, int]
-    columns: Sequence[ColumnFacts]
+    bad_timestamps: int
+    columns: tuple[ColumnFacts, ...]
 
 
 def check(windows: Sequence[WindowFacts], table: Table) -> list[str]:
-    """Check all windows of a run; returns warnings.
+    """Judge all windows of a run; returns warnings.
 
-    Raises DataError for an empty window, a missing or third label, one class only, and infinite values.
+    Raises DataError for unreadable timestamps, an empty window, a missing or a third label, a window with one class
+    only, and infinite values, in this order.
     """
-    for facts in windows:
-        _check_rows(facts, table)
+    for rule in (_check_timestamps, _check_rows):
+        for facts in windows:
+            rule(facts, table)
     _check_labels(windows, table)
-    for facts in windows:
-        _check_infinite(facts, table)
-    return list(_warnings(windows[0], table))
+    for rule in (_check_classes, _check_infinite):
+        for facts in windows:
+            rule(facts, table)
+    return [warning for facts in windows for warning in _warnings(facts, table)]
+
+
+def _check_timestamps(facts: WindowFacts, table: Table) -> None:
+    if facts.bad_timestamps:
+        settings = table.settings
+        unit = "" if settings.timestamp_unit is None else f" as an epoch in {settings.timestamp_unit}"
+        message = (
+            f"the timestamp column {settings.timestamp!r} of {table.uri} is missing or can't be read{unit} "
+            f"in {_rows(facts.bad_timestamps)}"
+        )
+        raise DataError(message)
 
 
 def _check_rows(facts: WindowFacts, table: Table) -> None:
-    if facts.rows == 0:
-        message = (
-            f"the {facts.window} has no rows in {table.uri}, whose data end on {table.last_day}; set as_of or windows"
-        )
-        raise DataError(message)
-    if facts.label_nulls:
-        message = (
-            f"the label {table.label!r} is missing in {facts.label_nulls:,} of {facts.rows:,} rows of the"
-            f" {facts.window} in {table.uri}; every row needs a label"
-        )
+    if not facts.rows:
+        message = f"the {facts.window} of {table.uri} is empty: 0 rows; the data end on {table.end} (excluded)"
         raise DataError(message)
 
 
 def _check_labels(windows: Sequence[WindowFacts], table: Table) -> None:
-    positive = table.settings.label.positive
+    label = table.settings.label
+    nulls = sum(facts.label_nulls for facts in windows)
+    if nulls:
+        message = f"the label column {label.column!r} of {table.uri} is missing in {_rows(nulls)} of {_named(windows)}"
+        raise DataError(message)
     others: dict[str, int] = {}
     for facts in windows:
-        for value, rows in facts.label_others.items():
-            others[value] = others.get(value, 0) + rows
+        for value, count in facts.label_others.items():
+            others[value] = others.get(value, 0) + count
     if len(others) > 1:
-        seen = ", ".join(
-            f"{value} ({rows:,} rows)" for value, rows in sorted(others.items(), key=lambda item: -item[1])[:5]
-        )
+        shown = sorted(others.items(), key=lambda item: (-item[1], item[0]))
+        listed = ", ".join(f"{value!r} ({_rows(count)})" for value, count in shown[:_SHOWN])
+        more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
         message = (
-            f"the label {table.label!r} in {table.uri} has besides {positive!r} the values {seen}; one is accepted"
+            f"the label column {label.column!r} of {table.uri} has {len(others)} values beside the positive one, "
+            f"{label.positive!r}: {listed}{more}; one is accepted"
         )
         raise DataError(message)
-    for facts in windows:
-        if facts.positives in (0, facts.rows):
-            only = "negative" if facts.positives == 0 else "positive"
-            hint = f"; data.label.positive is {positive!r}" if facts.positives == 0 else ""
-            message = (
-                f"all {facts.rows:,} rows of the {facts.window} in {table.uri} are {only} by the label"
-                f" {table.label!r}; both classes must occur{hint}"
-            )
-            raise DataError(message)
+
+
+def _check_classes(facts: WindowFacts, table: Table) -> None:
+    if facts.positives in (0, facts.rows):
+        label = table.settings.label
+        which = "is never" if facts.positives == 0 else "is always"
+        message = (
+            f"the label column {label.column!r} of {table.uri} {which} {label.positive!r} in the {_rows(facts.rows)} "
+            f"of the {facts.window}: both classes are needed"
+        )
+        raise DataError(message)
 
 
 def _check_infinite(facts: WindowFacts, table: Table) -> None:
     for column in facts.columns:
         if column.infinite:
-            message = (
-                f"the column {column.name!r} is infinite in {column.infinite:,} of {facts.rows:,} rows of the"
-                f" {facts.window} in {table.uri}; numbers must be finite or missing"
-            )
+            message = f"the column {column.name!r} of {table.uri} is infinite in {_rows(column.infinite)} of the {facts.window}"
             raise DataError(message)
 
 
-def _warnings(train: WindowFacts, table: Table) -> Sequence[str]:
+def _warnings(facts: WindowFacts, table: Table) -> list[str]:
+    """Only the training window is looked at: what is constant in a short one may vary in a long one."""
+    if facts.window.name != "training":
+        return []
     found = []
-    for column in train.columns:
+    for column in facts.columns:
+        where = f"in the {_rows(facts.rows)} of the {facts.window} of {table.uri}"
         if column.constant:
-            found.append(f"the column {column.name!r} has one value in the {train.window}: it teaches nothing")
-        elif column.name in table.categorical and column.distinct is not None and column.distinct == train.rows:
-            found.append(
-                f"the categorical column {column.name!r} has as many values as rows ({train.rows:,}):"
-                " it is an id, not a feature; name it in data.exclude"
-            )
+            found.append(f"the column {column.name!r} is constant {where}: it can't help")
+        elif column.name in table.categorical and column.distinct == facts.rows:
+            found.append(f"the categorical column {column.name!r} has as many values as there are rows {where}")
     return found
+
+
+def _named(windows: Sequence[WindowFacts]) -> str:
+    return f"the {windows[0].window}" if len(windows) == 1 else "the windows"
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"

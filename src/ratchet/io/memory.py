@@ -1,58 +1,89 @@
-"""Whether a window fits into memory, said before it is read.
+"""Whether the windows fit in memory, estimated before a row is read.
 
-The estimate is of the scikit-learn trainer, whose peak is the fit: the rows as read, a matrix of them as numbers, and
-what the estimator makes of that. The bytes a cell were measured on the flights, repeated, at 0.3 to 3.3 million rows.
+The scikit-learn engine asks before it reads, and `jobs.retrain` before it runs both engines side by side.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 
 from ratchet.core.windows import Window
 from ratchet.errors import DataError
-from ratchet.io.data import Table
+from ratchet.io.table import Table
 from ratchet.settings import bytes_of
 
-_PROCESS = 350 * 1024**2
-_BYTES_A_CELL = 28
-_BYTES_A_ROW = 80
-# A CSV file says nothing of its rows; a cell of it takes this many bytes of text, separator included.
-_TEXT_A_CELL = 6
-_CGROUP_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_NUMBER_BYTES = 8
+_CODE_BYTES = 2
+_OTHER_BYTES = 9
+_PROCESS_BYTES = 350 * 1024**2
+# Beside the frame, fitting holds the features once as float64, once binned, and gradients: measured on the flights.
+_FIT_BYTES_PER_CELL = 11
+_CGROUPS = Path("/sys/fs/cgroup")
+# Kernels write "no limit" in version 1 as a number near 2**63.
+_UNLIMITED = 2**60
 
 
-def needed(table: Table, window: Window) -> int:
-    """The bytes that training on a window takes."""
-    cells = len(table.features)
-    if table.format == "csv":
-        text = sum(block.size for block in table.blocks)
-        rows = text // (_TEXT_A_CELL * len(table.schema))
-    else:
-        rows = sum(block.rows for block in table.blocks if block.overlaps(window))
-    return _PROCESS + rows * (cells * _BYTES_A_CELL + _BYTES_A_ROW)
+def needed(table: Table, windows: Iterable[Window]) -> int:
+    """Bytes that a process needs to read the windows and fit on the training window, estimated from footers.
+
+    Row groups count whole where a window touches them: the estimate is rather too high than too low.
+    """
+    return _PROCESS_BYTES + sum(_window_bytes(table, window) for window in windows)
 
 
-def available(limit: str | None) -> int:
-    """The bytes that this process may use: the setting, else its cgroup's limit, else the machine's memory."""
-    if limit is not None:
-        return bytes_of(limit)
-    machine = int(psutil.virtual_memory().total)
-    for file in _CGROUP_LIMITS:
-        if file.exists() and (text := file.read_text().strip()).isdigit():
-            return min(int(text), machine)
-    return machine
+def _window_bytes(table: Table, window: Window) -> int:
+    groups = [group for file in table.files for group in file.row_groups if group.touches(window)]
+    rows = sum(group.rows for group in groups)
+    frame = rows * (_NUMBER_BYTES * len(table.numeric) + _CODE_BYTES * len(table.categorical) + _OTHER_BYTES)
+    fit = rows * len(table.features) * _FIT_BYTES_PER_CELL if window.name == "training" else 0
+    return frame + fit
 
 
-def check(table: Table, window: Window, limit: str | None) -> None:
-    """Raise DataError where the window needs more memory than there is."""
-    wants, has = needed(table, window), available(limit)
-    if wants > has:
+def check(table: Table, windows: Iterable[Window], limit: str | None) -> None:
+    """Raises DataError where the windows need more than `limit`, such as 4GiB; None is the cgroup's or the machine's."""
+    wanted = needed(table, windows)
+    available, source = (bytes_of(limit), "sklearn.memory_limit") if limit is not None else _available()
+    if wanted > available:
         message = (
-            f"the {window} of {table.uri} needs about {_in_words(wants)} of memory and {_in_words(has)} are available:"
-            " a shorter windows.train, fewer columns, or the Spark engine help"
+            f"the windows of {table.uri} need about {_text(wanted)} of memory and {_text(available)} are available "
+            f"({source}): a shorter windows.train, fewer columns or the Spark engine help"
         )
         raise DataError(message)
 
 
-def _in_words(size: int) -> str:
-    return f"{size / 1024**3:.1f} GiB" if size >= 1024**3 else f"{size / 1024**2:.0f} MiB"
+def _available() -> tuple[int, str]:
+    """Bytes that this process may use, and who says so: its cgroup (version 2 or 1) or the machine."""
+    machine = int(psutil.virtual_memory().total)
+    limits = [limit for path in _limit_files() if (limit := _limit(path)) is not None]
+    lowest = min(limits, default=_UNLIMITED)
+    return (lowest, "the limit of the cgroup") if lowest < machine else (machine, "the machine's memory")
+
+
+def _limit_files() -> Iterable[Path]:
+    """The limits of the process's cgroup and of those around it; inside a container its own is the root."""
+    yield _CGROUPS / "memory.max"
+    yield _CGROUPS / "memory" / "memory.limit_in_bytes"
+    try:
+        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        folder = _CGROUPS if not controllers else _CGROUPS / "memory"
+        name = "memory.max" if not controllers else "memory.limit_in_bytes"
+        if not controllers or "memory" in controllers.split(","):
+            own = folder / path.strip("/")
+            yield from (part / name for part in (own, *own.parents) if part.is_relative_to(folder))
+
+
+def _limit(path: Path) -> int | None:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    return int(text) if text.isdecimal() and int(text) < _UNLIMITED else None
+
+
+def _text(size: int) -> str:
+    return f"{size / 1024**3:.1f} GiB"

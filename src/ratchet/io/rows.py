@@ -1,115 +1,164 @@
-"""Reads a window's rows into memory for the scikit-learn trainer, and the facts that decide whether they will do.
+"""The rows of one window in memory, for the scikit-learn engine: only its columns, only its days.
 
-Numbers become float64 with NaN, categories pandas' categoricals of text, which hold each text once.
+Batches are cut to the window as they arrive, text is kept as codes, and each column is turned into its final form and
+let go before the next: the peak is one frame and one column.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ratchet.core.counts import day_number
 from ratchet.core.windows import Window
+from ratchet.errors import DataError
+from ratchet.io import labels
 from ratchet.io.checks import ColumnFacts, WindowFacts
-from ratchet.io.data import Table
-from ratchet.io.store import reading
+from ratchet.io.clock import is_text
+from ratchet.io.columns import plain
+from ratchet.io.reach import batches
+from ratchet.io.table import DAY, LABEL, Table
 
-LABEL = "__label__"
-DAY = "__day__"
+__all__ = ["DAY", "LABEL", "Rows", "read"]
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A window's rows: a column for each feature, LABEL (bool) and DAY (int64, days since 1970-01-01), and its facts."""
+    """A window that was read, and what it looks like to the rules of bad data.
+
+    frame: features (float64 with NaN, or categories of text), `LABEL` (bool) and `DAY` (int64).
+    """
 
     frame: pd.DataFrame
     facts: WindowFacts
 
 
 def read(table: Table, window: Window, extra: Sequence[str] = ()) -> Rows:
-    """Read the rows of a window, and of the columns only features, timestamp, label and `extra`.
+    """Read a window's rows, in the order of the files and of the rows in them, and count what `io.checks` judges.
 
-    Rows come in the order of the files' names and of the rows in them. Raises DataError where a file is damaged or a
-    timestamp can't be read; all else is in the facts, for `checks.check`.
+    extra: names of columns beside the features. Raises DataError for a file that can't be read, TemporaryError where
+    the store does not answer; all else is in the facts.
     """
-    clock = table.clock
-    columns = [*table.features, *extra, clock.column, table.label]
-    with reading(table.uri):
-        found = table.dataset(extra).to_table(columns=columns, filter=clock.between(window))
-    days = clock.days(found[clock.column], table.uri)
-    inside = days < day_number(window.end)
-    if window.start is not None:
-        inside &= days >= day_number(window.start)
-    if not inside.all():
-        found, days = found.filter(pa.array(inside)), days[inside]
-    label = found[table.label]
-    positive = _equals(label, table.settings.label.positive)
-    facts = WindowFacts(
-        window,
-        len(days),
-        int(positive.sum()),
-        label.null_count,
-        _other_values(label, positive),
-        tuple(_column_facts(table, found)),
-    )
-    found = found.drop_columns([clock.column, table.label])
-    frame = pa.table(_plain(table, found)).to_pandas(split_blocks=True, self_destruct=True)
-    frame[LABEL] = positive
-    frame[DAY] = days
-    return Rows(frame, facts)
+    label = table.settings.label
+    names = [name for name in dict.fromkeys([*table.features, *extra]) if name != label.column]
+    stock, days, bad = _collect(table, window, [*names, label.column])
+    counted = labels.count(stock[label.column], label.positive)
+    positive = _is_in(stock.pop(label.column), counted.positive_values)
+    made: dict[str, Any] = {}
+    about: list[ColumnFacts] = []
+    for name in names:
+        made[name], facts = _made(table, name, stock.pop(name))
+        about += [facts] if name in table.features else []
+    pa.default_memory_pool().release_unused()
+    frame = pd.DataFrame({**made, LABEL: positive, DAY: days}, copy=False)
+    positives = int(positive.sum())
+    return Rows(frame, WindowFacts(window, len(days), positives, counted.nulls, counted.others, bad, tuple(about)))
 
 
-def _equals(label: pa.ChunkedArray, positive: bool | float | str) -> np.ndarray:
-    """Which rows have the positive value; text in a CSV is compared as the text that the value is written as."""
-    if pa.types.is_boolean(label.type):
-        wanted = label if positive in (True, 1, "true") else pc.invert(label)
-        return np.asarray(pc.fill_null(wanted, fill_value=False))
-    if pa.types.is_string(label.type) or pa.types.is_dictionary(label.type):
-        texts = pc.cast(label, pa.string())
-        if isinstance(positive, bool):
-            return np.asarray(pc.fill_null(pc.equal(pc.utf8_lower(texts), str(positive).lower()), fill_value=False))
-        return np.asarray(pc.fill_null(pc.equal(texts, str(positive)), fill_value=False))
+def _made(table: Table, name: str, column: pa.ChunkedArray) -> tuple[Any, ColumnFacts]:
+    return _numbers(name, column) if _as_number(table, name) else _categories(name, column)
+
+
+def _collect(
+    table: Table, window: Window, names: list[str]
+) -> tuple[dict[str, pa.ChunkedArray], npt.NDArray[np.int64], int]:
+    """The window's rows by column, with text as codes, their local days, and the rows without a day."""
+    parts: dict[str, list[pa.Array]] = {name: [] for name in names}
+    kept_days, bad_rows = [np.empty(0, dtype=np.int64)], 0
+    start = None if window.start is None else day_number(window.start)
+    for batch in batches(table, window, [*names, table.settings.timestamp]):
+        days, bad = table.clock.days(batch.column(table.settings.timestamp))
+        bad_rows += int(bad.sum())
+        keep = ~bad & (days < day_number(window.end))
+        if start is not None:
+            keep &= days >= start
+        if not keep.any():
+            continue
+        whole = bool(keep.all())
+        mask = None if whole else pa.array(keep)
+        kept_days.append(days if whole else days[keep])
+        for name in names:
+            column = batch.column(name) if whole else batch.column(name).filter(mask)
+            parts[name].append(_coded(column))
+    return {name: _chunked(table, name, arrays) for name, arrays in parts.items()}, np.concatenate(kept_days), bad_rows
+
+
+def _coded(column: pa.Array) -> pa.Array:
+    return column.dictionary_encode() if is_text(column.type) else column
+
+
+def _chunked(table: Table, name: str, arrays: list[pa.Array]) -> pa.ChunkedArray:
+    return pa.chunked_array(arrays) if arrays else pa.chunked_array([], type=table.schema.field(name).type)
+
+
+def _as_number(table: Table, name: str) -> bool:
+    """A column that only an existing version needs is a number where its type is one."""
+    if name in table.features:
+        return name in table.numeric
+    return not is_text(plain(table.schema.field(name).type))
+
+
+def _is_in(column: pa.ChunkedArray, values: Sequence[object]) -> npt.NDArray[np.bool_]:
+    if not values:
+        return np.zeros(len(column), dtype=np.bool_)
+    kind = plain(column.type)
+    chunks = [_decoded(chunk) for chunk in column.chunks]
+    chosen = pa.array(values, type=kind)
+    masks = [pc.is_in(chunk, value_set=chosen).to_numpy(zero_copy_only=False) for chunk in chunks]
+    return np.concatenate(masks) if masks else np.zeros(0, dtype=np.bool_)
+
+
+def _decoded(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _numbers(name: str, column: pa.ChunkedArray) -> tuple[npt.NDArray[np.float64], ColumnFacts]:
+    values = np.empty(len(column), dtype=np.float64)
+    begin = 0
+    for chunk in column.chunks:
+        values[begin : begin + len(chunk)] = _floats(name, chunk)
+        begin += len(chunk)
+    missing = int(np.isnan(values).sum())
+    if missing == len(values):
+        return values, ColumnFacts(name, missing, 0, None, constant=True)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    infinite = int(np.isinf(values).sum()) if np.isinf(low) or np.isinf(high) else 0
+    return values, ColumnFacts(name, missing, infinite, None, constant=low == high and not missing)
+
+
+def _floats(name: str, chunk: pa.Array) -> npt.NDArray[np.float64]:
     try:
-        value = pa.scalar(int(positive) if isinstance(positive, bool) else positive).cast(label.type)
-    except (pa.ArrowException, ValueError):
-        return np.zeros(len(label), dtype=np.bool_)
-    return np.asarray(pc.fill_null(pc.equal(label, value), fill_value=False))
+        floats = _decoded(chunk).cast(pa.float64(), safe=False)
+    except pa.ArrowInvalid as error:
+        message = f"the column {name!r} is no number: {str(error).splitlines()[0]}"
+        raise DataError(message) from error
+    return np.asarray(floats.fill_null(np.nan).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
-def _other_values(label: pa.ChunkedArray, positive: np.ndarray) -> dict[str, int]:
-    others = pc.drop_null(label.filter(pa.array(~positive)))
-    return {str(item["values"].as_py()): item["counts"].as_py() for item in pc.value_counts(others)}
+def _categories(name: str, column: pa.ChunkedArray) -> tuple[pd.Categorical, ColumnFacts]:
+    texts = column if pa.types.is_dictionary(column.type) else column.cast(pa.string()).dictionary_encode()
+    texts = texts.cast(pa.dictionary(pa.int32(), pa.string())).unify_dictionaries()
+    dictionary = texts.chunk(0).dictionary if texts.num_chunks else pa.array([], pa.string())
+    indices = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in texts.chunks]
+    codes = np.concatenate(indices) if indices else np.empty(0, dtype=np.int32)
+    # The order of the categories must not depend on the order of the files.
+    order = pc.sort_indices(dictionary).to_numpy()
+    names = dictionary.take(pa.array(order)).to_pylist()
+    rank = np.empty(len(order) + 1, dtype=_smallest(len(order)))
+    rank[order] = np.arange(len(order))
+    rank[-1] = -1
+    codes = rank[codes]
+    used = np.bincount(codes[codes >= 0], minlength=len(names)) > 0
+    missing = int((codes < 0).sum())
+    distinct = int(used.sum())
+    facts = ColumnFacts(name, missing, 0, distinct, constant=distinct + bool(missing) <= 1)
+    return pd.Categorical.from_codes(codes, categories=pd.Index(names, dtype=object)), facts
 
 
-def _column_facts(table: Table, found: pa.Table) -> Iterator[ColumnFacts]:
-    for name in table.numeric:
-        column = found[name]
-        infinite = pc.sum(pc.is_inf(column)).as_py() or 0 if pa.types.is_floating(column.type) else 0
-        ends = pc.min_max(column)
-        missing = column.null_count + (
-            pc.sum(pc.is_nan(column)).as_py() or 0 if pa.types.is_floating(column.type) else 0
-        )
-        constant = len(column) > 0 and ends["min"].as_py() == ends["max"].as_py() and missing in (0, len(column))
-        yield ColumnFacts(name, missing, infinite, None, constant)
-    for name in table.categorical:
-        column = found[name]
-        distinct = len(pc.unique(column.combine_chunks() if column.num_chunks == 1 else pc.cast(column, pa.string())))
-        yield ColumnFacts(name, column.null_count, 0, distinct, len(column) > 0 and distinct == 1)
-
-
-def _plain(table: Table, found: pa.Table) -> dict[str, pa.ChunkedArray]:
-    plain = {}
-    for name in found.column_names:
-        column = found[name]
-        if name in table.numeric:
-            plain[name] = pc.cast(column, pa.float64())
-        elif pa.types.is_dictionary(column.type):
-            plain[name] = column.unify_dictionaries()
-        elif pa.types.is_string(column.type) or name in table.categorical:
-            plain[name] = pc.dictionary_encode(pc.cast(column, pa.string())).unify_dictionaries()
-        else:
-            plain[name] = column
-    return plain
+def _smallest(distinct: int) -> npt.DTypeLike:
+    return next(kind for kind in (np.int8, np.int16, np.int32) if distinct <= np.iinfo(kind).max)

@@ -1,78 +1,121 @@
-"""Addresses of tables: where their files lie, on this machine or in a bucket.
+"""Where a table's files lie: a local path or `s3://bucket/prefix`, behind one filesystem.
 
-`s3://bucket/prefix` goes to the endpoint of the usual AWS variables; credentials come from there, too.
+`io.data` reads and `io.flights` writes through it. Any S3 will do: the endpoint, the region and the credentials come
+from AWS's own environment variables, so that no secret is ever a setting.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 from pyarrow import fs
 
-from ratchet.errors import ConfigurationError, DataError, TemporaryError
+from ratchet.errors import ConfigurationError, DataError, RatchetError, TemporaryError
 
-_CONNECT_SECONDS = 10
-_REQUEST_SECONDS = 60
-_AWAY = ("connect", "timeout", "timed out", "resolve host", "network")
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL")
+_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+_CONNECT_SECONDS = 5
+_REQUEST_SECONDS = 30
+_ATTEMPTS = 4
+_FORBIDDEN = ("ACCESS_DENIED", "403", "Forbidden", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "AccessDenied")
+_MISSING = ("NO_SUCH_BUCKET", "NO_SUCH_KEY", "RESOURCE_NOT_FOUND", "404", "does not exist", "not found")
 
 
-def filesystem_of(uri: str) -> tuple[fs.FileSystem, str]:
-    """The filesystem of an address, and the path in it; raises ConfigurationError for a scheme that is unknown."""
-    if "://" not in uri:
-        return fs.LocalFileSystem(), str(Path(uri).absolute())
-    parts = urlsplit(uri)
-    if parts.scheme == "file":
-        return fs.LocalFileSystem(), parts.path
-    if parts.scheme not in ("s3", "s3a"):
-        message = f"data.uri {uri}: {parts.scheme}:// is not known; a local path, file:// and s3:// are"
-        raise ConfigurationError(message)
-    return _bucket_filesystem(), f"{parts.netloc}{parts.path}".rstrip("/")
+@dataclass(frozen=True)
+class Store:
+    """A filesystem and the place in it that an address means. root: without scheme, without a slash at the end."""
+
+    uri: str
+    filesystem: Any
+    root: str
+
+    @property
+    def remote(self) -> bool:
+        return self.uri.startswith("s3://")
+
+    def relative(self, path: str) -> str:
+        """The path below the root; of a table that is one file, its name."""
+        return path.removeprefix(f"{self.root}/") if path != self.root else path.rpartition("/")[2]
+
+
+def open_store(uri: str) -> Store:
+    """The store of an address; nothing is asked of it yet. Raises ConfigurationError for an unknown scheme."""
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return Store(uri, fs.LocalFileSystem(), str(Path(uri).absolute()))
+    if scheme == "file":
+        return Store(uri, fs.LocalFileSystem(), str(Path(unquote(urlsplit(uri).path)).absolute()))
+    if scheme == "s3" and rest.strip("/"):
+        return Store(uri, _s3(), rest.strip("/"))
+    message = f"data.uri is {uri!r}; a local path or s3://bucket/prefix is accepted"
+    raise ConfigurationError(message)
 
 
 def s3_endpoint() -> str | None:
     """The address of the S3 service, where it is not Amazon's own."""
-    names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL")
-    return next((value for name in names if (value := os.environ.get(name))), None)
+    return next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), None)
 
 
-def _bucket_filesystem() -> fs.FileSystem:
+def _s3() -> Any:
     endpoint = s3_endpoint()
-    place = {} if endpoint is None else {"endpoint_override": endpoint, "scheme": urlsplit(endpoint).scheme}
+    region = next((os.environ[name] for name in _REGIONS if os.environ.get(name)), "us-east-1")
+    where = {} if endpoint is None else _endpoint(endpoint)
     return fs.S3FileSystem(
-        region=os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION") or "us-east-1",
+        region=region,
         connect_timeout=_CONNECT_SECONDS,
         request_timeout=_REQUEST_SECONDS,
-        **place,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
+        **where,
     )
 
 
+def _endpoint(url: str) -> dict[str, str]:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        message = f"the S3 endpoint is {url!r}; http://host:port or https://host is accepted"
+        raise ConfigurationError(message)
+    return {"scheme": parts.scheme, "endpoint_override": parts.netloc + parts.path.rstrip("/")}
+
+
 @contextmanager
-def reading(what: str) -> Iterator[None]:
-    """Turn what Arrow says of a file that can't be read into an error of ours; `what` names the file or the table."""
+def explained(what: str) -> Iterator[None]:
+    """Turn what Arrow raises on the way to a file into one sentence about `what`, an address.
+
+    Raises DataError where it is missing, forbidden or broken, TemporaryError where the store does not answer.
+    """
     try:
         yield
+    except RatchetError:
+        raise
     except FileNotFoundError as error:
-        message = f"{what} does not exist"
+        message = f"there is nothing at {what}"
         raise DataError(message) from error
     except PermissionError as error:
-        message = f"{what} may not be read: permission denied"
+        message = f"reading {what} is not permitted"
         raise DataError(message) from error
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise _translated(what, error) from error
+    except pa.ArrowInvalid as error:
+        message = f"the file {what} can't be read, it seems to be corrupt: {first_line(error)}"
+        raise DataError(message) from error
+    except OSError as error:
+        raise _explanation(what, error) from error
 
 
-def _translated(what: str, error: Exception) -> DataError | TemporaryError:
-    text = " ".join(str(error).split())
-    lowered = text.lower()
-    if "access_denied" in lowered or "access denied" in lowered or "403" in lowered or "forbidden" in lowered:
-        return DataError(f"{what} may not be read: access denied by the S3 service")
-    if "no_such_bucket" in lowered or "bucket does not exist" in lowered or "404" in lowered:
-        return DataError(f"{what} does not exist: no such bucket or key")
-    if isinstance(error, OSError) and any(word in lowered for word in _AWAY):
-        return TemporaryError(f"{what} can't be reached: {text}")
-    if "utf8" in lowered or "utf-8" in lowered:
-        return DataError(f"{what} is not UTF-8 text: {text}")
-    return DataError(f"{what} can't be read: {text}")
+def _explanation(what: str, error: OSError) -> RatchetError:
+    text = first_line(error)
+    if any(word in text for word in _FORBIDDEN):
+        return DataError(f"reading {what} is not permitted: the store refuses these credentials")
+    if any(word in text for word in _MISSING):
+        return DataError(f"there is nothing at {what}: the bucket or the object does not exist")
+    if what.startswith("s3://") and "AWS Error" in text:
+        return TemporaryError(f"the store of {what} does not answer: {text}")
+    return DataError(f"the file {what} can't be read, it seems to be corrupt: {text}")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, which often goes on with details for programmers."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

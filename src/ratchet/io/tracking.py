@@ -5,8 +5,6 @@ id, and a second run that such a repetition made is removed. What is written goe
 thousand metrics take seconds.
 """
 
-import fcntl
-import os
 import tempfile
 import time
 import uuid
@@ -14,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import mlflow
 from mlflow.data.dataset_source_registry import resolve_dataset_source
@@ -27,33 +24,13 @@ from mlflow.types import ColSpec, DataType, Schema
 from ratchet.core.counts import day_number
 from ratchet.core.rolling import RollingDay
 from ratchet.errors import Interrupted, TemporaryError
+from ratchet.io.connection import connect
 from ratchet.settings import Settings
 
 _PARAMS_A_BATCH = 100
 _METRICS_A_BATCH = 1000
 _LONGEST_PARAM = 6000
 _ROLLING = ("accuracy", "precision", "recall", "f1", "roc_auc")
-
-
-def connect(settings: Settings) -> MlflowClient:
-    """Point MLflow at the configured server or file, and give each of its requests a deadline.
-
-    A SQLite file is created where it is missing, by one process at a time: MLflow's own set-up of a new database
-    can't stand a second one beside it.
-    """
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
-    uri = settings.tracking.uri
-    mlflow.set_tracking_uri(uri)
-    if not uri.startswith("sqlite:///"):
-        return MlflowClient(uri)
-    file = Path(unquote(urlsplit(uri).path.removeprefix("/")))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with (file.parent / f"{file.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        client = MlflowClient(uri)
-        client.search_experiments(max_results=1)
-    return client
 
 
 def experiment_id(client: MlflowClient, settings: Settings) -> str:
@@ -84,6 +61,11 @@ class Run:
     client: MlflowClient
     run_id: str
     experiment_id: str
+
+    def addresses(self, uri: str) -> dict[str, str]:
+        """Where people find the run: ids, and pages where MLflow is a server."""
+        page = f"{uri.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.run_id}" if "http" in uri else self.run_id
+        return {"run": page, "experiment": self.experiment_id, "tracking": uri}
 
     def tags(self, tags: Mapping[str, str]) -> None:
         self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
@@ -148,7 +130,7 @@ def complete_run(client: MlflowClient, settings: Settings, cycle: str, engine: s
     runs = client.search_runs(
         [experiment_id(client, settings)],
         f"tags.`ratchet.cycle` = '{cycle}' and tags.`ratchet.engine` = '{engine}'"
-        " and tags.`ratchet.complete` = 'true' and tags.`ratchet.verified` = 'true'",
+        " and tags.`ratchet.complete` = 'true' and tags.`ratchet.verified` = 'true' and attributes.status = 'FINISHED'",
         order_by=["attributes.start_time DESC"],
         max_results=1,
     )

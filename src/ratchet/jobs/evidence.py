@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from ratchet.core import metrics, pictures, report
 from ratchet.core.counts import Counts
 from ratchet.core.metrics import ClassRow
-from ratchet.core.rolling import RollingDay, rolling
 from ratchet.core.rival import Rival
+from ratchet.core.rolling import RollingDay, rolling
 from ratchet.core.threshold import Threshold
 from ratchet.core.windows import Windows
 from ratchet.engines.base import WindowSummary

@@ -16,6 +16,7 @@ from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.base import Engine
 from ratchet.errors import FailedError
 from ratchet.io import data, registry, tracking
+from ratchet.io.connection import connect, mlflow_errors
 from ratchet.io.data import Table
 from ratchet.io.tracking import Run
 from ratchet.jobs import evidence, rivals
@@ -38,18 +39,19 @@ def train(settings: Settings, engine_name: str, cycle: str, as_of: date | None) 
 
     as_of: the day on which the test window ends, excluded; None is the end of the data. Raises RatchetError.
     """
-    client = tracking.connect(settings)
-    if (found := tracking.complete_run(client, settings, cycle, engine_name)) is not None:
-        log.info("train.already_done", cycle=cycle, engine=engine_name, run=found)
-        return Trained(found, client.get_run(found).data.metrics["f1"], already=True)
-    with tracking.recorded_run(settings, cycle, engine_name) as run:
-        log.info("train.started", cycle=cycle, engine=engine_name, run=run.run_id)
-        run.params(settings.flattened())
-        table = data.inspect(settings.data)
-        windows = windows_of(settings, table, as_of)
-        run.tags(_window_tags(windows))
-        with engine_of(engine_name, settings) as engine:
-            return Trained(run.run_id, _train(settings, run, engine, table, windows, cycle), already=False)
+    with mlflow_errors(settings):
+        client = connect(settings)
+        if (found := tracking.complete_run(client, settings, cycle, engine_name)) is not None:
+            log.info("train.already_done", cycle=cycle, engine=engine_name, run=found)
+            return Trained(found, client.get_run(found).data.metrics["f1"], already=True)
+        with tracking.recorded_run(settings, cycle, engine_name) as run:
+            log.info("train.started", cycle=cycle, engine=engine_name, run=run.run_id)
+            run.params(settings.flattened())
+            table = data.inspect(settings.data)
+            windows = windows_of(settings, table, as_of)
+            run.tags(_window_tags(windows))
+            with engine_of(engine_name, settings) as engine:
+                return Trained(run.run_id, _train(settings, run, engine, table, windows, cycle), already=False)
 
 
 def engine_of(name: str, settings: Settings) -> Engine:

@@ -1,0 +1,80 @@
+"""What Spark throws, in one sentence of ours: its root cause, not its stack trace."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ratchet.errors import ConfigurationError, DataError, FailedError, RatchetError
+
+_FILE = re.compile(r"(?:reading|read) file:? (\S+?)\.?(?:\s|$)")
+_DAMAGED = ("FAILED_READ_FILE", "CANNOT_READ_FILE", "is not a Parquet file", "can not read class org.apache.parquet")
+_LONGEST = 300
+
+
+@contextmanager
+def spark_errors(doing: str) -> Iterator[None]:
+    """Translate what Spark and the way to it raise; doing: `reading the data`, for the sentence.
+
+    Raises DataError where a file can't be read, ConfigurationError where a parameter or a jar is wrong, else
+    FailedError. What is ours already passes, and so does an interruption.
+    """
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except RatchetError:
+        raise
+    except (Py4JError, PySparkException, OSError, EOFError) as error:
+        raise _translated(doing, error) from error
+
+
+def _translated(doing: str, error: BaseException) -> RatchetError:
+    messages = _messages(error)
+    everything = " ".join(messages)
+    root = _short(messages[-1])
+    if any(sign in everything for sign in _DAMAGED):
+        file = _FILE.search(everything)
+        return DataError(f"the file {file[1] if file else ''} can't be read: {root}")
+    if "S3AFileSystem not found" in everything:
+        return ConfigurationError("Spark can't reach s3:// without hadoop-aws among its jars; see spark.jars.packages")
+    if "OutOfMemoryError" in everything:
+        return FailedError(f"Spark ran out of memory while {doing}; raise spark.driver_memory")
+    if _died(error):
+        return FailedError(f"Spark's JVM ended while {doing}; it may have been killed for its memory")
+    return FailedError(f"Spark failed while {doing}: {root}")
+
+
+def _died(error: BaseException) -> bool:
+    from py4j.protocol import Py4JJavaError, Py4JNetworkError
+
+    no_answer = "Answer from Java side is empty" in str(error) or "error while obtaining" in str(error)
+    return isinstance(error, (Py4JNetworkError, OSError, EOFError)) or (
+        no_answer and not isinstance(error, Py4JJavaError)
+    )
+
+
+def _messages(error: BaseException) -> list[str]:
+    """What an error and the errors behind it say, the root cause last."""
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors.exceptions.captured import CapturedException
+
+    if isinstance(error, Py4JJavaError):
+        java = error.java_exception
+    elif isinstance(error, CapturedException):
+        java = error._origin  # noqa: SLF001  # its text has the stack trace in it
+    else:
+        java = None
+    found = []
+    try:
+        while java is not None:
+            found.append(f"{java.getMessage() or java.getClass().getSimpleName()} ({java.getClass().getSimpleName()})")
+            java = java.getCause()
+    except Exception:  # noqa: BLE001  # the JVM is gone: what Python knows has to do
+        found = found[:1]
+    return found or [str(error)]
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"

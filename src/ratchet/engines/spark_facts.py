@@ -1,0 +1,158 @@
+"""The facts of the windows, from one aggregation by window, month and label value; it is also what fills the cache.
+
+`io.checks` judges them, with the sentences that scikit-learn's reader gets, too.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ratchet.core.windows import Window
+from ratchet.engines.base import MonthSummary, WindowSummary
+from ratchet.engines.spark_rows import VALUE, WINDOW
+from ratchet.errors import DataError
+from ratchet.io.checks import ColumnFacts, WindowFacts
+from ratchet.io.data import DAY, Table
+from ratchet.io.labels import is_positive
+
+_MOST_GROUPS = 20_000
+_MOST_LISTED = 10
+_DAYS_A_MONTH = 31
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of one window, month and label value. filled, low, high, total: by column; the last three of numbers."""
+
+    window: int
+    month: str
+    value: object
+    rows: int
+    filled: Mapping[str, int]
+    low: Mapping[str, float]
+    high: Mapping[str, float]
+    total: Mapping[str, float]
+
+
+def groups(rows: Any, table: Table) -> list[Group]:
+    """Aggregate the rows of `spark_rows.frame`. Raises DataError for a label with a great many values."""
+    from pyspark.sql import functions as f
+
+    month = f.date_format(f.date_from_unix_date(f.col(DAY).cast("int")), "yyyy-MM")
+    keyed = rows.groupBy(WINDOW, month.alias("month"), VALUE)
+    found = keyed.agg(f.count("*").alias("rows"), *_measures(table)).limit(_MOST_GROUPS + 1).collect()
+    if len(found) > _MOST_GROUPS:
+        label = table.settings.label
+        message = (
+            f"the label column {label.column!r} of {table.uri} has thousands of values beside the positive one, "
+            f"{label.positive!r}; one is accepted"
+        )
+        raise DataError(message)
+    return [_group(row, table) for row in found]
+
+
+def _measures(table: Table) -> list[Any]:
+    from pyspark.sql import functions as f
+
+    measures = []
+    for place, name in enumerate(table.features):
+        column = f.col(f"`{name}`")
+        measures.append(f.count(column).alias(f"filled{place}"))
+        if name in table.numeric:
+            measures.append(f.min(column).alias(f"low{place}"))
+            measures.append(f.max(column).alias(f"high{place}"))
+            measures.append(f.sum(column).alias(f"total{place}"))
+    return measures
+
+
+def _group(row: Any, table: Table) -> Group:
+    numbers = [(place, name) for place, name in enumerate(table.features) if name in table.numeric]
+
+    def of(measure: str, missing: float) -> dict[str, float]:
+        values = {name: row[f"{measure}{place}"] for place, name in numbers}
+        return {name: missing if value is None else value for name, value in values.items()}
+
+    filled = {name: row[f"filled{place}"] for place, name in enumerate(table.features)}
+    return Group(
+        row[WINDOW],
+        row["month"] or "",
+        row[VALUE],
+        row["rows"],
+        filled,
+        of("low", math.inf),
+        of("high", -math.inf),
+        of("total", 0.0),
+    )
+
+
+def positive_values(found: Sequence[Group], table: Table) -> list[object]:
+    """The values of the label column that are the positive class."""
+    positive = table.settings.label.positive
+    distinct = {group.value for group in found if group.value is not None}
+    return sorted((value for value in distinct if is_positive(value, positive)), key=str)
+
+
+def facts(found: Sequence[Group], number: int, window: Window, table: Table) -> WindowFacts:
+    """The facts of a window, which has the place `number`. How many values are infinite is not counted: −1 stands for some."""
+    inside = [group for group in found if group.window == number]
+    positive = table.settings.label.positive
+    labelled = [group for group in inside if group.value is not None]
+    others: dict[str, int] = {}
+    for group in labelled:
+        if not is_positive(group.value, positive):
+            others[str(group.value)] = others.get(str(group.value), 0) + group.rows
+    most = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:_MOST_LISTED]
+    return WindowFacts(
+        window,
+        sum(group.rows for group in inside),
+        sum(group.rows for group in labelled if is_positive(group.value, positive)),
+        sum(group.rows for group in inside if group.value is None),
+        dict(most),
+        sum(group.rows for group in found if group.window < 0),
+        tuple(_column(name, inside, table) for name in table.features),
+    )
+
+
+def _column(name: str, inside: Sequence[Group], table: Table) -> ColumnFacts:
+    rows = sum(group.rows for group in inside)
+    missing = rows - sum(group.filled[name] for group in inside)
+    if name not in table.numeric:
+        return ColumnFacts(name, missing, 0, None, constant=rows > 0 and missing == rows)
+    low = min((group.low[name] for group in inside), default=math.inf)
+    high = max((group.high[name] for group in inside), default=-math.inf)
+    infinite = missing < rows and (math.isinf(low) or math.isinf(high))
+    constant = missing == rows or (low == high and not missing)
+    return ColumnFacts(name, missing, -1 if infinite else 0, None, constant)
+
+
+def means(found: Sequence[Group], number: int, table: Table) -> dict[str, float]:
+    """The mean of each numeric feature in a window, without those that have no value there.
+
+    Rounded, since sums of parts that come in any order differ in their last digits.
+    """
+    inside = [group for group in found if group.window == number]
+    result = {}
+    for name in table.numeric:
+        filled = sum(group.filled[name] for group in inside)
+        if filled:
+            result[name] = float(f"{math.fsum(group.total[name] for group in inside) / filled:.9g}")
+    return result
+
+
+def summary(found: Sequence[Group], number: int, about: WindowFacts, table: Table) -> WindowSummary:
+    """What the report says of a window."""
+    positive = table.settings.label.positive
+    months: dict[str, list[int]] = {}
+    for group in found:
+        if group.window == number:
+            counts = months.setdefault(group.month, [0, 0])
+            counts[0] += group.rows
+            counts[1] += group.rows if is_positive(group.value, positive) else 0
+    return WindowSummary(
+        about.window,
+        about.rows,
+        about.positives,
+        tuple(MonthSummary(month, *counts) for month, counts in sorted(months.items())),
+        {column.name: column.missing for column in about.columns if column.missing},
+    )

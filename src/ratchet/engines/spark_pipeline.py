@@ -1,0 +1,182 @@
+"""What the Spark trainer fits: preprocessing and estimator, by the estimator's name.
+
+All stages are Spark's own, so that a registered model loads and serves where Ratchet is not installed. The first stage
+puts every feature into a form that the rest can rely on: numbers without gaps, categories as text. It drops the columns
+that it read, so that no name of the table can clash with one of a later stage.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ratchet.errors import ConfigurationError
+
+FEATURES = "features"
+PROBABILITY = "probability"
+SCORE = "score"
+PREDICTION = "prediction"
+_MOST_CATEGORIES = 1_000
+_COLUMNS = ("featuresCol", "labelCol", "predictionCol", "probabilityCol", "rawPredictionCol", "weightCol")
+
+
+@dataclass(frozen=True)
+class Categories:
+    """Values of a categorical feature that training saw often enough, the most frequent first."""
+
+    name: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A numeric feature: what stands in where it is missing, and whether training saw it missing."""
+
+    name: str
+    mean: float
+    gaps: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An estimator: what makes it from a seed and the number of cores, Ratchet's defaults, how categories come to it."""
+
+    make: Callable[[str, int, int], Any]
+    defaults: Mapping[str, object]
+    one_hot: bool
+    fills_gaps: bool = True
+
+
+def _logistic_regression(label: str, seed: int, cores: int) -> Any:
+    from pyspark.ml.classification import LogisticRegression
+
+    del seed, cores  # nothing in it is random
+    return LogisticRegression(labelCol=label, **_names())
+
+
+def _random_forest(label: str, seed: int, cores: int) -> Any:
+    from pyspark.ml.classification import RandomForestClassifier
+
+    del cores
+    return RandomForestClassifier(labelCol=label, seed=seed, **_names())
+
+
+def _gradient_boosted_trees(label: str, seed: int, cores: int) -> Any:
+    from pyspark.ml.classification import GBTClassifier
+
+    del cores
+    return GBTClassifier(labelCol=label, seed=seed, **_names())
+
+
+def _xgboost(label: str, seed: int, cores: int) -> Any:
+    from xgboost.spark import SparkXGBClassifier
+
+    return SparkXGBClassifier(
+        features_col=FEATURES,
+        label_col=label,
+        prediction_col="estimated",
+        probability_col=PROBABILITY,
+        raw_prediction_col="raw",
+        num_workers=cores,
+        # A worker without rows fails; Spark may leave one without.
+        force_repartition=True,
+        random_state=seed,
+        verbosity=0,
+    )
+
+
+def _names() -> dict[str, str]:
+    return {
+        "featuresCol": FEATURES,
+        "probabilityCol": PROBABILITY,
+        "rawPredictionCol": "raw",
+        "predictionCol": "estimated",
+    }
+
+
+ESTIMATORS: Mapping[str, Choice] = {
+    "logistic_regression": Choice(_logistic_regression, {"maxIter": 50, "regParam": 1e-4, "tol": 1e-5}, one_hot=True),
+    "random_forest": Choice(
+        _random_forest,
+        {"numTrees": 50, "maxDepth": 10, "maxBins": 128, "minInstancesPerNode": 20},
+        one_hot=False,
+    ),
+    "gradient_boosted_trees": Choice(
+        _gradient_boosted_trees, {"maxIter": 20, "maxDepth": 5, "maxBins": 128, "stepSize": 0.2}, one_hot=False
+    ),
+    "xgboost": Choice(
+        _xgboost,
+        {"n_estimators": 100, "max_depth": 6, "learning_rate": 0.1, "tree_method": "hist"},
+        one_hot=False,
+        fills_gaps=False,
+    ),
+}
+
+
+def estimator(name: str, params: Mapping[str, object], label: str, seed: int, cores: int) -> Any:
+    """The unfitted estimator of a name, with `params` over Ratchet's defaults.
+
+    label: name of the label's column. Raises ConfigurationError for a parameter that it does not have or take.
+    """
+    choice = ESTIMATORS[name]
+    made = choice.make(label, seed, cores)
+    known = sorted({param.name for param in made.params} - set(_COLUMNS))
+    for key, value in {**choice.defaults, **params}.items():
+        if key not in known:
+            message = f"spark.params.{key} is no parameter of {name}; accepted are {', '.join(known)}"
+            raise ConfigurationError(message)
+        if value is None:
+            continue
+        try:
+            made._set(**{key: value})  # noqa: SLF001  # setters exist under many names, this is what all of them call
+        except (TypeError, ValueError) as error:
+            message = f"spark.params.{key} is {value!r}, which {name} does not take: {error}"
+            raise ConfigurationError(message) from error
+    return made
+
+
+def most_categories(name: str, made: Any) -> int:
+    """How many values of a categorical feature an estimator can tell apart; Spark's trees need a bin for each."""
+    if name in ("random_forest", "gradient_boosted_trees"):
+        return min(_MOST_CATEGORIES, made.getMaxBins() - 1)
+    return _MOST_CATEGORIES
+
+
+def preprocessing(choice: Choice, numbers: Sequence[Numbers], categories: Sequence[Categories]) -> list[Any]:
+    """The stages from the table's columns to the vector of features, most of them without anything left to fit."""
+    from pyspark.ml.feature import OneHotEncoder, SQLTransformer, StringIndexerModel, VectorAssembler
+
+    texts = [f"text{place}" for place in range(len(categories))]
+    codes = [f"code{place}" for place in range(len(categories))]
+    stages = [SQLTransformer(statement=_statement(choice, numbers, categories))]
+    inputs = [f"number{place}" for place in range(len(numbers))]
+    if choice.fills_gaps:
+        inputs += [f"gap{place}" for place, number in enumerate(numbers) if number.gaps]
+    if categories:
+        labels = [list(category.values) for category in categories]
+        # What is missing, rare or was never seen gets one code of its own.
+        stages.append(StringIndexerModel.from_arrays_of_labels(labels, texts, codes, handleInvalid="keep"))
+        if choice.one_hot:
+            flags = [f"flags{place}" for place in range(len(categories))]
+            stages.append(OneHotEncoder(inputCols=codes, outputCols=flags, handleInvalid="keep"))
+            codes = flags
+        inputs += codes
+    stages.append(VectorAssembler(inputCols=inputs, outputCol=FEATURES, handleInvalid="keep"))
+    return stages
+
+
+def _statement(choice: Choice, numbers: Sequence[Numbers], categories: Sequence[Categories]) -> str:
+    columns = []
+    for place, number in enumerate(numbers):
+        known = f"NULLIF(CAST({quoted(number.name)} AS DOUBLE), DOUBLE('NaN'))"
+        filled = f"COALESCE({known}, DOUBLE('{number.mean!r}'))" if choice.fills_gaps else known
+        columns.append(f"{filled} AS number{place}")
+        if choice.fills_gaps and number.gaps:
+            columns.append(f"CAST({known} IS NULL AS DOUBLE) AS gap{place}")
+    columns += [f"CAST({quoted(one.name)} AS STRING) AS text{place}" for place, one in enumerate(categories)]
+    read = ", ".join(quoted(one.name) for one in (*numbers, *categories))
+    return f"SELECT * EXCEPT ({read}), {', '.join(columns)} FROM __THIS__"
+
+
+def quoted(name: str) -> str:
+    """A column's name as SQL reads it, whatever is in it."""
+    return "`" + name.replace("`", "``") + "`"

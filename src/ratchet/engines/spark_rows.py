@@ -1,0 +1,192 @@
+"""Reads a table's windows into one Spark frame, and in the same pass the facts that decide whether they will do.
+
+The twin of `io.rows`: same columns, same days, same labels. One aggregation by window, month and label value gives all
+facts and summaries; it also fills the cache from which everything later is read.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from ratchet.core.counts import day_of
+from ratchet.core.windows import Window, Windows
+from ratchet.engines.base import MonthSummary, WindowSummary
+from ratchet.engines.spark_clock import local_day
+from ratchet.errors import DataError
+from ratchet.io import data
+from ratchet.io.checks import ColumnFacts, WindowFacts
+from ratchet.io.clock import is_text
+from ratchet.io.columns import plain
+from ratchet.io.data import DAY, LABEL, File, Table
+from ratchet.io.delimited import MISSING_TEXTS
+from ratchet.io.labels import is_positive
+
+WINDOW = "__window__"
+VALUE = "__value__"
+_MOST_GROUPS = 20_000
+_EARLIEST = date(1970, 1, 1)
+_TYPES: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
+    (pa.types.is_boolean, "boolean"),
+    (pa.types.is_int8, "byte"),
+    (lambda kind: pa.types.is_int16(kind) or pa.types.is_uint8(kind), "short"),
+    (lambda kind: pa.types.is_int32(kind) or pa.types.is_uint16(kind), "int"),
+    (lambda kind: pa.types.is_int64(kind) or pa.types.is_uint32(kind), "long"),
+    (pa.types.is_uint64, "decimal(20,0)"),
+    (pa.types.is_float32, "float"),
+    (pa.types.is_float64, "double"),
+    (pa.types.is_date, "date"),
+    (lambda kind: pa.types.is_timestamp(kind) and kind.unit == "ns", "long"),
+    (lambda kind: pa.types.is_timestamp(kind) and kind.tz is not None, "timestamp"),
+    (pa.types.is_timestamp, "timestamp_ntz"),
+    (is_text, "string"),
+)
+
+
+def frame(spark: Any, table: Table, windows: Sequence[Window], extra: Sequence[str] = ()) -> Any:
+    """The rows of some windows: features, `extra`, VALUE (the label as it stands), DAY, and WINDOW.
+
+    Numbers are double, all else is text, both null where missing. WINDOW is the place among `windows`, −1 for rows
+    whose timestamp can't be read.
+    """
+    from pyspark.sql import functions as f
+
+    settings = table.settings
+    files = [file for file in table.files if any(_touches(file, window) for window in windows)]
+    rows = _balanced(spark, _source(spark, table, files or list(table.files[:1])), files)
+    kind = plain(table.schema.field(settings.timestamp).type)
+    first, last = _span(files, windows)
+    at = _column(settings.timestamp)
+    if pa.types.is_timestamp(kind) and kind.unit != "ns":
+        rows = rows.where(_near(at, kind, first, last))
+    columns = [_feature(table, name).alias(name) for name in (*table.features, *extra)]
+    value = _value(table, settings.label.column)
+    stored = pa.string() if table.format == "csv" else kind
+    day = local_day(_present(table, settings.timestamp), stored, table.clock, first, last)
+    rows = rows.select(*columns, value.alias(VALUE), day.alias(DAY))
+    place = f.when(f.col(DAY).isNull(), -1)
+    for number, window in enumerate(windows):
+        place = place.when(_inside(f.col(DAY), window), number)
+    return rows.withColumn(WINDOW, place.cast("byte")).where(f.col(WINDOW).isNotNull())
+
+
+def _source(spark: Any, table: Table, files: Sequence[File]) -> Any:
+    reader = spark.read.schema(_schema(table))
+    addresses = [address(table, file) for file in files]
+    if any(name in table.schema.names for file in files for name, _ in file.partitions):
+        reader = reader.option("basePath", _scheme(table) + table.store.root)
+    if table.format == "parquet":
+        return reader.parquet(*addresses)
+    return reader.csv(addresses, header=True, mode="FAILFAST", escape='"', encoding="UTF-8")
+
+
+def address(table: Table, file: File) -> str:
+    """How Spark addresses a file of the table; as it stands, since Spark decodes nothing."""
+    return _scheme(table) + file.path
+
+
+def _scheme(table: Table) -> str:
+    return "s3a://" if table.store.remote else "file://"
+
+
+def _schema(table: Table) -> Any:
+    """The files' columns with the types they are stored in; of CSV all as text."""
+    from pyspark.sql.types import StructType
+
+    schema = StructType()
+    for field in table.schema:
+        kind = "string" if table.format == "csv" else _stored(plain(field.type))
+        if kind is not None:
+            schema = schema.add(field.name, kind)
+    return schema
+
+
+def _stored(kind: pa.DataType) -> str | None:
+    if pa.types.is_decimal(kind):
+        return f"decimal({kind.precision},{kind.scale})"
+    return next((name for fits, name in _TYPES if fits(kind)), None)
+
+
+def _balanced(spark: Any, rows: Any, files: Sequence[File]) -> Any:
+    """Spread over the cores what lies in too few pieces for them: Spark reads a row group on one core."""
+    cores = spark.sparkContext.defaultParallelism
+    pieces = sum(1 if file.path.endswith(".gz") else max(len(file.row_groups), 1) for file in files)
+    return rows.repartition(cores) if pieces < cores else rows
+
+
+def _touches(file: File, window: Window) -> bool:
+    return not file.row_groups or any(group.touches(window) for group in file.row_groups)
+
+
+def _span(files: Iterable[File], windows: Sequence[Window]) -> tuple[date, date]:
+    """The first and last day that can matter."""
+    starts = [window.start for window in windows]
+    known = [group.first_day for file in files for group in file.row_groups]
+    if None not in starts:
+        first = min(start for start in starts if start is not None)
+    elif known and None not in known:
+        first = day_of(min(day for day in known if day is not None))
+    else:
+        first = _EARLIEST
+    last = max(window.end for window in windows)
+    return min(first, last), last
+
+
+def _near(at: Any, kind: pa.DataType, first: date, last: date) -> Any:
+    """A coarse filter that the files' statistics can serve; the days decide in the end. Keeps rows without a time."""
+    from pyspark.sql import functions as f
+
+    zone = UTC if kind.tz is not None else None
+    slack = timedelta(days=2)
+    low, high = (datetime.combine(day, time(), zone) for day in (first - slack, last + slack))
+    return at.isNull() | ((at >= f.lit(low)) & (at < f.lit(high)))
+
+
+def _inside(day: Any, window: Window) -> Any:
+    before = day < day_number(window.end)
+    return before if window.start is None else before & (day >= day_number(window.start))
+
+
+def _column(name: str) -> Any:
+    from pyspark.sql import functions as f
+
+    return f.col("`" + name.replace("`", "``") + "`")
+
+
+def _present(table: Table, name: str) -> Any:
+    """A column; of CSV, where missing is written in many ways, null where it is."""
+    from pyspark.sql import functions as f
+
+    column = _column(name)
+    return column if table.format == "parquet" else f.when(~column.isin(*MISSING_TEXTS), column)
+
+
+def _value(table: Table, name: str) -> Any:
+    from pyspark.sql import functions as f
+
+    value = _present(table, name)
+    kind = plain(table.schema.field(name).type)
+    if table.format == "parquet" and pa.types.is_floating(kind):
+        return f.when(~f.isnan(value), value)
+    return value
+
+
+def _feature(table: Table, name: str) -> Any:
+    from pyspark.sql import functions as f
+
+    column = _present(table, name)
+    kind = plain(table.schema.field(name).type)
+    if not as_number(table, name):
+        return column.cast("string")
+    if table.format == "csv" and pa.types.is_boolean(kind):
+        column = column.cast("boolean")
+    number = column.cast("double")
+    return f.when(~f.isnan(number), number)
+
+
+def as_number(table: Table, name: str) -> bool:
+    """Whether a column is read as numbers; one that only an existing version needs is where its type is no text."""
+    return name in table.numeric or (name not in table.categorical and not is_text(plain(table.schema.field(name).type)))

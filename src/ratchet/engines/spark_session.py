@@ -1,0 +1,184 @@
+"""Starts Spark's JVM and session, and ends them; `engines.spark` holds one for the length of a run.
+
+Where a master is given from outside (spark-submit, the Spark operator, `spark-defaults.conf`, MASTER), it and all that
+came with it is respected. Otherwise Spark runs on this machine, within the process's own JVM, and reachable from
+nowhere else.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from ratchet.engines.java import java_home
+from ratchet.engines.spark_errors import spark_errors
+from ratchet.io.store import s3_endpoint
+from ratchet.settings import Settings, bytes_of
+
+_STOP_SECONDS = 10
+_LOGGING = """\
+rootLogger.level = error
+rootLogger.appenderRef.stderr.ref = stderr
+appender.stderr.type = Console
+appender.stderr.name = stderr
+appender.stderr.target = SYSTEM_ERR
+appender.stderr.layout.type = PatternLayout
+appender.stderr.layout.pattern = spark: %c{1}: %m%n%throwable{0}
+logger.executor.name = org.apache.spark.executor
+logger.executor.level = off
+logger.tasks.name = org.apache.spark.scheduler
+logger.tasks.level = off
+"""
+
+
+class Session:
+    """A Spark session that begins to start at once, beside whatever else the process has to do first."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.folder = Path(tempfile.mkdtemp(prefix="ratchet-spark-"))
+        self._spark: Any = None
+        self._error: BaseException | None = None
+        self._starting = threading.Thread(target=self._start, name="spark-start", daemon=True)
+        self._starting.start()
+
+    def get(self) -> Any:
+        """The session, once it has started. Raises ConfigurationError without Java, FailedError where it does not start."""
+        self._starting.join()
+        if self._error is not None:
+            raise self._error
+        # The session was made by another thread, but Spark keeps the active one by thread; MLflow asks for it.
+        self._spark._jvm.SparkSession.setActiveSession(self._spark._jsparkSession)  # noqa: SLF001  # no public way
+        return self._spark
+
+    def stop(self) -> None:
+        """End the session, its JVM and its files; may be called twice."""
+        self._starting.join()
+        if self._spark is not None:
+            with suppress(Exception):  # a JVM that has died is stopped
+                self._spark.stop()
+        self._end_jvm()
+
+    def kill(self) -> None:
+        """End the JVM without a word to it: a call to it may just have been cut in two."""
+        self._starting.join(_STOP_SECONDS)
+        self._end_jvm(at_once=True)
+
+    def _start(self) -> None:
+        try:
+            self._spark = self._session()
+        except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
+            self._error = error
+
+    def _session(self) -> Any:
+        given = master_is_given(self._settings, os.environ)
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        if "PYSPARK_GATEWAY_PORT" not in os.environ:
+            os.environ["JAVA_HOME"] = str(java_home(self.folder))
+        from pyspark import SparkConf
+        from pyspark.sql import SparkSession
+
+        conf = SparkConf()
+        if given:
+            for key, value in _everywhere().items():
+                conf.setIfMissing(key, value)
+        else:
+            conf.setAll(list({**_everywhere(), **self._on_this_machine()}.items()))
+        conf.setAll([(key, _text(value)) for key, value in self._settings.spark.conf.items()])
+        with spark_errors("starting Spark"):
+            spark = SparkSession.builder.config(conf=conf).getOrCreate()
+        if "spark.sql.shuffle.partitions" not in self._settings.spark.conf:
+            spark.conf.set("spark.sql.shuffle.partitions", spark.sparkContext.defaultParallelism)
+        return spark
+
+    def _on_this_machine(self) -> dict[str, str]:
+        logging = self.folder / "log4j2.properties"
+        logging.write_text(_LOGGING, encoding="utf-8")
+        return {
+            "spark.app.name": f"ratchet-{self._settings.model}",
+            "spark.driver.memory": f"{bytes_of(self._settings.spark.driver_memory) // 1024**2}m",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging.as_uri()} -XX:+UseParallelGC",
+            "spark.local.dir": str(self.folder / "local"),
+            "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
+        }
+
+    def _end_jvm(self, *, at_once: bool = False) -> None:
+        from pyspark import SparkContext
+        from pyspark.sql import SparkSession
+
+        gateway, SparkContext._gateway = SparkContext._gateway, None  # noqa: SLF001  # pyspark never ends its JVM
+        SparkContext._jvm = SparkContext._active_spark_context = None  # noqa: SLF001
+        SparkSession._instantiatedSession = None  # noqa: SLF001
+        process = None if gateway is None else gateway.proc
+        if process is not None:
+            _end(process, at_once=at_once)
+        if not at_once and gateway is not None:
+            with suppress(Exception):
+                gateway.shutdown()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def master_is_given(settings: Settings, variables: Mapping[str, str]) -> bool:
+    """Whether somebody outside has said where Spark runs; variables: the process's environment."""
+    if "PYSPARK_GATEWAY_PORT" in variables or "MASTER" in variables or "spark.master" in settings.spark.conf:
+        return True
+    if re.search(r"--master|spark\.master", variables.get("PYSPARK_SUBMIT_ARGS", "")):
+        return True
+    folder = variables.get("SPARK_CONF_DIR")
+    defaults = Path(folder) / "spark-defaults.conf" if folder else None
+    return defaults is not None and defaults.is_file() and "spark.master" in defaults.read_text(encoding="utf-8")
+
+
+def _everywhere() -> dict[str, str]:
+    """What holds on a cluster, too, unless it is set there."""
+    return {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        # Rows that become a small pandas frame, or come from one, need no Python workers then.
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        # pandas writes nanoseconds, which Spark has no type for; `spark_clock` takes them as what they are.
+        "spark.sql.legacy.parquet.nanosAsLong": "true",
+        **_s3(),
+    }
+
+
+def _s3() -> dict[str, str]:
+    """Where s3a:// is, from the same variables that everyone else reads."""
+    region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
+    found = {} if region is None else {"spark.hadoop.fs.s3a.endpoint.region": region}
+    if "AWS_ACCESS_KEY_ID" in os.environ:
+        provider = "software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider"
+        found["spark.hadoop.fs.s3a.aws.credentials.provider"] = provider
+    if (endpoint := s3_endpoint()) is not None:
+        found["spark.hadoop.fs.s3a.endpoint"] = endpoint
+        found["spark.hadoop.fs.s3a.path.style.access"] = "true"
+        found["spark.hadoop.fs.s3a.connection.ssl.enabled"] = _text(urlsplit(endpoint).scheme == "https")
+    return found
+
+
+def _text(value: bool | float | str) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _end(process: subprocess.Popen[bytes], *, at_once: bool) -> None:
+    """End the JVM: it goes by itself when its input is closed; one that does not is killed."""
+    if at_once:
+        process.kill()
+    elif process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

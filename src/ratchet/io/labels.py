@@ -1,0 +1,83 @@
+"""Which values of the label column are the positive class.
+
+Both engines ask value by value, over the few distinct values of the column, so that they can't disagree.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ratchet.errors import ConfigurationError
+from ratchet.io.clock import is_text
+from ratchet.io.columns import is_number, plain
+from ratchet.settings import Label
+
+_TRUE = frozenset({"true", "True", "TRUE", "1", "1.0"})
+_FALSE = frozenset({"false", "False", "FALSE", "0", "0.0"})
+_LISTED = 10
+
+
+def is_positive(value: object, positive: bool | float | str) -> bool:
+    """Whether a value of the label column is the positive one, across types: text `1` is the number 1 and true."""
+    if isinstance(value, str):
+        return value in _texts(positive)
+    if isinstance(positive, str):
+        return (bool(value) is True and positive in _TRUE) if isinstance(value, bool) else _number(positive) == value
+    return value == positive
+
+
+def _texts(positive: bool | float | str) -> frozenset[str]:
+    if isinstance(positive, str):
+        return frozenset({positive})
+    if isinstance(positive, bool):
+        return _TRUE if positive else _FALSE
+    whole = {str(int(positive)), f"{int(positive)}.0"} if positive == int(positive) else set()
+    return frozenset({str(positive), *whole})
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def check_comparable(schema: pa.Schema, label: Label) -> None:
+    """Raises ConfigurationError where the positive value can't occur in a column of this type."""
+    kind = plain(schema.field(label.column).type)
+    if is_text(kind):
+        return
+    fits = is_number(kind) and (
+        not isinstance(label.positive, str) or label.positive in _TRUE | _FALSE or _number(label.positive) is not None
+    )
+    if not fits:
+        message = (
+            f"data.label.positive is {label.positive!r}, which can't occur in {label.column!r}, a column of {kind}"
+        )
+        raise ConfigurationError(message)
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """A window's labels. others: how often each value that is not the positive one occurs, the most frequent ones."""
+
+    positive_values: tuple[object, ...]
+    nulls: int
+    others: Mapping[str, int]
+
+
+def count(column: pa.ChunkedArray, positive: bool | float | str) -> LabelCounts:
+    """Count a label column's values; NaN is no value."""
+    nulls, others, values = 0, {}, []
+    for item in pc.value_counts(column):
+        value, times = item["values"].as_py(), item["counts"].as_py()
+        if value is None or value != value:  # noqa: PLR0124  # NaN alone differs from itself
+            nulls += times
+        elif is_positive(value, positive):
+            values.append(value)
+        else:
+            others[str(value)] = times
+    most = dict(sorted(others.items(), key=lambda item: -item[1])[:_LISTED]) if len(others) > _LISTED else others
+    return LabelCounts(tuple(values), nulls, most)

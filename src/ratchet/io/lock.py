@@ -1,0 +1,199 @@
+"""One registrar at a time for each registered model: announce, then check.
+
+MLflow has no compare-and-set. So whoever wants the lock sets a tag of its own on the registered model and then reads
+all such tags: it has the lock when no other live announcement is there, and otherwise takes its own back, waits a
+random moment and tries again. Of two that announce at once, the later to write sees the earlier, so never do both have
+it. All that this needs is that a committed write is seen by every later read. `docs/decisions/0002-the-lock.md` says
+why not otherwise.
+"""
+
+import json
+import os
+import random
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from ratchet.errors import TemporaryError
+
+PREFIX = "ratchet.lock."
+
+# Acts must begin in the first two thirds of the time, so that the last of them has ended when the lock has.
+_USABLE = 2 / 3
+_SHORTEST_PAUSE = 0.05
+_LONGEST_PAUSE = 2.0
+_WAIT = 3
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """Who wants or holds the lock.
+
+    place: the machine's boot and process namespace, in which `pid` and `started` name one process for good; empty
+    where the system doesn't say. since: seconds since 1970 by the holder's clock. seconds: how long it lasts.
+    """
+
+    who: str
+    host: str
+    place: str
+    pid: int
+    started: str
+    since: float
+    seconds: float
+
+
+@dataclass
+class Lock:
+    """The lock on a registered model, by one attempt to hold it.
+
+    seconds: how long it may be held; also, how long a killed holder can block others. clock: seconds since 1970.
+    ticks: seconds by a clock that nobody sets.
+    """
+
+    client: MlflowClient
+    name: str
+    seconds: float
+    who: str
+    clock: Callable[[], float] = time.time
+    ticks: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    key: str = field(default_factory=lambda: PREFIX + uuid.uuid4().hex)
+    _announced: float = 0.0
+    _seen: dict[str, float] = field(default_factory=dict)
+
+    def acquire(self) -> None:
+        """Wait for the lock; raises TemporaryError, with who holds it, after three times its length."""
+        deadline = self.ticks() + _WAIT * self.seconds
+        longest = _SHORTEST_PAUSE
+        while True:
+            holder = self._other()
+            if holder is None:
+                self._announce()
+                holder = self._other()
+                if holder is None:
+                    return
+                self.release()
+            if self.ticks() >= deadline:
+                message = f"{self.name} is locked by {_described(holder)}"
+                raise TemporaryError(message)
+            longest = min(2 * longest, _LONGEST_PAUSE)
+            self.sleep(random.uniform(_SHORTEST_PAUSE / 2, longest))  # noqa: S311  # no secret
+
+    def check(self) -> None:
+        """Raise TemporaryError when the lock is lost, or so old that the next act might outlast it."""
+        age = self.ticks() - self._announced
+        if age > self.seconds * _USABLE:
+            message = (
+                f"the lock on {self.name} was held for {age:.0f} s, and no act may begin after"
+                f" {self.seconds * _USABLE:.0f} s; run it again, or raise promotion.lock_seconds if MLflow is this slow"
+            )
+            raise TemporaryError(message)
+        if self.key not in self._tags():
+            message = f"the lock on {self.name} was taken over by another registrar; run it again"
+            raise TemporaryError(message)
+
+    def release(self) -> None:
+        """Take the announcement back; where that fails, it expires."""
+        with suppress(MlflowException):
+            self.client.delete_registered_model_tag(self.name, self.key)
+
+    def _announce(self) -> None:
+        self._announced = self.ticks()
+        pid = os.getpid()
+        own = Announcement(
+            self.who, socket.gethostname(), _place(), pid, _started(pid) or "", self.clock(), self.seconds
+        )
+        self.client.set_registered_model_tag(self.name, self.key, json.dumps(asdict(own)))
+
+    def _other(self) -> Announcement | None:
+        """The oldest live announcement of somebody else; the dead ones are removed."""
+        live = []
+        for key, text in self._tags().items():
+            if key == self.key:
+                continue
+            announcement = self._parsed(text)
+            if not self._dead(key + text, announcement):
+                live.append(announcement)
+                continue
+            with suppress(MlflowException):  # somebody else removes it, too
+                self.client.delete_registered_model_tag(self.name, key)
+        return min(live, key=lambda announcement: announcement.since, default=None)
+
+    def _parsed(self, text: str) -> Announcement:
+        """The announcement; one that can't be read may be a newer Ratchet's, so it counts until it has been watched."""
+        try:
+            return Announcement(**json.loads(text))
+        except (TypeError, ValueError):
+            return Announcement("a registrar of another version", "?", "", 0, "", self.clock(), self.seconds)
+
+    def _dead(self, seen_as: str, announcement: Announcement) -> bool:
+        """Whether nobody acts under this announcement any more.
+
+        Its process is gone from this machine; or it has been here for its whole length by this process's own watch,
+        whatever the clocks say; or by the clocks it ended so long ago that no sane difference between them matters.
+        """
+        first_seen = self._seen.setdefault(seen_as, self.ticks())
+        return (
+            _gone(announcement)
+            or self.ticks() - first_seen >= announcement.seconds
+            or self.clock() >= announcement.since + 2 * announcement.seconds
+        )
+
+    def _tags(self) -> Mapping[str, str]:
+        tags = self.client.get_registered_model(self.name).tags
+        return {key: value for key, value in tags.items() if key.startswith(PREFIX)}
+
+
+@contextmanager
+def locked(client: MlflowClient, name: str, seconds: float, who: str) -> Iterator[Lock]:
+    """Hold the lock on a registered model, which must exist; raises TemporaryError where somebody else keeps it."""
+    lock = Lock(client, name, seconds, who)
+    try:
+        lock.acquire()
+        yield lock
+    finally:
+        lock.release()
+
+
+def _described(announcement: Announcement) -> str:
+    since = datetime.fromtimestamp(announcement.since, UTC)
+    until = datetime.fromtimestamp(announcement.since + announcement.seconds, UTC)
+    return (
+        f"{announcement.who} on {announcement.host} (process {announcement.pid}) since {since:%Y-%m-%d %H:%M:%S} UTC,"
+        f" at most until {until:%H:%M:%S}"
+    )
+
+
+def _place() -> str:
+    """Where a process's number means one process: this boot of this machine, this namespace of processes."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""
+
+
+def _started(pid: int) -> str | None:
+    """When a process began, in the kernel's ticks since boot; None where it is gone or has only not been reaped."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    except OSError:
+        return ""
+    return None if fields[0] in ("Z", "X") else fields[19]
+
+
+def _gone(announcement: Announcement) -> bool:
+    if not announcement.place or announcement.place != _place():
+        return False
+    started = _started(announcement.pid)
+    return started is None or bool(started and announcement.started and started != announcement.started)

@@ -1,0 +1,78 @@
+"""What is known of a table before a row of it is read; `io.data.inspect` makes it, every reader takes it."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from ratchet.core.counts import day_number
+from ratchet.core.windows import Window
+from ratchet.io.clock import Clock
+from ratchet.io.store import Store
+from ratchet.settings import Data
+
+LABEL = "__label__"
+"""Name of the label in a frame that `io.data` has read: True is the positive class."""
+DAY = "__day__"
+"""Name of the local day in such a frame: days since 1970-01-01."""
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """A stretch of rows in a file: how many, their first and last local day (None: unknown), the bytes of their text."""
+
+    rows: int
+    first_day: int | None
+    last_day: int | None
+    text_bytes: int
+
+    def touches(self, window: Window) -> bool:
+        """Whether rows of the window may be in it."""
+        if self.first_day is None or self.last_day is None:
+            return True
+        begins_before = self.first_day < day_number(window.end)
+        return begins_before and (window.start is None or self.last_day >= day_number(window.start))
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the table. path: as its filesystem knows it. rows: None where nobody counted them."""
+
+    path: str
+    size: int
+    rows: int | None
+    row_groups: tuple[RowGroup, ...] = ()
+    partitions: tuple[tuple[str, str | None], ...] = ()
+    """Names and values in the path (`year=2013`), which are columns, too."""
+    columns: tuple[str, ...] = ()
+    fingerprint: str = ""
+    """Changes with what is known of the content: a Parquet file's footer, a CSV file's timestamps."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that was looked at, not read: where it is, what columns it has, how far it reaches.
+
+    schema: all columns in the files; those in paths (`year=2013/`) only where a setting names them. numeric and
+    categorical: the features, resolved. end: the local day after the last row's.
+    """
+
+    uri: str
+    format: str
+    files: tuple[File, ...]
+    schema: pa.Schema
+    settings: Data
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    end: date
+    store: Store
+    clock: Clock
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self.numeric + self.categorical
+
+    @property
+    def filesystem(self) -> Any:
+        return self.store.filesystem

@@ -1,0 +1,66 @@
+"""From a candidate's evidence and today's versions to a decision.
+
+The trainer compared the candidate with the versions that there were; some may have been deleted or made since. Called
+by `jobs.register`, under the lock, so that what it sees stays true.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from math import isclose
+
+from ratchet.core.decision import Decision, decide
+from ratchet.core.rival import Rival
+from ratchet.io.candidates import Candidate
+from ratchet.io.registry import Version
+from ratchet.settings import Promotion
+
+
+def judge(
+    candidate: Candidate, compared: Sequence[Rival], versions: Iterable[Version], promotion: Promotion
+) -> Decision:
+    """Decide on a candidate against all existing versions.
+
+    compared: the rows of its comparison.csv. versions: those that exist now, without the candidate's own. A version
+    made since the comparison counts with its recorded F1; one that was deleted since no longer counts.
+    """
+    own_f1 = candidate.metric("f1")
+    rows = {rival.version: rival for rival in compared}
+    rivals: list[Rival] = []
+    unknown: list[int] = []
+    for version in versions:
+        rival = _rival(version, rows, candidate, promotion)
+        if rival is None:
+            unknown.append(version.number)
+        else:
+            rivals.append(rival)
+    return decide(
+        own_f1,
+        candidate.metric("f1_all_positive"),
+        rivals,
+        candidate.metrics.get("probability_better"),
+        promotion.confidence,
+        unknown=unknown,
+    )
+
+
+def _rival(version: Version, rows: Mapping[int, Rival], candidate: Candidate, promotion: Promotion) -> Rival | None:
+    row = rows.get(version.number)
+    own_f1 = candidate.metric("f1")
+    if row is None or _another(row, version):
+        return Rival.recorded(version.number, version.f1, own_f1, version.champion, _made_since(version, candidate))
+    if promotion.compare == "recorded":
+        recorded = row.recorded_f1 if version.f1 is None else version.f1
+        return Rival.recorded(version.number, recorded, own_f1, version.champion)
+    return replace(row, champion=version.champion)
+
+
+def _another(row: Rival, version: Version) -> bool:
+    """Whether the number means another version by now: numbers begin anew when a registered model is deleted."""
+    known = row.recorded_f1 is not None and version.f1 is not None
+    return known and not isclose(row.recorded_f1 or 0, version.f1 or 0, rel_tol=1e-9)
+
+
+def _made_since(version: Version, candidate: Candidate) -> str:
+    if version.test_window == candidate.test_window:
+        return "registered since the comparison, and measured on the same test window"
+    return "registered since the comparison, and measured on another test window"

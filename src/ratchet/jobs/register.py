@@ -1,0 +1,156 @@
+"""The registrar: decides on a cycle's candidates, makes versions of what is better, and moves `champion` last.
+
+`cli` calls it, in an image that has no engine. It may be killed between any two requests and run again: the same state
+follows. What makes a promotion final is one request, the creation of the version with the decision and the move of the
+aliases as its tags; all acts after it look first whether they have been done, or may be repeated.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import structlog
+from mlflow.tracking import MlflowClient
+
+from ratchet.core.decision import Decision, Outcome
+from ratchet.errors import RatchetError
+from ratchet.io import candidates, moves, registry
+from ratchet.io.candidates import Candidate
+from ratchet.io.connection import connect, mlflow_errors
+from ratchet.io.lock import Lock, locked
+from ratchet.io.moves import MOVE, Move
+from ratchet.io.registry import Version
+from ratchet.jobs.judging import judge
+from ratchet.settings import Settings
+
+log = structlog.get_logger()
+
+_COPIED_TAGS = ("ratchet.cycle", "ratchet.engine", "ratchet.as_of", "ratchet.test_from", "ratchet.test_until")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of an engine's candidate in a cycle.
+
+    model: the registered model. cycle, run_id, report: None where there is no candidate. version: the number that the
+    candidate got, None where it was held. metrics: of the test window.
+    """
+
+    engine: str
+    model: str
+    cycle: str | None
+    outcome: Literal["promoted", "held", "missing"]
+    reason: str
+    version: int | None = None
+    run_id: str | None = None
+    metrics: Mapping[str, float] | None = None
+    report: str | None = None
+
+
+def register(settings: Settings, cycle: str | None) -> list[Result]:
+    """Decide on the candidates of a cycle, one for each configured engine.
+
+    cycle: None is the newest with a complete run. An engine without a candidate is a result with the outcome
+    `missing`. Raises RatchetError; one engine's error is raised when the others have been decided on.
+    """
+    with mlflow_errors(settings):
+        client = connect(settings)
+        return decide_all(client, settings, cycle)
+
+
+def decide_all(client: MlflowClient, settings: Settings, cycle: str | None) -> list[Result]:
+    """The same with a client that is connected."""
+    cycle = cycle or candidates.newest_cycle(client, settings)
+    results: list[Result] = []
+    errors: list[RatchetError] = []
+    for engine in settings.retrain.engines:
+        try:
+            with mlflow_errors(settings):
+                result = _decide(client, settings, engine, cycle)
+        except RatchetError as error:
+            log.error("register.failed", engine=engine, cycle=cycle, error=str(error))  # noqa: TRY400  # one line
+            errors.append(error)
+        else:
+            fields = {"outcome": result.outcome, "version": result.version, "reason": result.reason}
+            log.info("register.decided", engine=engine, cycle=cycle, **fields)
+            results.append(result)
+    if errors:
+        raise errors[0]
+    return results
+
+
+def _decide(client: MlflowClient, settings: Settings, engine: str, cycle: str | None) -> Result:
+    name = settings.registered_name(engine)
+    candidate = candidates.newest(client, settings, engine, cycle) if cycle else None
+    if candidate is None:
+        reason = candidates.why_missing(client, settings, engine, cycle) if cycle else "no cycle has a complete run"
+        return Result(engine, name, cycle, "missing", reason)
+    registry.ensure(client, name)
+    with locked(client, name, settings.promotion.lock_seconds, f"ratchet register by {moves.who()}") as lock:
+        registry.settle(client, name)
+        outcome, reason, version = _settled(client, settings, candidate.run_id, lock)
+    return Result(
+        engine=engine,
+        model=name,
+        cycle=candidate.cycle,
+        outcome=outcome,
+        reason=reason,
+        version=version,
+        run_id=candidate.run_id,
+        metrics=candidate.metrics,
+        report=candidate.report,
+    )
+
+
+def _settled(client: MlflowClient, settings: Settings, run_id: str, lock: Lock) -> tuple[Outcome, str, int | None]:
+    """Outcome, reason and version of a candidate, with everything done that follows; under the lock."""
+    # Read only now: another registrar may have decided on this run while this one waited for the lock.
+    candidate = candidates.read(client, run_id)
+    existing = registry.versions(client, lock.name)
+    own = next((version for version in existing if version.made_from == run_id and version.move is not None), None)
+    if candidate.outcome == "held" or (candidate.outcome == "promoted" and own is not None):
+        return candidate.outcome, candidate.tag("ratchet.reason"), None if own is None else own.number
+    decision = _decision(client, settings, candidate, existing, own)
+    if decision.promoted and own is None:
+        lock.check()
+        decision = replace(decision, version=_make_version(client, lock.name, candidate, decision, existing))
+    if decision.version is not None:
+        registry.link(client, lock.name, decision.version, candidate.tag("ratchet.model_uri"))
+    candidates.record(client, candidate, decision, settings, {"decided_by": moves.who(), "decided_at": moves.now()})
+    if decision.promoted:
+        lock.check()
+        registry.settle(client, lock.name)
+    return decision.outcome, decision.reason, decision.version
+
+
+def _decision(
+    client: MlflowClient, settings: Settings, candidate: Candidate, existing: Sequence[Version], own: Version | None
+) -> Decision:
+    """Decide, or decide again as it was decided when the version was made: later versions are no rivals of it."""
+    rivals = [version for version in existing if version.run_id != candidate.run_id]
+    if own is None:
+        return judge(candidate, candidates.rivals(client, candidate), rivals, settings.promotion)
+    earlier = [version for version in rivals if version.number < own.number]
+    decision = judge(candidate, candidates.rivals(client, candidate), earlier, settings.promotion)
+    return replace(decision, outcome="promoted", reason=own.tags["ratchet.reason"], version=own.number)
+
+
+def _make_version(
+    client: MlflowClient, name: str, candidate: Candidate, decision: Decision, existing: Sequence[Version]
+) -> int:
+    champion = next((version.number for version in existing if version.champion), None)
+    move = Move(champion, f"ratchet register by {moves.who()}", moves.now(), decision.reason)
+    tags = {
+        "ratchet.decision": decision.outcome,
+        "ratchet.reason": decision.reason,
+        "ratchet.f1": repr(decision.f1),
+        **{key: candidate.tag(key) for key in _COPIED_TAGS},
+        MOVE: move.to_tag(),
+    }
+    description = f"{decision.reason}.\n\nCycle {candidate.cycle}. The evidence: {candidate.report}"
+    by_hand = next((version for version in existing if version.run_id == candidate.run_id), None)
+    if by_hand is not None:
+        registry.adopt(client, name, by_hand, tags=tags, description=description)
+        return by_hand.number
+    model_uri = candidate.tag("ratchet.model_uri")
+    return registry.create(client, name, candidate.run_id, model_uri, tags=tags, description=description)

@@ -1,0 +1,107 @@
+"""What `ratchet show` tells: every version of the configured models, and the newest candidate where it was held."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mlflow.tracking import MlflowClient
+
+from ratchet.core.rival import Rival
+from ratchet.io import candidates, registry
+from ratchet.io.candidates import Candidate
+from ratchet.io.connection import connect, mlflow_errors
+from ratchet.io.registry import Version
+from ratchet.settings import Settings
+
+
+@dataclass(frozen=True)
+class Row:
+    """A version, or the newest candidate that got none.
+
+    version: None for a candidate. f1: on the test rows of its own run. f1_today: on the test rows of the newest
+    complete run; None where it was not measured there. decision, reason: as the registrar recorded them. as_of: the day
+    on which its test window ends. moved: who made it champion last, when and why; None where it never was.
+    """
+
+    model: str
+    engine: str
+    version: int | None
+    aliases: tuple[str, ...]
+    f1: float | None
+    f1_today: float | None
+    decision: str | None
+    reason: str | None
+    as_of: str | None
+    cycle: str | None
+    created: datetime
+    run_id: str
+    moved: str | None
+
+
+def show(settings: Settings) -> list[Row]:
+    """The rows of each configured engine: versions by number, then the newest candidate where it was held.
+
+    Raises RatchetError where MLflow is away.
+    """
+    with mlflow_errors(settings):
+        client = connect(settings)
+        return [row for engine in settings.retrain.engines for row in _rows(client, settings, engine)]
+
+
+def _rows(client: MlflowClient, settings: Settings, engine: str) -> list[Row]:
+    name = settings.registered_name(engine)
+    newest = candidates.newest(client, settings, engine)
+    today = _today(client, newest)
+    versions = registry.versions(client, name)
+    rows = [_of_version(name, engine, version, newest, today) for version in versions]
+    if newest is not None and all(version.run_id != newest.run_id for version in versions):
+        rows.append(_of_candidate(name, newest))
+    return rows
+
+
+def _today(client: MlflowClient, newest: Candidate | None) -> dict[int, Rival]:
+    if newest is None:
+        return {}
+    compared = candidates.rivals(client, newest)
+    return {rival.version: rival for rival in compared if rival.basis == "same_rows"}
+
+
+def _of_version(name: str, engine: str, version: Version, newest: Candidate | None, today: dict[int, Rival]) -> Row:
+    if newest is not None and version.run_id == newest.run_id:
+        f1_today = newest.metrics.get("f1")
+    else:
+        f1_today = today[version.number].f1 if version.number in today else None
+    move = version.move
+    return Row(
+        model=name,
+        engine=engine,
+        version=version.number,
+        aliases=version.aliases,
+        f1=version.f1,
+        f1_today=f1_today,
+        decision=version.tags.get("ratchet.decision"),
+        reason=version.tags.get("ratchet.reason"),
+        as_of=version.tags.get("ratchet.as_of"),
+        cycle=version.tags.get("ratchet.cycle"),
+        created=version.created,
+        run_id=version.run_id,
+        moved=None if move is None else f"{move.by} at {move.at}: {move.because}",
+    )
+
+
+def _of_candidate(name: str, candidate: Candidate) -> Row:
+    f1 = candidate.metrics.get("f1")
+    return Row(
+        model=name,
+        engine=candidate.engine,
+        version=None,
+        aliases=(),
+        f1=f1,
+        f1_today=f1,
+        decision=candidate.outcome,
+        reason=candidate.tags.get("ratchet.reason"),
+        as_of=candidate.tags.get("ratchet.as_of"),
+        cycle=candidate.cycle,
+        created=candidate.created,
+        run_id=candidate.run_id,
+        moved=None,
+    )

@@ -1,0 +1,360 @@
+import itertools
+import json
+import shutil
+from urllib.parse import urlsplit
+
+import mlflow
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from ratchet.errors import ConfigurationError, FailedError, TemporaryError
+from ratchet.io import registry
+from ratchet.io.lock import PREFIX
+from ratchet.jobs.promote import promote, rollback
+from ratchet.jobs.register import decide_all, register
+from ratchet.jobs.show import show
+from tests.integration.candidate_runs import EXAMPLE, add_run, read_artifact, rival
+from tests.integration.conftest import free_port, settings_for
+
+_names = (f"model{number}" for number in itertools.count())
+
+
+@pytest.fixture
+def settings(mlflow_server):
+    """Settings of a model of its own, with one engine."""
+    return settings_for(mlflow_server, next(_names), retrain={"engines": ("sklearn",)})
+
+
+@pytest.fixture
+def client(settings):
+    return MlflowClient(settings.tracking.uri)
+
+
+def decide(settings, cycle="c1"):
+    (result,) = register(settings, cycle)
+    return result
+
+
+def add_and_decide(settings, cycle, f1, **options):
+    return add_run(settings, cycle, f1, **options), decide(settings, cycle)
+
+
+def aliases(settings, engine="sklearn"):
+    model = registry.registered(MlflowClient(settings.tracking.uri), settings.registered_name(engine))
+    return {alias: int(version) for alias, version in model.aliases.items()}
+
+
+def numbers(settings, engine="sklearn"):
+    client = MlflowClient(settings.tracking.uri)
+    return [version.number for version in registry.versions(client, settings.registered_name(engine))]
+
+
+def tags_of(settings, run_id):
+    return MlflowClient(settings.tracking.uri).get_run(run_id).data.tags
+
+
+def test_the_first_is_promoted_with_everything_written(settings, client):
+    run_id, result = add_and_decide(settings, "c1", 0.53)
+    assert (result.outcome, result.version) == ("promoted", 1)
+    assert aliases(settings) == {"champion": 1}
+    version = client.get_model_version(settings.registered_name("sklearn"), "1")
+    assert version.run_id == run_id
+    assert version.tags["ratchet.decision"] == "promoted"
+    assert version.tags["ratchet.reason"] == result.reason
+    assert version.tags["ratchet.f1"] == "0.53"
+    assert version.tags["ratchet.cycle"] == "c1"
+    assert result.report.endswith("/report.html")
+    assert result.report in version.description
+    tags = tags_of(settings, run_id)
+    assert (tags["ratchet.decision"], tags["ratchet.reason"]) == ("promoted", result.reason)
+    assert "promoted · version 1 of" in read_artifact(settings, run_id, "report.html")
+    decided = json.loads(read_artifact(settings, run_id, "decision.json"))
+    assert (decided["outcome"], decided["version"], decided["run_id"]) == ("promoted", 1, run_id)
+    assert decided["promotion"] == settings.promotion.model_dump()
+    champion = json.loads(client.get_registered_model(settings.registered_name("sklearn")).tags["ratchet.champion"])
+    assert (champion["version"], champion["because"]) == (1, result.reason)
+
+
+@pytest.mark.parametrize("logged", [True, False])
+def test_a_registered_version_loads_and_is_linked_to_its_run(settings, logged):
+    run_id, _ = add_and_decide(settings, "c1", 0.53, logged=logged)
+    mlflow.set_tracking_uri(settings.tracking.uri)
+    model = mlflow.pyfunc.load_model(f"models:/{settings.registered_name('sklearn')}@champion")
+    assert list(model.predict(EXAMPLE)) == [1, 1]
+    assert model.metadata.run_id == run_id
+    if logged:
+        logged_model = MlflowClient(settings.tracking.uri).get_logged_model(model.model_id)
+        linked = json.loads(logged_model.tags["mlflow.modelVersions"])
+        assert [(entry["name"], int(entry["version"])) for entry in linked] == [
+            (settings.registered_name("sklearn"), 1)
+        ]
+
+
+def test_the_first_is_held_when_it_is_no_better_than_labelling_every_row_positive(settings):
+    _, result = add_and_decide(settings, "c1", 0.4)
+    assert (result.outcome, result.version) == ("held", None)
+    assert numbers(settings) == []
+
+
+def test_a_tie_is_held_and_makes_no_version(settings):
+    add_and_decide(settings, "c1", 0.53)
+    run_id, result = add_and_decide(settings, "c2", 0.53)
+    assert (result.outcome, result.version, numbers(settings)) == ("held", None, [1])
+    assert "ties with version 1" in result.reason
+    assert tags_of(settings, run_id)["ratchet.decision"] == "held"
+    assert json.loads(read_artifact(settings, run_id, "decision.json"))["versions"][0]["f1"] == 0.53
+    assert "held · no version was made" in read_artifact(settings, run_id, "report.html")
+    assert aliases(settings) == {"champion": 1}
+
+
+def test_a_worse_one_is_held(settings):
+    add_and_decide(settings, "c1", 0.53)
+    _, result = add_and_decide(settings, "c2", 0.52)
+    assert (result.outcome, numbers(settings), aliases(settings)) == ("held", [1], {"champion": 1})
+
+
+def test_a_better_one_is_promoted_and_previous_is_what_it_replaced(settings):
+    add_and_decide(settings, "c1", 0.53)
+    _, result = add_and_decide(settings, "c2", 0.54)
+    assert (result.outcome, result.version) == ("promoted", 2)
+    assert aliases(settings) == {"champion": 2, "previous": 1}
+
+
+def test_what_counts_is_f1_on_the_same_rows_not_what_was_recorded(settings):
+    add_and_decide(settings, "c1", 0.60)
+    _, result = add_and_decide(settings, "c2", 0.54, rivals={1: 0.53})
+    # The recorded F1 of the row is what the helper wrote there; the version's own says that it is another version.
+    assert result.outcome == "held"
+    add_run(settings, "c3", 0.54, rivals={})
+    client = MlflowClient(settings.tracking.uri)
+    found = client.search_runs([client.get_experiment_by_name(settings.experiment).experiment_id], max_results=1)
+    assert found
+
+
+def test_every_version_must_be_beaten_not_only_the_champion(settings):
+    add_and_decide(settings, "c1", 0.53)
+    add_and_decide(settings, "c2", 0.55)
+    rollback(settings, settings.registered_name("sklearn"), "to test")
+    _, result = add_and_decide(settings, "c3", 0.54)
+    assert (result.outcome, aliases(settings)["champion"]) == ("held", 1)
+
+
+def test_a_version_that_is_missing_in_the_comparison_counts_with_its_recorded_f1(settings):
+    add_and_decide(settings, "c1", 0.53)
+    _, result = add_and_decide(settings, "c2", 0.52, rivals={})
+    assert result.outcome == "held"
+    assert "registered since the comparison, and measured on the same test window" in result.reason
+    _, result = add_and_decide(settings, "c3", 0.54, rivals={}, tags={"ratchet.test_until": "2014-01-01"})
+    assert result.outcome == "promoted"
+    assert "on another test window" in result.reason
+
+
+def test_a_version_that_was_deleted_since_the_comparison_no_longer_counts(settings, client):
+    add_and_decide(settings, "c1", 0.53)
+    add_run(settings, "c2", 0.50)
+    client.delete_model_version(settings.registered_name("sklearn"), "1")
+    result = decide(settings, "c2")
+    assert (result.outcome, result.version) == ("promoted", 2)
+
+
+def test_a_version_whose_artifacts_and_run_are_gone_counts_with_the_f1_on_its_tag(settings, client):
+    run_id, _ = add_and_decide(settings, "c1", 0.53)
+    client.delete_run(run_id)
+    note = "it can't be loaded: no such artifact"
+    add_run(settings, "c2", 0.52, rivals={})
+    assert decide(settings, "c2").outcome == "held"
+    third = add_run(settings, "c3", 0.54, rivals={})
+    rows = [rival(1, 0.53, 0.54, "recorded", note)]
+    write_comparison(client, third, rows)
+    result = decide(settings, "c3")
+    assert result.outcome == "promoted"
+    assert result.reason.endswith(f"counted by recorded F1: version 1 ({note})")
+
+
+def write_comparison(client, run_id, rows):
+    client.log_text(run_id, rivals_csv(rows), "comparison.csv")
+
+
+def rivals_csv(rows):
+    return rows[0].to_csv(rows)
+
+
+def test_a_version_of_which_nobody_knows_the_f1_holds_until_it_is_deleted(settings, client):
+    run_id = add_run(settings, "c1", 0.53)
+    name = settings.registered_name("sklearn")
+    registry.ensure(client, name)
+    client.create_model_version(name, f"runs:/{run_id}/model", run_id=run_id)
+    MlflowClient(settings.tracking.uri).set_model_version_tag(name, "1", "ratchet.f1", "unknown")
+    _, result = add_and_decide(settings, "c2", 0.9, rivals={})
+    assert result.outcome == "held"
+    assert "version 1 can be neither scored nor" in result.reason
+    client.delete_model_version(name, "1")
+    _, result = add_and_decide(settings, "c3", 0.9, rivals={})
+    assert result.outcome == "promoted"
+
+
+def test_a_version_that_somebody_registered_from_the_run_by_hand_is_taken_over(settings, client):
+    run_id = add_run(settings, "c1", 0.53)
+    name = settings.registered_name("sklearn")
+    registry.ensure(client, name)
+    client.create_model_version(name, f"runs:/{run_id}/model", run_id=run_id)
+    result = decide(settings)
+    assert (result.outcome, result.version, numbers(settings)) == ("promoted", 1, [1])
+    assert decide(settings) == result
+    assert aliases(settings) == {"champion": 1}
+
+
+def test_recorded_values_are_compared_where_the_configuration_says_so(mlflow_server):
+    recorded = settings_for(
+        mlflow_server, next(_names), retrain={"engines": ("sklearn",)}, promotion={"compare": "recorded"}
+    )
+    add_and_decide(recorded, "c1", 0.60)
+    run_id = add_run(recorded, "c2", 0.54)
+    row = rival(1, 0.53, 0.54)
+    write_comparison(MlflowClient(mlflow_server), run_id, [type(row)(**{**vars(row), "recorded_f1": 0.60})])
+    result = decide(recorded, "c2")
+    assert (result.outcome, "by its recorded F1 (0.600" in result.reason) == ("held", True)
+    same_rows = recorded.model_copy(update={"promotion": settings_for(mlflow_server).promotion})
+    third = add_run(recorded, "c3", 0.54)
+    write_comparison(MlflowClient(mlflow_server), third, [type(row)(**{**vars(row), "recorded_f1": 0.60})])
+    assert decide(same_rows, "c3").outcome == "promoted"
+
+
+def test_a_confidence_that_is_asked_for_must_be_reached(mlflow_server):
+    strict = settings_for(mlflow_server, next(_names), retrain={"engines": ("sklearn",)}, promotion={"confidence": 0.9})
+    add_and_decide(strict, "c1", 0.53)
+    assert add_and_decide(strict, "c2", 0.54, metrics={"probability_better": 0.8})[1].outcome == "held"
+    assert add_and_decide(strict, "c3", 0.54, metrics={"probability_better": 0.95})[1].outcome == "promoted"
+
+
+@pytest.mark.parametrize("f1", [0.53, 0.39])
+def test_a_run_is_decided_once_however_often_it_is_asked_for(settings, f1):
+    run_id, first = add_and_decide(settings, "c1", f1)
+    before = read_artifact(settings, run_id, "decision.json")
+    assert decide(settings) == first
+    assert decide(settings) == first
+    assert read_artifact(settings, run_id, "decision.json") == before
+    assert len(numbers(settings)) == (1 if f1 > 0.4 else 0)
+
+
+def test_deciding_again_does_not_undo_a_rollback(settings):
+    add_and_decide(settings, "c1", 0.53)
+    _, second = add_and_decide(settings, "c2", 0.54)
+    rollback(settings, settings.registered_name("sklearn"), "it is slow")
+    assert decide(settings, "c2") == second
+    assert aliases(settings) == {"champion": 1, "previous": 2}
+
+
+def test_an_alias_that_somebody_moved_in_mlflow_is_left_alone(settings, client):
+    add_and_decide(settings, "c1", 0.53)
+    add_and_decide(settings, "c2", 0.54)
+    client.set_registered_model_alias(settings.registered_name("sklearn"), "champion", "1")
+    add_and_decide(settings, "c3", 0.52)
+    assert aliases(settings)["champion"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"status": "FAILED"}, "is FAILED, not FINISHED"),
+        ({"status": "KILLED"}, "is KILLED, not FINISHED"),
+        ({"tags": {"ratchet.verified": "false"}}, "is not verified"),
+        ({"tags": {"ratchet.complete": "false"}}, "is not complete"),
+    ],
+)
+def test_a_run_that_is_not_finished_complete_and_verified_is_no_candidate(settings, options, why):
+    add_run(settings, "c1", 0.53, **options)
+    result = decide(settings)
+    assert (result.outcome, result.version) == ("missing", None)
+    assert why in result.reason
+    assert numbers(settings) == []
+
+
+def test_an_engine_without_a_candidate_does_not_stop_the_other(mlflow_server):
+    both = settings_for(mlflow_server, next(_names))
+    add_run(both, "c1", 0.53, engine="spark")
+    missing, promoted = register(both, "c1")
+    assert (missing.outcome, missing.reason) == ("missing", "the cycle c1 has no run of sklearn")
+    assert (promoted.engine, promoted.outcome) == ("spark", "promoted")
+
+
+def test_an_error_of_one_engine_does_not_stop_the_other(mlflow_server):
+    both = settings_for(mlflow_server, next(_names))
+    add_run(both, "c1", 0.53, metrics={"f1_all_positive": None})
+    add_run(both, "c1", 0.53, engine="spark")
+    with pytest.raises(FailedError, match="has no metric f1_all_positive"):
+        register(both, "c1")
+    assert numbers(both, "spark") == [1]
+    assert numbers(both) == []
+
+
+def test_the_models_of_the_engines_are_versioned_independently(mlflow_server):
+    both = settings_for(mlflow_server, next(_names))
+    add_run(both, "c1", 0.53)
+    add_run(both, "c1", 0.51, engine="spark")
+    assert [result.version for result in register(both, "c1")] == [1, 1]
+    add_run(both, "c2", 0.52)
+    add_run(both, "c2", 0.52, engine="spark")
+    assert [result.outcome for result in register(both, "c2")] == ["held", "promoted"]
+    assert (aliases(both), aliases(both, "spark")) == ({"champion": 1}, {"champion": 2, "previous": 1})
+
+
+def test_without_a_cycle_the_newest_with_a_complete_run_is_decided_on(settings):
+    add_run(settings, "c1", 0.53)
+    add_run(settings, "c2", 0.54)
+    add_run(settings, "c3", 0.55, status="FAILED")
+    (result,) = register(settings, None)
+    assert (result.cycle, result.outcome) == ("c2", "promoted")
+
+
+def test_without_any_run_the_result_says_so(settings):
+    (result,) = register(settings, None)
+    assert (result.outcome, result.cycle) == ("missing", None)
+
+
+def test_of_several_candidates_of_a_cycle_the_newest_counts(settings):
+    add_run(settings, "c1", 0.53)
+    newest = add_run(settings, "c1", 0.52)
+    assert decide(settings).run_id == newest
+
+
+def test_another_models_runs_in_one_experiment_are_no_candidates(mlflow_server):
+    shared = f"shared-{next(_names)}"
+    one, other = (
+        settings_for(
+            mlflow_server,
+            next(_names),
+            tracking={"uri": mlflow_server, "experiment": shared, "artifacts": None},
+            retrain={"engines": ("sklearn",)},
+        )
+        for _ in range(2)
+    )
+    add_run(one, "c1", 0.53)
+    assert decide(other).outcome == "missing"
+
+
+def test_a_registrar_works_on_a_sqlite_file(mlflow_file):
+    uri, artifacts = mlflow_file
+    local = settings_for(uri, next(_names), artifacts, retrain={"engines": ("sklearn",)})
+    for cycle, logged in (("c1", True), ("c2", False)):
+        _, result = add_and_decide(local, cycle, 0.5 if logged else 0.6, logged=logged)
+        assert result.outcome == "promoted"
+    mlflow.set_tracking_uri(uri)
+    for number in (1, 2):
+        model = mlflow.pyfunc.load_model(f"models:/{local.registered_name('sklearn')}/{number}")
+        assert list(model.predict(EXAMPLE)) == [1, 1]
+    assert aliases(local) == {"champion": 2, "previous": 1}
+    (linked,) = MlflowClient(uri).search_logged_models(
+        [MlflowClient(uri).get_experiment_by_name(local.model).experiment_id]
+    )
+    assert json.loads(linked.tags["mlflow.modelVersions"]) == [{"name": local.registered_name("sklearn"), "version": 1}]
+
+
+def test_a_server_that_is_not_there_is_a_temporary_error_with_its_address(monkeypatch):
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    address = f"http://127.0.0.1:{free_port()}"
+    for act in (lambda away: register(away, "c1"), show, lambda away: promote(away, "m", 1, "to test")):
+        with pytest.raises(TemporaryError, match=address) as caught:
+            act(settings_for(address))
+        assert "\n" not in str(caught.value)

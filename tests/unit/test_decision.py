@@ -1,0 +1,177 @@
+import math
+import re
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from ratchet.core.decision import decide, numbers
+from ratchet.core.rival import Rival
+from ratchet.errors import FailedError
+
+share = st.floats(0, 1)
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
+
+
+def rival(version, f1, basis="same_rows", note="", champion=False, recorded_f1=None):
+    return Rival(version, basis, f1, None, None, None, None, recorded_f1, 0.0, None, champion, note)
+
+
+@st.composite
+def rivals(draw, min_size=0):
+    values = draw(st.lists(share, min_size=min_size, max_size=6))
+    return [rival(number, f1, draw(st.sampled_from(["same_rows", "recorded"]))) for number, f1 in enumerate(values, 1)]
+
+
+@given(share, share, rivals(), st.none() | share, st.none() | st.floats(0.01, 0.99), st.lists(st.integers(7, 9)))
+def test_promoted_only_when_strictly_greater_than_all(f1, trivial, others, probability, confidence, unknown):
+    decision = decide(f1, trivial, others, probability, confidence, unknown=unknown)
+    if decision.promoted:
+        assert all(f1 > other.f1 for other in others)
+        assert others or f1 > trivial
+        assert not unknown
+
+
+@given(share, share, rivals(min_size=1))
+def test_greater_than_all_is_enough_where_no_confidence_is_asked_for(f1, trivial, others):
+    assume(f1 > max(other.f1 for other in others))
+    assert decide(f1, trivial, others, None, None).promoted
+
+
+@given(share, rivals(min_size=1), st.data())
+def test_the_order_of_the_rivals_does_not_matter(f1, others, data):
+    shuffled = data.draw(st.permutations(others))
+    assert decide(f1, 0.4, others, 0.7, 0.6) == decide(f1, 0.4, shuffled, 0.7, 0.6)
+
+
+@given(share, rivals(), share)
+def test_another_rival_never_turns_held_into_promoted(f1, others, more):
+    before = decide(f1, 0.0, others, 0.9, None)
+    after = decide(f1, 0.0, [*others, rival(99, more)], 0.9, None)
+    assert before.promoted or not after.promoted or not others
+
+
+@given(share, share, rivals(), st.none() | share)
+def test_a_reason_is_one_sentence_that_begins_with_held_when_held(f1, trivial, others, probability):
+    decision = decide(f1, trivial, others, probability, 0.8)
+    assert decision.reason.startswith("held: ") is (decision.outcome == "held")
+    assert "\n" not in decision.reason
+    assert not decision.reason.endswith(".")
+
+
+def test_a_tie_holds():
+    decision = decide(0.53, 0.4, [rival(3, 0.53)], 0.0, None)
+    assert decision.outcome == "held"
+    assert decision.reason == (
+        "held: F1 0.530 ties with version 3 on the same rows (0.530; truly better with a probability of 0 %)"
+    )
+
+
+def test_the_reason_names_the_best_of_all_and_the_numbers():
+    others = [rival(1, 0.51), rival(3, 0.53), rival(2, 0.52)]
+    assert decide(0.541, 0.4, others, 0.71, None).reason == (
+        "F1 0.541 beats version 3, the best of 3 versions, on the same rows"
+        " (0.530, difference +0.011; truly better with a probability of 71 %)"
+    )
+
+
+def test_numbers_get_as_many_digits_as_tell_them_apart():
+    assert decide(0.53002, 0.4, [rival(1, 0.53001)], None, None).reason == (
+        "F1 0.53002 beats version 1 on the same rows (0.53001, difference +0.00001)"
+    )
+
+
+@given(share, share)
+def test_numbers_that_differ_never_look_alike(first, second):
+    one, other = numbers(first, second)
+    assert (one == other) is (first == second)
+
+
+def test_the_first_version_must_beat_labelling_every_row_positive():
+    assert decide(0.5, 0.49, [], None, None).outcome == "promoted"
+    assert decide(0.49, 0.49, [], None, None).outcome == "held"
+    assert decide(0.48, 0.49, [], None, None).outcome == "held"
+
+
+def test_confidence_asks_nothing_of_the_first_version():
+    assert decide(0.5, 0.4, [], None, 0.99).outcome == "promoted"
+
+
+@pytest.mark.parametrize(("probability", "outcome"), [(0.95, "promoted"), (0.9499, "held"), (None, "held")])
+def test_a_confidence_that_is_asked_for_must_be_reached(probability, outcome):
+    decision = decide(0.6, 0.4, [rival(1, 0.5)], probability, 0.95)
+    assert decision.outcome == outcome
+    assert outcome == "promoted" or "probability of 95 % is asked for" in decision.reason
+
+
+def test_a_probability_is_rounded_down_so_that_it_does_not_look_as_if_it_had_reached_the_bound():
+    assert "94.9 %" in decide(0.6, 0.4, [rival(1, 0.5)], 0.94999, 0.95).reason
+
+
+def test_a_probability_counts_only_with_a_version_on_the_same_rows():
+    decision = decide(0.6, 0.4, [rival(1, 0.5, "recorded")], 0.99, 0.9)
+    assert (decision.outcome, decision.probability) == ("held", None)
+
+
+def test_a_recorded_f1_counts_and_the_reason_says_why():
+    others = [rival(1, 0.5), rival(2, 0.52, "recorded", "it can't be loaded"), rival(4, 0.1, "recorded")]
+    reason = decide(0.6, 0.4, others, None, None).reason
+    assert "version 2, the best of 3 versions, by its recorded F1 (0.520" in reason
+    assert reason.endswith("; counted by recorded F1: versions 2 (it can't be loaded), 4")
+    assert decide(0.51, 0.4, others, None, None).outcome == "held"
+
+
+def test_a_version_of_which_nobody_knows_the_f1_holds_the_candidate_and_says_what_to_do():
+    decision = decide(0.9, 0.4, [rival(1, 0.5)], 0.99, None, unknown=(4, 2))
+    assert (decision.outcome, decision.unknown) == ("held", (2, 4))
+    assert re.search("version 2 can be neither scored nor .* delete the version", decision.reason)
+
+
+@pytest.mark.parametrize("bad", [math.nan, -math.inf])
+def test_what_is_no_number_is_never_promoted(bad):
+    assert decide(bad, 0.4, [rival(1, 0.5)], None, None).outcome == "held"
+    assert decide(bad, 0.4, [], None, None).outcome == "held"
+    for others in ([rival(1, math.nan)], [rival(1, 0.5), rival(2, math.nan)], [rival(1, math.nan), rival(2, 0.5)]):
+        assert decide(0.6, 0.4, others, None, None).outcome == "held"
+
+
+@given(
+    st.lists(
+        st.builds(
+            Rival,
+            st.integers(1, 10**6),
+            st.sampled_from(["same_rows", "recorded"]),
+            st.floats(allow_nan=False),
+            *[st.none() | share] * 5,
+            st.floats(-1, 1),
+            st.none() | share,
+            st.booleans(),
+            texts,
+        ),
+        max_size=5,
+    )
+)
+def test_rows_of_the_comparison_are_read_as_they_were_written(rows):
+    assert Rival.from_csv(Rival.to_csv(rows)) == tuple(rows)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("version", "number", "has the columns"),
+        ("same_rows", "some_rows", "line 2 of comparison.csv"),
+        ("0.5", "half", "line 2 of comparison.csv"),
+        ("false", "no", "line 2 of comparison.csv"),
+        (",note", "", "has the columns"),
+    ],
+)
+def test_rows_that_are_not_those_of_a_comparison_are_refused(old, new, message):
+    with pytest.raises(FailedError, match=message):
+        Rival.from_csv(Rival.to_csv([rival(1, 0.5)]).replace(old, new))
+
+
+def test_a_version_without_a_recorded_f1_is_no_rival():
+    assert Rival.recorded(1, None, 0.5, champion=False) is None
+    assert Rival.recorded(1, 0.4, 0.5, champion=True, note="it is gone") == Rival(
+        1, "recorded", 0.4, None, None, None, None, 0.4, pytest.approx(0.1), None, True, "it is gone"
+    )

@@ -1,0 +1,294 @@
+"""The report: every answer in its order, nothing loaded from elsewhere, and nothing in it taken for markup."""
+
+import re
+from base64 import b64encode
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from html.parser import HTMLParser
+from math import nan
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jinja2 import UndefinedError
+
+from ratchet.core.comparison import Interval
+from ratchet.core.decision import Decision
+from ratchet.core.decision_section import BEGIN, with_decision
+from ratchet.core.metrics import METRICS, ClassRow
+from ratchet.core.report import MEANINGS, Evidence, Scale, measure, probability, render, share, signed
+from ratchet.core.rival import Rival
+from ratchet.core.rolling import RollingDay
+from ratchet.core.windows import Window
+
+VOID = {"br", "img", "link", "meta"}
+PNG = b"\x89PNG\r\n"
+
+
+@dataclass(frozen=True)
+class Month:
+    month: str
+    rows: int
+    positives: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    window: Window
+    rows: int
+    positives: int
+    months: tuple[Month, ...]
+    missing: dict[str, int] = field(default_factory=dict)
+
+
+def rival(version: int, champion: bool = False, **changes) -> Rival:
+    usual = Rival(version, "same_rows", 0.5, 0.45, 0.55, 0.4, 0.7, 0.48, 0.0412, 0.9375, champion, "")
+    return replace(usual, **changes)
+
+
+def evidence(**changes) -> Evidence:
+    usual = Evidence(
+        model="flights-sklearn",
+        engine="sklearn",
+        cycle="retrain-20140101",
+        as_of=date(2014, 1, 1),
+        created=datetime(2014, 1, 1, 3, 5, tzinfo=UTC),
+        summaries=(
+            Summary(
+                Window("training", None, date(2013, 11, 1)),
+                200_000,
+                40_000,
+                (Month("2013-09", 90_000, 9_000), Month("2013-10", 110_000, 31_000)),
+                {"wind_gust": 150_000},
+            ),
+            Summary(
+                Window("calibration", date(2013, 11, 1), date(2013, 12, 1)),
+                27_000,
+                5_400,
+                (Month("2013-11", 27_000, 5_400),),
+            ),
+            Summary(
+                Window("test", date(2013, 12, 1), date(2014, 1, 1)), 27_900, 9_207, (Month("2013-12", 27_900, 9_207),)
+            ),
+        ),
+        metrics={**dict.fromkeys(METRICS, 0.7), "f1": 0.5412, "precision": 0.438, "recall": 0.708, "threshold": 0.3125},
+        f1_interval=Interval(0.472, 0.602),
+        f1_all_positive=0.4963,
+        rivals=(rival(1), rival(2)),
+        probability_better=0.8365,
+        classes=(ClassRow("positive", 0.438, 0.708, 0.5412, 9_207), ClassRow("accuracy", None, None, 0.61, 27_900)),
+        rolling=(RollingDay(date(2013, 12, 1), 1, 900, 300, 0.61, 0.44, 0.7, 0.54, nan),),
+        pictures={"roc_curve.png": PNG, "rolling_metrics.png": PNG + b"2"},
+        parameters={"seed": "0", "estimator__learning_rate": "0.1"},
+        links={"run": "http://127.0.0.1:5000/#/experiments/1/runs/ab", "tracking": "sqlite:///mlflow.db"},
+    )
+    return replace(usual, **changes)
+
+
+class Page(HTMLParser):
+    """Elements of a page, with a check that each one is closed where it should be."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def values(self, attribute: str) -> list[str]:
+        return [value for _, attributes in self.elements if (value := attributes.get(attribute)) is not None]
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html.partition("<body>")[2]))
+
+
+def test_the_answers_come_in_their_order():
+    html = render(evidence())
+    expected = [BEGIN, 'id="versions"', 'id="curves"', 'id="rolling"', 'id="calibration"', 'id="data"']
+    places = [html.index(part) for part in [*expected, 'id="parameters"', 'id="addresses"']]
+    assert places == sorted(places)
+
+
+def test_the_page_is_well_formed_and_no_id_occurs_twice():
+    ids = Page(render(evidence())).values("id")
+    assert len(ids) == len(set(ids)) > 0
+
+
+def test_nothing_is_loaded_from_elsewhere():
+    html = render(evidence())
+    page = Page(html)
+    assert "default-src 'none'" in html
+    assert {tag for tag, _ in page.elements}.isdisjoint({"script", "iframe", "object", "embed", "base", "form"})
+    assert all(address.startswith("data:") for address in page.values("src"))
+    assert [attributes["href"] for tag, attributes in page.elements if tag == "link"] == ["data:,"]
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+def test_every_name_of_a_section_in_the_contents_leads_there():
+    page = Page(render(evidence()))
+    targets = {address[1:] for address in page.values("href") if address.startswith("#")}
+    assert targets == set(page.values("id"))
+
+
+def test_pictures_are_inside_the_page():
+    sources = Page(render(evidence())).values("src")
+    assert sources == [f"data:image/png;base64,{b64encode(picture).decode()}" for picture in (PNG, PNG + b"2")]
+
+
+def test_the_first_screen_has_the_decision_f1_its_interval_the_threshold_and_the_windows():
+    text = text_of(render(evidence()).partition('id="versions"')[0])
+    for part in ("not decided yet", "0.541", "0.472 to 0.602", "0.312", "up to 2013-10-31", "2013-12-01 to 2013-12-31"):
+        assert part in text
+
+
+@pytest.mark.parametrize("where", ["model", "cycle", "engine"])
+def test_markup_in_a_name_is_text(where):
+    html = render(evidence(**{where: "<script>alert(1)</script>"}))
+    assert "<script" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_markup_in_parameters_links_notes_and_warnings_is_text():
+    bad = '"><script>alert(1)</script>'
+    html = render(
+        evidence(
+            parameters={bad: bad},
+            links={bad: bad, "run": f"https://host/{bad}"},
+            warnings=[bad],
+            rivals=(rival(1, note=bad),),
+        )
+    )
+    Page(html)
+    assert "<script" not in html
+    assert html.count("&lt;script&gt;") == 8
+
+
+def test_only_web_addresses_become_links():
+    html = render(
+        evidence(links={"run": "https://mlflow/run", "tracking": "javascript:alert(1)", "model": "models:/m-1"})
+    )
+    links = [address for address in Page(html).values("href") if address[0] not in "#d"]
+    assert links == ["https://mlflow/run"]
+    assert "<code>javascript:alert(1)</code>" in html
+
+
+def test_the_decision_is_filled_in_where_the_report_left_it_open():
+    decision = Decision("promoted", "F1 0.541 beats version 2", 0.5412, 0.4963, 0.8365, (), (), 3)
+    html = render(evidence(parameters={"name": BEGIN}))
+    decided = with_decision(html, decision, "flights-sklearn")
+    Page(decided)
+    assert "not decided yet" not in decided
+    assert "F1 0.541 beats version 2" in decided
+    assert decided.partition('id="versions"')[2] == html.partition('id="versions"')[2]
+
+
+def test_the_champion_comes_first_then_the_newest():
+    html = render(evidence(rivals=(rival(1), rival(3), rival(2, champion=True), rival(4))))
+    assert re.findall(r'scope="row">version (\d)', html) == ["2", "4", "3", "1"]
+
+
+def test_a_first_version_says_so():
+    text = text_of(render(evidence(rivals=(), probability_better=None)))
+    assert "There is no earlier version" in text
+    assert "truly better than every version" not in text
+
+
+def test_versions_with_a_recorded_f1_alone_have_no_probability():
+    recorded = Rival.recorded(1, 0.61, 0.5412, True, "its model can’t be loaded")
+    assert recorded is not None
+    text = text_of(render(evidence(rivals=(recorded,), probability_better=None)))
+    assert "No earlier version was scored on these rows." in text
+    assert "Version 1: its model can’t be loaded" in text
+    assert "−0.0688" in text
+
+
+def test_the_probability_of_being_better_than_all_is_said():
+    assert "scored on these rows: <strong>83.7\N{NO-BREAK SPACE}%</strong>" in render(evidence())
+
+
+def test_what_is_not_defined_is_a_dash():
+    html = render(evidence())
+    line = next(line for line in html.splitlines() if 'scope="row">2013-12-01<' in line)
+    assert re.findall(r"<td>([^<]*)</td>", line)[-2:] == ["–", "0.610"]
+    assert "nan" not in text_of(html)
+
+
+def test_a_short_test_window_is_warned_of_and_a_long_one_is_not():
+    days = evidence().rolling * 31
+    assert "With a test window of 1 day, they say little." in text_of(render(evidence()))
+    assert "they say little" not in text_of(render(evidence(rolling=days)))
+
+
+def test_warnings_are_shown_where_there_are_any():
+    assert "Worth a look" not in render(evidence())
+    assert "the feature x is constant" in render(evidence(warnings=["the feature x is constant"]))
+
+
+def test_each_month_has_its_base_rate_and_a_bar():
+    html = render(evidence())
+    assert re.findall(r'class="bar (\w+)" style="width: ([\d.]+)%"', html) == [
+        ("training", "30.3"),
+        ("training", "85.4"),
+        ("calibration", "60.6"),
+        ("test", "100.0"),
+    ]
+
+
+def test_missing_values_are_listed_by_feature_where_there_are_any():
+    parts = evidence().summaries
+    assert "Missing values: 1 feature<" in render(evidence())
+    assert "Missing values" not in render(evidence(summaries=[replace(part, missing={}) for part in parts]))
+
+
+def test_a_measure_that_is_missing_is_an_error_not_a_blank():
+    numbers = dict(evidence().metrics)
+    del numbers["brier"]
+    with pytest.raises(UndefinedError, match="brier"):
+        render(evidence(metrics=numbers))
+
+
+def test_every_measure_has_its_meaning():
+    assert set(MEANINGS) == {*METRICS, "threshold"}
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_every_value_has_its_place_on_the_scale(values):
+    scale = Scale.over(values)
+    for value in values:
+        assert 0 <= float(scale.at(value).removesuffix("%")) <= 100
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (measure(0.54119), "0.541"),
+        (measure(0.54119, 4), "0.5412"),
+        (measure(nan), "–"),
+        (measure(None), "–"),
+        (share(0.3305), "33.1\N{NO-BREAK SPACE}%"),
+        (share(None), "–"),
+        (probability(1.0), "> 99.9\N{NO-BREAK SPACE}%"),
+        (probability(0.0), "< 0.1\N{NO-BREAK SPACE}%"),
+        (probability(0.5), "50.0\N{NO-BREAK SPACE}%"),
+        (probability(None), "–"),
+        (signed(0.01204), "+0.0120"),
+        (signed(-0.00311), "−0.0031"),
+        (signed(nan), "–"),
+    ],
+)
+def test_numbers_are_written_alike(text, expected):
+    assert text == expected
