@@ -45,7 +45,7 @@ bench: setup data/flights.written ## Measure against bare scripts, in one run
 setup: .venv/.synced ## Install everything that the other targets need
 
 .venv/.synced: pyproject.toml uv.lock .python-version | $(UV)
-	$(UV) sync --locked --quiet
+	$(UV) sync --locked --quiet --compile-bytecode
 	@touch $@
 
 .tools/bin/uv:

@@ -25,8 +25,7 @@ from ratchet.core.threshold import choose
 from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.scikit_learn_pipeline import pipeline
 from ratchet.io import data
-from ratchet.io.data import Table
-from ratchet.io.rows import DAY, LABEL, Rows, read
+from ratchet.io.data import DAY, LABEL, Rows, Table
 from ratchet.settings import Settings
 
 MONTHS = [date(2013, month, 1) for month in range(4, 13)] + [date(2014, 1, 1)]
@@ -98,7 +97,7 @@ def main() -> None:
 
 
 def _train(settings: Settings, table: Table, windows: Windows) -> tuple[Candidate, Rows]:
-    train, calibration, test = (read(table, window) for window in windows)
+    train, calibration, test = (data.load(table, window, table.features) for window in windows)
     features = list(table.features)
     choice = settings.sklearn
     fitted = pipeline(choice.estimator, choice.params, table.numeric, table.categorical, settings.seed)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # OpenMP's threads spin while they wait; on a busy machine a fit then takes several times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# MLflow would write the lock file of whatever project it is called in beside each model.
+os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
 
 
 class _Verbs(click.Group):
@@ -102,7 +104,7 @@ _because = click.option("--because", required=True, metavar="SENTENCE", help="Wh
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="ratchet")
 def main() -> None:
-    """Retrain a binary classifier on a schedule; a new version serves only when it is measurably better.
+    r"""Retrain a binary classifier on a schedule; a new version serves only when it is measurably better.
 
     \b
     Exit codes: 0 done (a model that is held is done), 1 failed and worth another try,

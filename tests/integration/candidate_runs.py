@@ -33,17 +33,35 @@ def experiment_of(client, settings):
     return client.create_experiment(settings.experiment, artifact_location=place and Path(place).as_uri())
 
 
-def rival(version, f1, candidate_f1, basis="same_rows", note=""):
-    return Rival(version, basis, f1, None, None, None, None, f1, candidate_f1 - f1, None, champion=False, note=note)
+def rival(version, f1, candidate_f1, basis="same_rows", note="", recorded_f1=None):
+    recorded = f1 if recorded_f1 is None else recorded_f1
+    return Rival(
+        version, basis, f1, None, None, None, None, recorded, candidate_f1 - f1, None, champion=False, note=note
+    )
+
+
+def compare(settings, run_id, rivals):
+    """Write the run's comparison.csv."""
+    MlflowClient(settings.tracking.uri).log_text(run_id, Rival.to_csv(rivals), "comparison.csv")
 
 
 def add_run(
-    settings, cycle, f1, *, engine="sklearn", rivals=None, tags=None, metrics=None, status="FINISHED", logged=False
+    settings,
+    cycle,
+    f1,
+    *,
+    engine="sklearn",
+    rivals=None,
+    compared=True,
+    tags=None,
+    metrics=None,
+    status="FINISHED",
+    logged=False,
 ):
     """A run as a trainer leaves it; returns its id.
 
-    rivals: F1 on the candidate's rows by version; None: that of all existing versions, as recorded. logged: log the
-    model as MLflow's own kind (`models:/m-…`), not as a folder of the run.
+    rivals: F1 on the candidate's rows by version; None: that of all existing versions, as recorded. compared: whether
+    there are such rows at all. logged: log the model as MLflow's own kind (`models:/m-…`), not as a folder of the run.
     """
     client = MlflowClient(settings.tracking.uri)
     experiment = experiment_of(client, settings)
@@ -62,12 +80,11 @@ def add_run(
     for name, value in ({"f1": f1, "f1_all_positive": 0.4, "precision": 0.5} | (metrics or {})).items():
         if value is not None:
             client.log_metric(run_id, name, value)
-    if rivals is None:
-        existing = registry.versions(client, settings.registered_name(engine))
-        rivals = {version.number: version.f1 for version in existing}
-    rows = [rival(number, value, f1) for number, value in rivals.items()]
+    existing = registry.versions(client, settings.registered_name(engine))
+    recorded = {version.number: version.f1 for version in existing}
+    rows = [rival(number, value, f1, recorded_f1=recorded[number]) for number, value in (rivals or recorded).items()]
     with TemporaryDirectory() as folder:
-        (Path(folder) / "comparison.csv").write_text(Rival.to_csv(rows))
+        (Path(folder) / "comparison.csv").write_text(Rival.to_csv(rows if compared else []))
         (Path(folder) / "report.html").write_text(f"<html><body>{open_section()}</body></html>")
         if not logged:
             mlflow.sklearn.save_model(_model(), f"{folder}/model", **_OPTIONS)

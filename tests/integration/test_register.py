@@ -1,20 +1,16 @@
 import itertools
 import json
-import shutil
-from urllib.parse import urlsplit
 
 import mlflow
 import pytest
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from ratchet.errors import ConfigurationError, FailedError, TemporaryError
+from ratchet.errors import FailedError, TemporaryError
 from ratchet.io import registry
-from ratchet.io.lock import PREFIX
 from ratchet.jobs.promote import promote, rollback
-from ratchet.jobs.register import decide_all, register
+from ratchet.jobs.register import register
 from ratchet.jobs.show import show
-from tests.integration.candidate_runs import EXAMPLE, add_run, read_artifact, rival
+from tests.integration.candidate_runs import EXAMPLE, add_run, compare, read_artifact, rival
 from tests.integration.conftest import free_port, settings_for
 
 _names = (f"model{number}" for number in itertools.count())
@@ -123,13 +119,15 @@ def test_a_better_one_is_promoted_and_previous_is_what_it_replaced(settings):
 
 def test_what_counts_is_f1_on_the_same_rows_not_what_was_recorded(settings):
     add_and_decide(settings, "c1", 0.60)
-    _, result = add_and_decide(settings, "c2", 0.54, rivals={1: 0.53})
-    # The recorded F1 of the row is what the helper wrote there; the version's own says that it is another version.
-    assert result.outcome == "held"
-    add_run(settings, "c3", 0.54, rivals={})
-    client = MlflowClient(settings.tracking.uri)
-    found = client.search_runs([client.get_experiment_by_name(settings.experiment).experiment_id], max_results=1)
-    assert found
+    assert add_and_decide(settings, "c2", 0.54, rivals={1: 0.55})[1].outcome == "held"
+    assert add_and_decide(settings, "c3", 0.54, rivals={1: 0.53})[1].outcome == "promoted"
+
+
+def test_a_number_that_means_another_version_by_now_counts_with_that_ones_recorded_f1(settings):
+    add_and_decide(settings, "c1", 0.60)
+    run_id = add_run(settings, "c2", 0.55)
+    compare(settings, run_id, [rival(1, 0.53, 0.55, recorded_f1=0.61)])
+    assert "registered since the comparison" in decide(settings, "c2").reason
 
 
 def test_every_version_must_be_beaten_not_only_the_champion(settings):
@@ -142,10 +140,10 @@ def test_every_version_must_be_beaten_not_only_the_champion(settings):
 
 def test_a_version_that_is_missing_in_the_comparison_counts_with_its_recorded_f1(settings):
     add_and_decide(settings, "c1", 0.53)
-    _, result = add_and_decide(settings, "c2", 0.52, rivals={})
+    _, result = add_and_decide(settings, "c2", 0.52, compared=False)
     assert result.outcome == "held"
     assert "registered since the comparison, and measured on the same test window" in result.reason
-    _, result = add_and_decide(settings, "c3", 0.54, rivals={}, tags={"ratchet.test_until": "2014-01-01"})
+    _, result = add_and_decide(settings, "c3", 0.54, compared=False, tags={"ratchet.test_until": "2014-01-01"})
     assert result.outcome == "promoted"
     assert "on another test window" in result.reason
 
@@ -161,23 +159,13 @@ def test_a_version_that_was_deleted_since_the_comparison_no_longer_counts(settin
 def test_a_version_whose_artifacts_and_run_are_gone_counts_with_the_f1_on_its_tag(settings, client):
     run_id, _ = add_and_decide(settings, "c1", 0.53)
     client.delete_run(run_id)
+    assert add_and_decide(settings, "c2", 0.52)[1].outcome == "held"
+    third = add_run(settings, "c3", 0.54)
     note = "it can't be loaded: no such artifact"
-    add_run(settings, "c2", 0.52, rivals={})
-    assert decide(settings, "c2").outcome == "held"
-    third = add_run(settings, "c3", 0.54, rivals={})
-    rows = [rival(1, 0.53, 0.54, "recorded", note)]
-    write_comparison(client, third, rows)
+    compare(settings, third, [rival(1, 0.53, 0.54, "recorded", note)])
     result = decide(settings, "c3")
     assert result.outcome == "promoted"
     assert result.reason.endswith(f"counted by recorded F1: version 1 ({note})")
-
-
-def write_comparison(client, run_id, rows):
-    client.log_text(run_id, rivals_csv(rows), "comparison.csv")
-
-
-def rivals_csv(rows):
-    return rows[0].to_csv(rows)
 
 
 def test_a_version_of_which_nobody_knows_the_f1_holds_until_it_is_deleted(settings, client):
@@ -186,11 +174,11 @@ def test_a_version_of_which_nobody_knows_the_f1_holds_until_it_is_deleted(settin
     registry.ensure(client, name)
     client.create_model_version(name, f"runs:/{run_id}/model", run_id=run_id)
     MlflowClient(settings.tracking.uri).set_model_version_tag(name, "1", "ratchet.f1", "unknown")
-    _, result = add_and_decide(settings, "c2", 0.9, rivals={})
+    _, result = add_and_decide(settings, "c2", 0.9, compared=False)
     assert result.outcome == "held"
     assert "version 1 can be neither scored nor" in result.reason
     client.delete_model_version(name, "1")
-    _, result = add_and_decide(settings, "c3", 0.9, rivals={})
+    _, result = add_and_decide(settings, "c3", 0.9, compared=False)
     assert result.outcome == "promoted"
 
 
@@ -210,15 +198,10 @@ def test_recorded_values_are_compared_where_the_configuration_says_so(mlflow_ser
         mlflow_server, next(_names), retrain={"engines": ("sklearn",)}, promotion={"compare": "recorded"}
     )
     add_and_decide(recorded, "c1", 0.60)
-    run_id = add_run(recorded, "c2", 0.54)
-    row = rival(1, 0.53, 0.54)
-    write_comparison(MlflowClient(mlflow_server), run_id, [type(row)(**{**vars(row), "recorded_f1": 0.60})])
-    result = decide(recorded, "c2")
+    _, result = add_and_decide(recorded, "c2", 0.54, rivals={1: 0.53})
     assert (result.outcome, "by its recorded F1 (0.600" in result.reason) == ("held", True)
     same_rows = recorded.model_copy(update={"promotion": settings_for(mlflow_server).promotion})
-    third = add_run(recorded, "c3", 0.54)
-    write_comparison(MlflowClient(mlflow_server), third, [type(row)(**{**vars(row), "recorded_f1": 0.60})])
-    assert decide(same_rows, "c3").outcome == "promoted"
+    assert add_and_decide(same_rows, "c3", 0.54, rivals={1: 0.53})[1].outcome == "promoted"
 
 
 def test_a_confidence_that_is_asked_for_must_be_reached(mlflow_server):

@@ -21,6 +21,7 @@ from sklearn.pipeline import Pipeline
 
 from ratchet.core.counts import Confusion, Counts
 from ratchet.core.windows import Windows
+from ratchet.engines.autologging import parameters_logged
 from ratchet.engines.base import MonthSummary, WindowSummary
 from ratchet.engines.scikit_learn_pipeline import pipeline
 from ratchet.errors import ConfigurationError, DataError, FailedError
@@ -69,16 +70,14 @@ class ScikitLearn:
         self._pipeline = pipeline(
             choice.estimator, choice.params, self._table.numeric, self._table.categorical, self._settings.seed
         )
-        mlflow.sklearn.autolog(log_models=False, log_datasets=False, log_post_training_metrics=False, silent=True)
         try:
-            self._pipeline.fit(self._features(frame), frame[LABEL].astype(np.int64))
+            with parameters_logged():
+                self._pipeline.fit(self._features(frame), frame[LABEL].astype(np.int64))
         except (ValueError, TypeError) as error:
             message = (
                 f"{choice.estimator} can't be fitted with sklearn.params {dict(choice.params)}: {_first_line(error)}"
             )
             raise ConfigurationError(message) from error
-        finally:
-            mlflow.sklearn.autolog(disable=True, silent=True)
         return {key: str(value) for key, value in self._pipeline.get_params(deep=True).items()}
 
     def calibrate(self) -> Counts:

@@ -12,19 +12,26 @@ _LONGEST = 300
 
 
 @contextmanager
-def spark_errors(doing: str) -> Iterator[None]:
-    """Translate what Spark and the way to it raise; doing: `reading the data`, for the sentence.
+def spark_errors(doing: str, parameters: str | None = None) -> Iterator[None]:
+    """Translate what Spark and the way to it raise.
+
+    doing: `reading the data`, for the sentence. parameters: the setting to blame where Spark refuses an argument.
 
     Raises DataError where a file can't be read, ConfigurationError where a parameter or a jar is wrong, else
     FailedError. What is ours already passes, and so does an interruption.
     """
     from py4j.protocol import Py4JError
-    from pyspark.errors import PySparkException
+    from pyspark.errors import IllegalArgumentException, PySparkException
 
     try:
         yield
     except RatchetError:
         raise
+    except IllegalArgumentException as error:
+        if parameters is None:
+            raise _translated(doing, error) from error
+        message = f"{parameters} has a value that Spark refuses: {_short(_messages(error)[-1])}"
+        raise ConfigurationError(message) from error
     except (Py4JError, PySparkException, OSError, EOFError) as error:
         raise _translated(doing, error) from error
 

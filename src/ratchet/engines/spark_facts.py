@@ -10,6 +10,7 @@ from typing import Any
 
 from ratchet.core.windows import Window
 from ratchet.engines.base import MonthSummary, WindowSummary
+from ratchet.engines.spark_pipeline import Categories, Numbers, quoted
 from ratchet.engines.spark_rows import VALUE, WINDOW
 from ratchet.errors import DataError
 from ratchet.io.checks import ColumnFacts, WindowFacts
@@ -18,7 +19,7 @@ from ratchet.io.labels import is_positive
 
 _MOST_GROUPS = 20_000
 _MOST_LISTED = 10
-_DAYS_A_MONTH = 31
+_FEWEST_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def _measures(table: Table) -> list[Any]:
 
     measures = []
     for place, name in enumerate(table.features):
-        column = f.col(f"`{name}`")
+        column = f.col(quoted(name))
         measures.append(f.count(column).alias(f"filled{place}"))
         if name in table.numeric:
             measures.append(f.min(column).alias(f"low{place}"))
@@ -93,8 +94,8 @@ def positive_values(found: Sequence[Group], table: Table) -> list[object]:
     return sorted((value for value in distinct if is_positive(value, positive)), key=str)
 
 
-def facts(found: Sequence[Group], number: int, window: Window, table: Table) -> WindowFacts:
-    """The facts of a window, which has the place `number`. How many values are infinite is not counted: −1 stands for some."""
+def facts(rows: Any, found: Sequence[Group], number: int, window: Window, table: Table) -> WindowFacts:
+    """The facts of the window that has the place `number` in `rows`."""
     inside = [group for group in found if group.window == number]
     positive = table.settings.label.positive
     labelled = [group for group in inside if group.value is not None]
@@ -110,34 +111,77 @@ def facts(found: Sequence[Group], number: int, window: Window, table: Table) -> 
         sum(group.rows for group in inside if group.value is None),
         dict(most),
         sum(group.rows for group in found if group.window < 0),
-        tuple(_column(name, inside, table) for name in table.features),
+        tuple(_column(rows, name, inside, table) for name in table.features),
     )
 
 
-def _column(name: str, inside: Sequence[Group], table: Table) -> ColumnFacts:
-    rows = sum(group.rows for group in inside)
-    missing = rows - sum(group.filled[name] for group in inside)
-    if name not in table.numeric:
-        return ColumnFacts(name, missing, 0, None, constant=rows > 0 and missing == rows)
-    low = min((group.low[name] for group in inside), default=math.inf)
-    high = max((group.high[name] for group in inside), default=-math.inf)
-    infinite = missing < rows and (math.isinf(low) or math.isinf(high))
-    constant = missing == rows or (low == high and not missing)
-    return ColumnFacts(name, missing, -1 if infinite else 0, None, constant)
+def _column(rows: Any, name: str, inside: Sequence[Group], table: Table) -> ColumnFacts:
+    total = sum(group.rows for group in inside)
+    missing = total - sum(group.filled[name] for group in inside)
+    if name not in table.numeric or missing == total:
+        return ColumnFacts(name, missing, 0, None, constant=missing == total)
+    low = min(group.low[name] for group in inside)
+    high = max(group.high[name] for group in inside)
+    infinite = _infinite(rows, name, inside[0].window) if math.isinf(low) or math.isinf(high) else 0
+    return ColumnFacts(name, missing, infinite, None, constant=low == high and not missing)
 
 
-def means(found: Sequence[Group], number: int, table: Table) -> dict[str, float]:
-    """The mean of each numeric feature in a window, without those that have no value there.
+def _infinite(rows: Any, name: str, number: int) -> int:
+    """Counted only where the extremes show that there are any."""
+    from pyspark.sql import functions as f
+
+    return int(rows.where((f.col(WINDOW) == number) & (f.abs(f.col(quoted(name))) == math.inf)).count())
+
+
+def numbers(found: Sequence[Group], number: int, about: WindowFacts, table: Table) -> list[Numbers]:
+    """The numeric features that have any value in a window, with their mean there.
 
     Rounded, since sums of parts that come in any order differ in their last digits.
     """
     inside = [group for group in found if group.window == number]
-    result = {}
+    missing = {column.name: column.missing for column in about.columns}
+    result = []
     for name in table.numeric:
-        filled = sum(group.filled[name] for group in inside)
-        if filled:
-            result[name] = float(f"{math.fsum(group.total[name] for group in inside) / filled:.9g}")
+        if missing[name] < about.rows:
+            mean = math.fsum(group.total[name] for group in inside) / (about.rows - missing[name])
+            result.append(Numbers(name, float(f"{mean:.9g}"), gaps=missing[name] > 0))
     return result
+
+
+def categories(rows: Any, table: Table, most: int) -> tuple[list[Categories], dict[str, int]]:
+    """The values of each categorical feature that are worth a code, and how many values it has at all.
+
+    most: how many values get a code; a rare one gets none.
+    """
+    from pyspark.sql import Window as Over
+    from pyspark.sql import functions as f
+
+    if not table.categorical:
+        return [], {}
+    cells = f.array(
+        *(f.struct(f.lit(place).alias("place"), f.col(quoted(name)).alias("value")) for place, name in enumerate(table.categorical))
+    )
+    counted = rows.select(f.explode(cells).alias("cell")).select("cell.*").where("value IS NOT NULL")
+    counted = counted.groupBy("place", "value").agg(f.count("*").alias("rows"))
+    of_place = Over.partitionBy("place")
+    ranked = counted.withColumn("distinct", f.count("*").over(of_place)).withColumn(
+        "rank", f.row_number().over(of_place.orderBy(f.desc("rows"), "value"))
+    )
+    found = ranked.where((f.col("rank") == 1) | ((f.col("rank") <= most) & (f.col("rows") >= _FEWEST_ROWS))).collect()
+    found.sort(key=lambda row: row["rank"])
+    values = {name: tuple(row["value"] for row in found if row["place"] == place) for place, name in enumerate(table.categorical)}
+    distinct = {table.categorical[row["place"]]: row["distinct"] for row in found}
+    return [Categories(name, some) for name, some in values.items() if some], distinct
+
+
+def with_distinct(about: WindowFacts, distinct: Mapping[str, int]) -> WindowFacts:
+    """The facts, and how many values each categorical feature has."""
+    columns = []
+    for column in about.columns:
+        if (values := distinct.get(column.name)) is not None:
+            column = replace(column, distinct=values, constant=values == 1 and not column.missing)
+        columns.append(column)
+    return replace(about, columns=tuple(columns))
 
 
 def summary(found: Sequence[Group], number: int, about: WindowFacts, table: Table) -> WindowSummary:

@@ -157,7 +157,7 @@ def preprocessing(choice: Choice, numbers: Sequence[Numbers], categories: Sequen
         stages.append(StringIndexerModel.from_arrays_of_labels(labels, texts, codes, handleInvalid="keep"))
         if choice.one_hot:
             flags = [f"flags{place}" for place in range(len(categories))]
-            stages.append(OneHotEncoder(inputCols=codes, outputCols=flags, handleInvalid="keep"))
+            stages.append(OneHotEncoder(inputCols=codes, outputCols=flags))
             codes = flags
         inputs += codes
     stages.append(VectorAssembler(inputCols=inputs, outputCol=FEATURES, handleInvalid="keep"))
@@ -175,6 +175,18 @@ def _statement(choice: Choice, numbers: Sequence[Numbers], categories: Sequence[
     columns += [f"CAST({quoted(one.name)} AS STRING) AS text{place}" for place, one in enumerate(categories)]
     read = ", ".join(quoted(one.name) for one in (*numbers, *categories))
     return f"SELECT * EXCEPT ({read}), {', '.join(columns)} FROM __THIS__"
+
+
+def parameters(stages: Sequence[Any]) -> dict[str, str]:
+    """Every parameter of the stages by name, as text."""
+    found = {}
+    for stage in stages:
+        kind = type(stage).__name__
+        for param, value in stage.extractParamMap().items():
+            found[f"{kind}.{param.name}"] = str(value)
+        if kind == "StringIndexerModel":
+            found[f"{kind}.labels"] = str([list(labels) for labels in stage.labelsArray])
+    return found
 
 
 def quoted(name: str) -> str:

@@ -4,30 +4,23 @@ The twin of `io.rows`: same columns, same days, same labels. One aggregation by 
 facts and summaries; it also fills the cache from which everything later is read.
 """
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pyarrow as pa
 
-from ratchet.core.counts import day_of
-from ratchet.core.windows import Window, Windows
-from ratchet.engines.base import MonthSummary, WindowSummary
+from ratchet.core.counts import day_number, day_of
+from ratchet.core.windows import Window
 from ratchet.engines.spark_clock import local_day
-from ratchet.errors import DataError
-from ratchet.io import data
-from ratchet.io.checks import ColumnFacts, WindowFacts
+from ratchet.engines.spark_pipeline import quoted
 from ratchet.io.clock import is_text
 from ratchet.io.columns import plain
-from ratchet.io.data import DAY, LABEL, File, Table
+from ratchet.io.data import DAY, File, Table
 from ratchet.io.delimited import MISSING_TEXTS
-from ratchet.io.labels import is_positive
 
 WINDOW = "__window__"
 VALUE = "__value__"
-_MOST_GROUPS = 20_000
 _EARLIEST = date(1970, 1, 1)
 _TYPES: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
     (pa.types.is_boolean, "boolean"),
@@ -92,16 +85,12 @@ def _scheme(table: Table) -> str:
     return "s3a://" if table.store.remote else "file://"
 
 
-def _schema(table: Table) -> Any:
-    """The files' columns with the types they are stored in; of CSV all as text."""
-    from pyspark.sql.types import StructType
-
-    schema = StructType()
-    for field in table.schema:
-        kind = "string" if table.format == "csv" else _stored(plain(field.type))
-        if kind is not None:
-            schema = schema.add(field.name, kind)
-    return schema
+def _schema(table: Table) -> str:
+    """The files' columns with the types they are stored in, as Spark writes a schema; of CSV all as text."""
+    kinds = [
+        (field.name, "string" if table.format == "csv" else _stored(plain(field.type))) for field in table.schema
+    ]
+    return ", ".join(f"{quoted(name)} {kind}" for name, kind in kinds if kind is not None)
 
 
 def _stored(kind: pa.DataType) -> str | None:
@@ -153,7 +142,7 @@ def _inside(day: Any, window: Window) -> Any:
 def _column(name: str) -> Any:
     from pyspark.sql import functions as f
 
-    return f.col("`" + name.replace("`", "``") + "`")
+    return f.col(quoted(name))
 
 
 def _present(table: Table, name: str) -> Any:

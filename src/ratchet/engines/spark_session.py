@@ -32,6 +32,8 @@ appender.stderr.name = stderr
 appender.stderr.target = SYSTEM_ERR
 appender.stderr.layout.type = PatternLayout
 appender.stderr.layout.pattern = spark: %c{1}: %m%n%throwable{0}
+logger.gateway.name = org.apache.spark.api.python.PythonGatewayServer
+logger.gateway.level = error
 logger.executor.name = org.apache.spark.executor
 logger.executor.level = off
 logger.tasks.name = org.apache.spark.scheduler
@@ -58,6 +60,11 @@ class Session:
         # The session was made by another thread, but Spark keeps the active one by thread; MLflow asks for it.
         self._spark._jvm.SparkSession.setActiveSession(self._spark._jsparkSession)  # noqa: SLF001  # no public way
         return self._spark
+
+    @property
+    def temporary(self) -> str | None:
+        """Where models lie on their way to and from MLflow. None: what MLFLOW_DFS_TMP says, which a cluster must set."""
+        return None if "MLFLOW_DFS_TMP" in os.environ else str(self.folder / "models")
 
     def stop(self) -> None:
         """End the session, its JVM and its files; may be called twice."""

@@ -40,20 +40,23 @@ class WindowFacts:
     columns: tuple[ColumnFacts, ...]
 
 
-def check(windows: Sequence[WindowFacts], table: Table) -> list[str]:
-    """Judge all windows of a run; returns warnings.
+def check(facts: WindowFacts, table: Table) -> list[str]:
+    """Judge one window; returns warnings.
 
-    Raises DataError for unreadable timestamps, an empty window, a missing or a third label, a window with one class
-    only, and infinite values, in this order.
+    Raises DataError for unreadable timestamps, an empty window, a missing or a third label, one class only, and
+    infinite values, in this order.
     """
-    for rule in (_check_timestamps, _check_rows):
-        for facts in windows:
-            rule(facts, table)
+    _check_timestamps(facts, table)
+    _check_rows(facts, table)
+    _check_labels([facts], table)
+    _check_classes(facts, table)
+    _check_infinite(facts, table)
+    return _warnings(facts, table)
+
+
+def check_together(windows: Sequence[WindowFacts], table: Table) -> None:
+    """What only all windows together show: the label has one value beside the positive one. Raises DataError."""
     _check_labels(windows, table)
-    for rule in (_check_classes, _check_infinite):
-        for facts in windows:
-            rule(facts, table)
-    return [warning for facts in windows for warning in _warnings(facts, table)]
 
 
 def _check_timestamps(facts: WindowFacts, table: Table) -> None:
@@ -108,7 +111,8 @@ def _check_classes(facts: WindowFacts, table: Table) -> None:
 def _check_infinite(facts: WindowFacts, table: Table) -> None:
     for column in facts.columns:
         if column.infinite:
-            message = f"the column {column.name!r} of {table.uri} is infinite in {_rows(column.infinite)} of the {facts.window}"
+            where = f"{_rows(column.infinite)} of the {facts.window}"
+            message = f"the column {column.name!r} of {table.uri} is infinite in {where}"
             raise DataError(message)
 
 

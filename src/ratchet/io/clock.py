@@ -1,10 +1,11 @@
 """From a timestamp column to local days, the same for every way in which a timestamp is written.
 
-A timestamp without a zone is local time; one with a zone, or an epoch, is an instant and is moved into the table's zone.
-The offsets come from `zoneinfo`, not from the operating system's or the JVM's tables. `io.data` calls it for the
+A timestamp without a zone is local time; one with a zone, or an epoch, is an instant and is moved into the table's
+zone. The offsets come from `zoneinfo`, not from the operating system's or the JVM's tables. `io.data` calls it for the
 scikit-learn trainer; the Spark engine follows the same rules with the same pattern.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -144,15 +145,15 @@ def _filled(column: pa.Array) -> Ints:
 
 
 def _true(mask: pa.Array) -> npt.NDArray[np.bool_]:
-    return np.asarray(mask.fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_)  # noqa: FBT003
+    return np.asarray(mask.fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_)
 
 
-def _mapped(column: pa.Array, function: "type[int] | object") -> Ints:
+def _mapped(column: pa.Array, function: Callable[[str], int]) -> Ints:
     """Apply a function from text to a number to each distinct text; missing text becomes no day."""
     encoded = column.dictionary_encode()
-    values = [_NO_DAY if text is None else function(text) for text in encoded.dictionary.to_pylist()]  # type: ignore[operator]
+    values = [_NO_DAY if text is None else function(text) for text in encoded.dictionary.to_pylist()]
     codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
-    return np.array([*values, _NO_DAY], dtype=np.int64)[codes]
+    return np.asarray(np.array([*values, _NO_DAY], dtype=np.int64)[codes])
 
 
 def _date_number(text: str) -> int:

@@ -5,6 +5,7 @@
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -85,16 +86,12 @@ def features(schema: pa.Schema, settings: Data, uri: str) -> tuple[tuple[str, ..
         categorical = tuple(name for name in others if is_text(plain(schema.field(name).type)))
     if settings.numeric is None and settings.categorical is None:
         _check_all_others(schema, others, {*numeric, *categorical}, uri)
-    _check_kinds(schema, numeric, _is_numeric, "numeric feature", "numbers or booleans", uri)
-    _check_kinds(schema, categorical, _is_category, "categorical feature", "text, whole numbers or booleans", uri)
+    _check_kinds(schema, numeric, uri, _NUMERIC)
+    _check_kinds(schema, categorical, uri, _CATEGORICAL)
     if not numeric and not categorical:
         message = f"{uri} has no feature: no column beside the timestamp and the label is chosen"
         raise DataError(message)
     return numeric, categorical
-
-
-def _is_numeric(kind: pa.DataType) -> bool:
-    return is_number(kind)
 
 
 def _others(schema: pa.Schema, settings: Data) -> list[str]:
@@ -107,22 +104,28 @@ def _check_all_others(schema: pa.Schema, others: Sequence[str], chosen: set[str]
     for name in others:
         if name not in chosen:
             message = (
-                f"the column {name!r} of {uri} has the type {schema.field(name).type}, which is neither number nor text: "
-                "name it under data.exclude"
+                f"the column {name!r} of {uri} has the type {schema.field(name).type}, which is neither number nor "
+                "text: name it under data.exclude"
             )
             raise DataError(message)
 
 
-def _check_kinds(
-    schema: pa.Schema,
-    names: Sequence[str],
-    fits: Callable[[pa.DataType], bool],
-    role: str,
-    accepted: str,
-    uri: str,
-) -> None:
+@dataclass(frozen=True)
+class _Role:
+    """What a feature may be: its name for the reader, the types that fit, and their names."""
+
+    name: str
+    fits: Callable[[pa.DataType], bool]
+    accepted: str
+
+
+_NUMERIC = _Role("numeric feature", is_number, "numbers or booleans")
+_CATEGORICAL = _Role("categorical feature", _is_category, "text, whole numbers or booleans")
+
+
+def _check_kinds(schema: pa.Schema, names: Sequence[str], uri: str, role: _Role) -> None:
     for name in names:
         kind = plain(schema.field(name).type)
-        if not fits(kind):
-            message = f"the {role} {name!r} of {uri} has the type {kind}; {accepted} are accepted"
+        if not role.fits(kind):
+            message = f"the {role.name} {name!r} of {uri} has the type {kind}; {role.accepted} are accepted"
             raise DataError(message)

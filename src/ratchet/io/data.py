@@ -1,6 +1,6 @@
 """The table of labelled events: looked at before anything is read, then read window by window.
 
-`jobs` calls `inspect`, the scikit-learn engine `io.rows.read`; the Spark engine reads the same files by `spark_address`. Both
+`jobs` calls `inspect`, the scikit-learn engine `load`; the Spark engine reads the same files by `spark_address`. Both
 follow the same rules: what day a row belongs to (`io.clock`), which label is positive (`io.labels`), what is refused
 (`io.checks`).
 """
@@ -17,9 +17,9 @@ from ratchet.core.windows import Window
 from ratchet.errors import DataError
 from ratchet.io import columns, delimited, labels, listing, parquet
 from ratchet.io.clock import Clock
-from ratchet.io.memory import needed as memory_needed
+from ratchet.io.memory import check_memory, memory_needed
 from ratchet.io.reach import with_reach
-from ratchet.io.rows import Rows, read
+from ratchet.io.rows import Rows, load
 from ratchet.io.store import Store, open_store
 from ratchet.io.table import DAY, LABEL, File, RowGroup, Table
 from ratchet.settings import Data
@@ -31,11 +31,12 @@ __all__ = [
     "RowGroup",
     "Rows",
     "Table",
+    "check_memory",
     "column_kinds",
     "digest",
     "inspect",
+    "load",
     "memory_needed",
-    "read",
     "spark_address",
 ]
 

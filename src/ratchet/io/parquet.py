@@ -27,7 +27,7 @@ _BATCH_ROWS = 131_072
 def look(store: Store, paths: Sequence[tuple[str, int]], timestamp: str, clock: Clock) -> list[tuple[File, pa.Schema]]:
     """What each file's footer says; paths: with their sizes in bytes. Raises DataError, TemporaryError."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(lambda item: _look(store, *item, timestamp, clock), paths))
+        return list(pool.map(lambda item: _look(store, item[0], item[1], timestamp, clock), paths))
 
 
 def _look(store: Store, path: str, size: int, timestamp: str, clock: Clock) -> tuple[File, pa.Schema]:
@@ -59,15 +59,15 @@ def _row_groups(metadata: pq.FileMetaData, schema: pa.Schema, timestamp: str, cl
     text = [place[field.name] for field in schema if is_text(plain(field.type)) and field.name in place]
     days = _day_ranges(groups, place.get(timestamp), schema, timestamp, clock)
     return tuple(
-        RowGroup(group.num_rows, *reach, sum(group.column(index).total_uncompressed_size for index in text))
-        for group, reach in zip(groups, days, strict=True)
+        RowGroup(group.num_rows, first, last, sum(group.column(index).total_uncompressed_size for index in text))
+        for group, (first, last) in zip(groups, days, strict=True)
     )
 
 
 def _day_ranges(
     groups: Sequence[Any], place: int | None, schema: pa.Schema, timestamp: str, clock: Clock
 ) -> list[tuple[int, int] | tuple[None, None]]:
-    """First and last local day of each row group; unknown where the footer is silent, where a row has none, or in text."""
+    """First and last local day of each row group; unknown in text, or where the footer is silent or tells of nulls."""
     unknown: list[tuple[int, int] | tuple[None, None]] = [(None, None)] * len(groups)
     if place is None or is_text(kind := plain(schema.field(timestamp).type)):
         return unknown

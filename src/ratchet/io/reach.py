@@ -47,8 +47,6 @@ def with_reach(table: Table, file: File) -> File:
 
 def _unreadable(table: Table, file: File, rows: int) -> str:
     settings = table.settings
-    how = "text in ISO 8601" if settings.timestamp_unit is None else f"an epoch in {settings.timestamp_unit}"
+    how = "as text in ISO 8601" if settings.timestamp_unit is None else f"as an epoch in {settings.timestamp_unit}"
     where = parquet.address(table.store, file.path)
-    return f"the timestamp column {settings.timestamp!r} of {where} is missing or no {how} in {rows:,} of its rows".replace(
-        "no text in ISO 8601", "can't be read as one"
-    )
+    return f"the timestamp column {settings.timestamp!r} of {where} is missing or can't be read {how} in {rows:,} rows"

@@ -24,8 +24,6 @@ from ratchet.io.columns import plain
 from ratchet.io.reach import batches
 from ratchet.io.table import DAY, LABEL, Table
 
-__all__ = ["DAY", "LABEL", "Rows", "read"]
-
 
 @dataclass(frozen=True)
 class Rows:
@@ -38,14 +36,14 @@ class Rows:
     facts: WindowFacts
 
 
-def read(table: Table, window: Window, extra: Sequence[str] = ()) -> Rows:
+def load(table: Table, window: Window, columns: Sequence[str]) -> Rows:
     """Read a window's rows, in the order of the files and of the rows in them, and count what `io.checks` judges.
 
-    extra: names of columns beside the features. Raises DataError for a file that can't be read, TemporaryError where
-    the store does not answer; all else is in the facts.
+    columns: names of features, or of other columns, which then come in the form that fits their type. Raises DataError
+    for a file that can't be read, TemporaryError where the store does not answer; all else is in the facts.
     """
     label = table.settings.label
-    names = [name for name in dict.fromkeys([*table.features, *extra]) if name != label.column]
+    names = [name for name in dict.fromkeys(columns) if name != label.column]
     stock, days, bad = _collect(table, window, [*names, label.column])
     counted = labels.count(stock[label.column], label.positive)
     positive = _is_in(stock.pop(label.column), counted.positive_values)

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from ratchet.errors import ConfigurationError, DataError, RatchetError, TemporaryError
+from ratchet.errors import ConfigurationError, DataError, FailedError, RatchetError, TemporaryError
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL")
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -83,10 +83,11 @@ def _endpoint(url: str) -> dict[str, str]:
 
 
 @contextmanager
-def explained(what: str) -> Iterator[None]:
-    """Turn what Arrow raises on the way to a file into one sentence about `what`, an address.
+def explained(what: str, doing: str = "reading") -> Iterator[None]:
+    """Turn what Arrow raises on the way to a file into one sentence about `what`, an address; doing: or `writing`.
 
-    Raises DataError where it is missing, forbidden or broken, TemporaryError where the store does not answer.
+    Raises DataError where it is missing, forbidden or broken, TemporaryError where the store does not answer,
+    FailedError where it can't be written.
     """
     try:
         yield
@@ -96,23 +97,25 @@ def explained(what: str) -> Iterator[None]:
         message = f"there is nothing at {what}"
         raise DataError(message) from error
     except PermissionError as error:
-        message = f"reading {what} is not permitted"
+        message = f"{doing} {what} is not permitted"
         raise DataError(message) from error
     except pa.ArrowInvalid as error:
         message = f"the file {what} can't be read, it seems to be corrupt: {first_line(error)}"
         raise DataError(message) from error
     except OSError as error:
-        raise _explanation(what, error) from error
+        raise _explanation(what, doing, error) from error
 
 
-def _explanation(what: str, error: OSError) -> RatchetError:
+def _explanation(what: str, doing: str, error: OSError) -> RatchetError:
     text = first_line(error)
     if any(word in text for word in _FORBIDDEN):
-        return DataError(f"reading {what} is not permitted: the store refuses these credentials")
+        return DataError(f"{doing} {what} is not permitted: the store refuses these credentials")
     if any(word in text for word in _MISSING):
         return DataError(f"there is nothing at {what}: the bucket or the object does not exist")
     if what.startswith("s3://") and "AWS Error" in text:
         return TemporaryError(f"the store of {what} does not answer: {text}")
+    if doing == "writing":
+        return FailedError(f"writing {what} failed: {text}")
     return DataError(f"the file {what} can't be read, it seems to be corrupt: {text}")
 
 

@@ -20,7 +20,7 @@ DAY = "__day__"
 
 @dataclass(frozen=True)
 class RowGroup:
-    """A stretch of rows in a file: how many, their first and last local day (None: unknown), the bytes of their text."""
+    """A stretch of rows in a file: how many, first and last local day (None: unknown), the bytes of their text."""
 
     rows: int
     first_day: int | None

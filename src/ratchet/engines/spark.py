@@ -1,0 +1,231 @@
+"""The Spark engine: one session, the windows in its cache, counts instead of rows on their way to Python.
+
+The registered model is one PipelineModel: preprocessing, estimator, isotonic calibration of its probability into
+`score`, and a Binarizer that writes `prediction` at the chosen threshold. It serves without knowing of Ratchet.
+"""
+
+import importlib.metadata
+import math
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+
+from ratchet.core.counts import Confusion, Counts
+from ratchet.core.windows import Windows
+from ratchet.engines import spark_facts, spark_pipeline, spark_rows
+from ratchet.engines.base import WindowSummary
+from ratchet.engines.spark_errors import spark_errors
+from ratchet.engines.spark_pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
+from ratchet.engines.spark_rows import VALUE, WINDOW
+from ratchet.engines.spark_session import Session
+from ratchet.errors import DataError, FailedError
+from ratchet.io import checks
+from ratchet.io.data import DAY, LABEL, Table
+from ratchet.settings import Settings
+
+_SAMPLE_ROWS = 200
+_EXAMPLE_ROWS = 3
+_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "pyspark")
+_TRAIN, _CALIBRATION, _TEST = range(3)
+
+
+class Spark:
+    """Implements `engines.base.Engine`; what the calls mean is said there. Spark begins to start when it is made."""
+
+    name = "spark"
+
+    def __init__(self, settings: Settings) -> None:
+        self.warnings: Sequence[str] = ()
+        self._settings = settings
+        self._session = Session(settings)
+        self._table: Table
+        self._windows: Windows
+        self._rows: Any
+        self._numbers: list[Numbers]
+        self._categories: list[Categories]
+        self._estimator: Any
+        self._stages: list[Any] = []
+        self._versions_rows: Any
+        self._sample: pd.DataFrame | None = None
+
+    def read(
+        self, table: Table, windows: Windows, extra: Sequence[str]
+    ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
+        spark = self._session.get()
+        self._table, self._windows = table, windows
+        choice = self._settings.spark
+        cores = spark.sparkContext.defaultParallelism
+        self._estimator = spark_pipeline.estimator(choice.estimator, choice.params, LABEL, self._settings.seed, cores)
+        with spark_errors(f"reading {table.uri}"):
+            rows = spark_rows.frame(spark, table, list(windows)).persist()
+            groups = spark_facts.groups(rows, table)
+            about = [spark_facts.facts(rows, groups, place, window, table) for place, window in enumerate(windows)]
+            checks.check(about, table)
+            positive = spark_facts.positive_values(groups, table)
+            self._rows = _labelled(rows, positive)
+            most = spark_pipeline.most_categories(choice.estimator, self._estimator)
+            self._categories, distinct = spark_facts.categories(self._window(_TRAIN), table, most)
+            about[_TRAIN] = spark_facts.with_distinct(about[_TRAIN], distinct)
+            self.warnings = checks.check(about, table)
+            self._versions_rows = self._window(_TEST)
+            if extra:
+                rows = spark_rows.frame(spark, table, [windows.test], extra)
+                self._versions_rows = _labelled(rows, positive).where(f"{WINDOW} = 0").persist()
+        self._numbers = spark_facts.numbers(groups, _TRAIN, about[_TRAIN], table)
+        train, calibration, test = (
+            spark_facts.summary(groups, place, facts, table) for place, facts in enumerate(about)
+        )
+        return train, calibration, test
+
+    def fit(self) -> Mapping[str, str]:
+        from pyspark.ml import Pipeline
+
+        choice = self._settings.spark
+        stages = spark_pipeline.preprocessing(ESTIMATORS[choice.estimator], self._numbers, self._categories)
+        with spark_errors(f"fitting {choice.estimator}", parameters="spark.params"):
+            fitted = Pipeline(stages=[*stages, self._estimator]).fit(self._window(_TRAIN))
+        self._stages = list(fitted.stages)
+        return spark_pipeline.parameters([*self._stages[:-1], self._estimator])
+
+    def calibrate(self) -> Counts:
+        from pyspark.ml import PipelineModel
+        from pyspark.ml.regression import IsotonicRegression
+
+        calibrator = IsotonicRegression(featuresCol=PROBABILITY, featureIndex=1, labelCol=LABEL, predictionCol=SCORE)
+        with spark_errors("calibrating"):
+            estimated = PipelineModel(self._stages).transform(self._window(_CALIBRATION))
+            estimated = estimated.select(PROBABILITY, LABEL, DAY).persist()
+            calibration = calibrator.fit(estimated)
+            counts = self._counts(calibration.transform(estimated))
+            estimated.unpersist()
+        self._stages.append(calibration)
+        return counts
+
+    def set_threshold(self, threshold: float) -> None:
+        from pyspark.ml.feature import Binarizer
+
+        # Binarizer says yes above its threshold, Ratchet at it.
+        below = math.nextafter(threshold, -math.inf)
+        self._stages.append(Binarizer(threshold=below, inputCol=SCORE, outputCol=PREDICTION))
+
+    def count_test(self) -> Counts:
+        with spark_errors("scoring the test window"):
+            return self._counts(self._model.transform(self._window(_TEST)))
+
+    def confusion_of(self, model_uri: str) -> Confusion:
+        import mlflow
+
+        local = _downloaded(model_uri)
+        schema = mlflow.models.Model.load(local).get_input_schema()
+        names = list(self._table.features) if schema is None else schema.input_names()
+        lacking = [name for name in names if name not in self._versions_rows.columns]
+        if lacking:
+            message = f"the column {lacking[0]!r} that it needs is not in the data"
+            raise DataError(message)
+        with spark_errors("scoring with it"):
+            model = self._loaded(local)
+            counted = model.transform(self._versions_rows.select(*map(spark_pipeline.quoted, names), LABEL, DAY))
+            found = counted.groupBy(DAY, LABEL, PREDICTION).count().toPandas()
+        return Confusion.from_rows(found[DAY], found[LABEL], found[PREDICTION], found["count"])
+
+    def log_model(self) -> str:
+        import mlflow
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, DataType, Schema
+
+        inputs = [ColSpec(DataType.double, name) for name in self._table.numeric]
+        inputs += [ColSpec(DataType.string, name) for name in self._table.categorical]
+        with spark_errors("logging the model"):
+            info = mlflow.spark.log_model(
+                self._model,
+                artifact_path="model",
+                dfs_tmpdir=self._session.temporary,
+                signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double)])),
+                input_example=self._sampled()[list(self._table.features)].iloc[:_EXAMPLE_ROWS],
+                pip_requirements=_requirements(self._settings.spark.estimator),
+            )
+        return str(info.model_uri)
+
+    def mislabelled(self, model_uri: str) -> int:
+        import mlflow
+
+        sample = self._sampled()
+        served = _loading(mlflow.pyfunc.load_model, model_uri).predict(sample[list(self._table.features)])
+        return sum(1 for one, other in zip(served, sample[PREDICTION], strict=True) if one != other)
+
+    def close(self) -> None:
+        self._session.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            self._session.kill()
+        self.close()
+
+    @property
+    def _model(self) -> Any:
+        from pyspark.ml import PipelineModel
+
+        return PipelineModel(self._stages)
+
+    def _window(self, place: int) -> Any:
+        return self._rows.where(f"{WINDOW} = {place}")
+
+    def _counts(self, scored: Any) -> Counts:
+        from pyspark.sql import functions as f
+
+        levels = self._settings.evaluation.score_levels
+        level = f.floor(f.col(SCORE) * levels).alias("level")
+        found = scored.groupBy(DAY, level, LABEL).count().toPandas()
+        return Counts.from_table(found[DAY], found["level"] / levels, found[LABEL], found["count"], levels)
+
+    def _sampled(self) -> pd.DataFrame:
+        """Some test rows, the same ones each time however they lie, with the trainer's own labels for them."""
+        from pyspark.sql import functions as f
+
+        if self._sample is None:
+            features = [f.col(spark_pipeline.quoted(name)) for name in self._table.features]
+            rows = self._window(_TEST)
+            few = rows.orderBy(f.xxhash64(DAY, *features)).limit(_SAMPLE_ROWS)
+            given = few.select(WINDOW, *features, f.struct(*features).alias("__given__"))
+            with spark_errors("sampling the test window"):
+                labelled = self._model.transform(given).select("__given__.*", PREDICTION)
+                self._sample = labelled.toPandas()
+        return self._sample
+
+    def _loaded(self, local: str) -> Any:
+        import mlflow
+
+        return _loading(mlflow.spark.load_model, local, dfs_tmpdir=self._session.temporary)
+
+
+def _labelled(rows: Any, positive: Sequence[object]) -> Any:
+    from pyspark.sql import functions as f
+
+    return rows.withColumn(LABEL, f.col(VALUE).isin(list(positive)).cast("double")).drop(VALUE)
+
+
+def _downloaded(model_uri: str) -> str:
+    import mlflow
+
+    return str(_loading(mlflow.artifacts.download_artifacts, model_uri))
+
+
+def _loading[**P, R](load: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    """Load a model. What a model's files can raise has no end, and each of it means the same: it can't be loaded."""
+    try:
+        return load(*args, **kwargs)
+    except Exception as error:
+        message = f"it can't be loaded: {(str(error).strip().splitlines() or [type(error).__name__])[0]}"
+        raise FailedError(message) from error
+
+
+def _requirements(estimator: str) -> list[str]:
+    names = [*_REQUIREMENTS, "xgboost-cpu"] if estimator == "xgboost" else _REQUIREMENTS
+    return [f"{name}=={importlib.metadata.version(name)}" for name in names]
