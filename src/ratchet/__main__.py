@@ -1,5 +1,5 @@
 """`python -m ratchet` is `ratchet`."""
 
-from ratchet.cli import main
+from ratchet.cli import run
 
-main()
+run()

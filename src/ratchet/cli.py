@@ -3,6 +3,7 @@
 Nothing heavy is imported here: each verb imports what it runs, so that `ratchet --help` answers in a blink.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -14,15 +15,18 @@ from typing import TYPE_CHECKING, Any, Never
 
 import click
 
-from ratchet.errors import Interrupted, RatchetError
+from ratchet.errors import ConfigurationError, Interrupted, RatchetError
 
 if TYPE_CHECKING:
     from ratchet.settings import Settings
 
 # OpenMP's threads spin while they wait; on a busy machine a fit then takes several times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# MLflow would write the lock file of whatever project it is called in beside each model.
+# MLflow would write the lock file of whatever project it is called in beside each model, and report its use to others.
 os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
+# MLflow sets its own loggers up when it is imported; below errors it tells of its tables and of how models are saved.
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
 class _Verbs(click.Group):
@@ -33,8 +37,11 @@ class _Verbs(click.Group):
             signal.signal(number, _interrupt)
         try:
             return super().invoke(ctx)
-        except (click.exceptions.ClickException, click.exceptions.Exit, click.exceptions.Abort):
+        except (click.exceptions.NoArgsIsHelpError, click.exceptions.Exit, click.exceptions.Abort):
             raise
+        except click.UsageError as error:
+            path = (error.ctx or ctx).command_path
+            _fail(f"{error.format_message().rstrip('.')} (see {path} --help)", error.exit_code, error)
         except RatchetError as error:
             _fail(str(error), error.exit_code, error)
         except Interrupted as error:
@@ -53,7 +60,7 @@ def _interrupt(number: int, _frame: FrameType | None) -> Never:
 def _fail(sentence: str, code: int, error: BaseException) -> Never:
     if os.environ.get("RATCHET_DEBUG") == "1":
         raise error
-    click.echo(f"ratchet: {sentence}", err=True)
+    click.echo(f"ratchet: {' '.join(sentence.split())}", err=True)
     sys.exit(code)
 
 
@@ -65,6 +72,7 @@ def _with_settings[F: Callable[..., Any]](verb: F) -> F:
             "environment",
             default="dev",
             envvar="RATCHET_ENV",
+            metavar="NAME",
             show_default=True,
             help="Name of the environment: the settings are read from configs/NAME.yaml.",
         ),
@@ -95,6 +103,7 @@ def _day(_context: click.Context, _option: click.Parameter, value: datetime | No
 _as_of = click.option(
     "--as-of",
     type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
     callback=_day,
     help="Day on which the test window ends, itself excluded. Default: the end of the data.",
 )
@@ -104,33 +113,36 @@ _because = click.option("--because", required=True, metavar="SENTENCE", help="Wh
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="ratchet")
 def main() -> None:
-    r"""Retrain a binary classifier on a schedule; a new version serves only when it is measurably better.
+    """Retrain a binary classifier on a schedule; a new version serves only when it is measurably better.
 
     \b
     Exit codes: 0 done (a model that is held is done), 1 failed and worth another try,
     2 the configuration or the command is wrong, 3 the data are wrong.
-    """
+    """  # noqa: D301  # \\b is the character that keeps click from wrapping what follows
 
 
 @main.command(short_help="Train one engine and leave the evidence in MLflow.")
-@click.argument("engine", type=click.Choice(["sklearn", "spark"]))
+@click.argument("engine", type=click.Choice(["sklearn", "spark"]), metavar="ENGINE")
 @_with_settings
 @_as_of
-@click.option("--cycle", help="Id of the cycle that the run belongs to. Default: a new one, made from the time.")
+@click.option(
+    "--cycle", metavar="ID", help="Id of the cycle that the run belongs to. Default: a new one, made from the time."
+)
 def train(engine: str, environment: str, overrides: tuple[str, ...], as_of: date | None, cycle: str | None) -> None:
-    """Train ENGINE: read the windows, fit, calibrate, choose the threshold, measure once on the test window.
+    """Train ENGINE, sklearn or spark.
 
-    Every existing version is scored on the same test rows. Nothing is registered: `ratchet register` decides.
+    It reads the windows, fits, calibrates, chooses the threshold, and measures once, on the test window. Every
+    existing version is scored on the same rows. Nothing is registered: `ratchet register` decides.
     """
     settings = _settings(environment, overrides)
     from ratchet.jobs import cycle_ids, train
 
-    train.train(settings, engine, cycle_ids.checked(cycle) if cycle else cycle_ids.new(), as_of)
+    train.train(settings, engine, cycle_ids.new() if cycle is None else cycle_ids.checked(cycle), as_of)
 
 
 @main.command(short_help="Decide on a cycle's runs; register and promote what is better.")
 @_with_settings
-@click.option("--cycle", help="Id of the cycle. Default: the newest one with a complete run.")
+@click.option("--cycle", metavar="ID", help="Id of the cycle. Default: the newest one with a complete run.")
 def register(environment: str, overrides: tuple[str, ...], cycle: str | None) -> None:
     """Decide on the complete runs of a cycle, and print a line for each engine.
 
@@ -141,7 +153,7 @@ def register(environment: str, overrides: tuple[str, ...], cycle: str | None) ->
     from ratchet import tables
     from ratchet.jobs import cycle_ids, register
 
-    results = register.register(settings, cycle_ids.checked(cycle) if cycle else None)
+    results = register.register(settings, None if cycle is None else cycle_ids.checked(cycle))
     tables.print_results(results, settings)
     if missing := [result for result in results if result.outcome == "missing"]:
         click.echo(f"ratchet: {missing[0].reason}", err=True)
@@ -151,7 +163,7 @@ def register(environment: str, overrides: tuple[str, ...], cycle: str | None) ->
 @main.command(short_help="Run a whole cycle: train all engines, then register.")
 @_with_settings
 @_as_of
-@click.option("--cycle", help="Id of the cycle. Default: a new one, made from the time.")
+@click.option("--cycle", metavar="ID", help="Id of the cycle. Default: a new one, made from the time.")
 def retrain(environment: str, overrides: tuple[str, ...], as_of: date | None, cycle: str | None) -> None:
     """Run one cycle on this machine: each engine's trainer as a process, then the registrar.
 
@@ -161,7 +173,7 @@ def retrain(environment: str, overrides: tuple[str, ...], as_of: date | None, cy
     from ratchet.jobs import cycle_ids, retrain
 
     options = ["--env", environment, *(part for override in overrides for part in ("--set", override))]
-    retrain.retrain(settings, options, cycle_ids.checked(cycle) if cycle else cycle_ids.new(), as_of)
+    retrain.retrain(settings, options, cycle_ids.new() if cycle is None else cycle_ids.checked(cycle), as_of)
 
 
 @main.command(short_help="Show models, versions, F1, aliases and decisions.")
@@ -229,5 +241,31 @@ def schema(out: Path | None) -> None:
     text = json.dumps(configuration.json_schema(), indent=2, ensure_ascii=False)
     if out is None:
         click.echo(text)
-    else:
+        return
+    try:
         out.write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        message = f"--out {out} can't be written: {error.strerror}"
+        raise ConfigurationError(message) from error
+
+
+def run() -> Never:
+    """The command `ratchet`: runs a verb and leaves without taking the interpreter apart.
+
+    With MLflow, Arrow and scikit-learn loaded that takes a second and frees what the system frees anyway. It is done
+    last of all exit handlers, after everyone else has cleaned up.
+    """
+    code = 1
+
+    def leave() -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+    atexit.register(leave)
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        raise
+    raise AssertionError  # click always ends by SystemExit

@@ -1,11 +1,15 @@
 """Runs as a trainer leaves them, without a trainer: what the registrar's tests decide on."""
 
+import atexit
+import shutil
 import time
+from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 
 import mlflow
 import pandas as pd
+from mlflow.entities import Metric
 from mlflow.models.signature import ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema
@@ -33,7 +37,7 @@ def experiment_of(client, settings):
     return client.create_experiment(settings.experiment, artifact_location=place and Path(place).as_uri())
 
 
-def rival(version, f1, candidate_f1, basis="same_rows", note="", recorded_f1=None):
+def rival(version, f1, candidate_f1, basis="same_rows", note="", *, recorded_f1=None):
     recorded = f1 if recorded_f1 is None else recorded_f1
     return Rival(
         version, basis, f1, None, None, None, None, recorded, candidate_f1 - f1, None, champion=False, note=note
@@ -77,21 +81,33 @@ def add_run(
     }
     _begun[0] += 1000
     run_id = client.create_run(experiment, start_time=_begun[0], tags=own_tags | (tags or {})).info.run_id
-    for name, value in ({"f1": f1, "f1_all_positive": 0.4, "precision": 0.5} | (metrics or {})).items():
-        if value is not None:
-            client.log_metric(run_id, name, value)
+    numbers = {"f1": f1, "f1_all_positive": 0.4, "precision": 0.5} | (metrics or {})
+    logged_numbers = [Metric(name, value, 0, 0) for name, value in numbers.items() if value is not None]
+    client.log_batch(run_id, metrics=logged_numbers)
     existing = registry.versions(client, settings.registered_name(engine))
     recorded = {version.number: version.f1 for version in existing}
-    rows = [rival(number, value, f1, recorded_f1=recorded[number]) for number, value in (rivals or recorded).items()]
+    rows = [
+        rival(number, value, f1, recorded_f1=recorded[number])
+        for number, value in (rivals or recorded).items()
+        if value is not None
+    ]
     with TemporaryDirectory() as folder:
         (Path(folder) / "comparison.csv").write_text(Rival.to_csv(rows if compared else []))
         (Path(folder) / "report.html").write_text(f"<html><body>{open_section()}</body></html>")
         if not logged:
-            mlflow.sklearn.save_model(_model(), f"{folder}/model", **_OPTIONS)
+            shutil.copytree(_saved(), f"{folder}/model")
         client.log_artifacts(run_id, folder)
     client.set_tag(run_id, "ratchet.model_uri", _log(run_id, settings) if logged else f"runs:/{run_id}/model")
     client.set_terminated(run_id, status)
     return run_id
+
+
+@cache
+def _saved():
+    folder = mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    mlflow.sklearn.save_model(_model(), f"{folder}/model", **_OPTIONS)
+    return f"{folder}/model"
 
 
 def _log(run_id, settings):

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import pytest
 
 from ratchet.settings import Settings
+from tests.integration.trainer_fixtures import flights_slice  # noqa: F401  # a fixture
 
 SERVER_SECONDS = 120
 
@@ -23,6 +24,7 @@ def pytest_collection_modifyitems(items):
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("ignore::UserWarning:mlflow"))
             item.add_marker(pytest.mark.filterwarnings("ignore:.*Any type hint is inferred:UserWarning"))
+            item.add_marker(pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning"))
 
 
 def settings_for(uri, model="flights", artifacts=None, **sections):

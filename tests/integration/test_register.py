@@ -78,9 +78,10 @@ def test_a_registered_version_loads_and_is_linked_to_its_run(settings, logged):
     mlflow.set_tracking_uri(settings.tracking.uri)
     model = mlflow.pyfunc.load_model(f"models:/{settings.registered_name('sklearn')}@champion")
     assert list(model.predict(EXAMPLE)) == [1, 1]
-    assert model.metadata.run_id == run_id
+    client = MlflowClient(settings.tracking.uri)
+    assert client.get_model_version(settings.registered_name("sklearn"), "1").run_id == run_id
     if logged:
-        logged_model = MlflowClient(settings.tracking.uri).get_logged_model(model.model_id)
+        logged_model = client.get_logged_model(model.model_id)
         linked = json.loads(logged_model.tags["mlflow.modelVersions"])
         assert [(entry["name"], int(entry["version"])) for entry in linked] == [
             (settings.registered_name("sklearn"), 1)

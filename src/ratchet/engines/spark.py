@@ -22,6 +22,7 @@ from ratchet.engines.spark_rows import VALUE, WINDOW
 from ratchet.engines.spark_session import Session
 from ratchet.errors import DataError, FailedError
 from ratchet.io import checks
+from ratchet.io.checks import WindowFacts
 from ratchet.io.data import DAY, LABEL, Table
 from ratchet.settings import Settings
 
@@ -62,13 +63,13 @@ class Spark:
             rows = spark_rows.frame(spark, table, list(windows)).persist()
             groups = spark_facts.groups(rows, table)
             about = [spark_facts.facts(rows, groups, place, window, table) for place, window in enumerate(windows)]
-            checks.check(about, table)
+            _judged(about, table)
             positive = spark_facts.positive_values(groups, table)
             self._rows = _labelled(rows, positive)
             most = spark_pipeline.most_categories(choice.estimator, self._estimator)
             self._categories, distinct = spark_facts.categories(self._window(_TRAIN), table, most)
             about[_TRAIN] = spark_facts.with_distinct(about[_TRAIN], distinct)
-            self.warnings = checks.check(about, table)
+            self.warnings = _judged(about, table)
             self._versions_rows = self._window(_TEST)
             if extra:
                 rows = spark_rows.frame(spark, table, [windows.test], extra)
@@ -203,6 +204,12 @@ class Spark:
         import mlflow
 
         return _loading(mlflow.spark.load_model, local, dfs_tmpdir=self._session.temporary)
+
+
+def _judged(about: Sequence[WindowFacts], table: Table) -> list[str]:
+    warnings = [warning for facts in about for warning in checks.check(facts, table)]
+    checks.check_together(about, table)
+    return warnings
 
 
 def _labelled(rows: Any, positive: Sequence[object]) -> Any:

@@ -143,7 +143,7 @@ def most_categories(name: str, made: Any) -> int:
 
 def preprocessing(choice: Choice, numbers: Sequence[Numbers], categories: Sequence[Categories]) -> list[Any]:
     """The stages from the table's columns to the vector of features, most of them without anything left to fit."""
-    from pyspark.ml.feature import OneHotEncoder, SQLTransformer, StringIndexerModel, VectorAssembler
+    from pyspark.ml.feature import OneHotEncoder, SQLTransformer, VectorAssembler
 
     texts = [f"text{place}" for place in range(len(categories))]
     codes = [f"code{place}" for place in range(len(categories))]
@@ -152,9 +152,7 @@ def preprocessing(choice: Choice, numbers: Sequence[Numbers], categories: Sequen
     if choice.fills_gaps:
         inputs += [f"gap{place}" for place, number in enumerate(numbers) if number.gaps]
     if categories:
-        labels = [list(category.values) for category in categories]
-        # What is missing, rare or was never seen gets one code of its own.
-        stages.append(StringIndexerModel.from_arrays_of_labels(labels, texts, codes, handleInvalid="keep"))
+        stages.append(_indexer([category.values for category in categories], texts, codes))
         if choice.one_hot:
             flags = [f"flags{place}" for place in range(len(categories))]
             stages.append(OneHotEncoder(inputCols=codes, outputCols=flags))
@@ -162,6 +160,28 @@ def preprocessing(choice: Choice, numbers: Sequence[Numbers], categories: Sequen
         inputs += codes
     stages.append(VectorAssembler(inputCols=inputs, outputCol=FEATURES, handleInvalid="keep"))
     return stages
+
+
+def _indexer(values: Sequence[Sequence[str]], texts: list[str], codes: list[str]) -> Any:
+    """A StringIndexer that knows its values already; what is missing, rare or was never seen gets a code of its own.
+
+    pyspark's own `from_arrays_of_labels` pads shorter arrays with nulls, which Spark then stumbles over.
+    """
+    from pyspark import SparkContext
+    from pyspark.ml.feature import StringIndexerModel
+
+    gateway = SparkContext._gateway  # noqa: SLF001  # pyspark builds its own stages with it
+    text = gateway.jvm.java.lang.String
+    arrays = gateway.new_array(text, len(values), 0)
+    for place, known in enumerate(values):
+        array = gateway.new_array(text, len(known))
+        for index, value in enumerate(known):
+            array[index] = value
+        arrays[place] = array
+    model = StringIndexerModel._create_from_java_class(  # noqa: SLF001
+        "org.apache.spark.ml.feature.StringIndexerModel", arrays
+    )
+    return model.setInputCols(texts).setOutputCols(codes).setHandleInvalid("keep")
 
 
 def _statement(choice: Choice, numbers: Sequence[Numbers], categories: Sequence[Categories]) -> str:

@@ -54,10 +54,10 @@ def inspect(settings: Data) -> Table:
     files, schema = look(store, paths, settings, clock)
     schema = _with_partitions(schema, files, settings)
     columns.check_present(settings.uri, _needed(settings), schema.names, settings.uri)
-    _check_everywhere(store, files, settings)
     columns.check_timestamp(schema, settings, settings.uri)
     labels.check_comparable(schema, settings.label)
     numeric, categorical = columns.features(schema, settings, settings.uri)
+    _check_everywhere(store, files, settings, (*numeric, *categorical))
     table = Table(settings.uri, form, files, schema, settings, numeric, categorical, date.min, store, clock)
     return _with_end(table)
 
@@ -82,13 +82,13 @@ def _parquet(
 def _csv(
     store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: Clock
 ) -> tuple[tuple[File, ...], pa.Schema]:
-    del settings, clock
+    del clock
     headers = [delimited.header(store, path) for path, _ in paths]
     files = tuple(
         _located(store, File(path, size, None, columns=tuple(names)))
         for (path, size), names in zip(paths, headers, strict=True)
     )
-    return files, delimited.kinds(store, paths[0][0])
+    return files, delimited.schema(store, paths[0][0], settings)
 
 
 def _located(store: Store, file: File) -> File:
@@ -104,11 +104,11 @@ def _with_partitions(schema: pa.Schema, files: Sequence[File], settings: Data) -
     return schema
 
 
-def _check_everywhere(store: Store, files: Sequence[File], settings: Data) -> None:
+def _check_everywhere(store: Store, files: Sequence[File], settings: Data, features: Sequence[str]) -> None:
     """A feature may be new; timestamp and label must be in every file, and a CSV file must not lack a column at all."""
     for file in files:
         names = [*file.columns, *(name for name, _ in file.partitions)]
-        wanted = [settings.timestamp, settings.label.column] if file.rows is not None else _needed(settings)
+        wanted = [settings.timestamp, settings.label.column, *(() if file.rows is not None else features)]
         where = parquet.address(store, file.path)
         columns.check_present(where, wanted, names, where)
 

@@ -6,6 +6,7 @@ later, only the columns that are needed.
 
 import csv
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from ratchet.io.columns import check_distinct, is_number
 from ratchet.io.parquet import address
 from ratchet.io.store import Store, explained, first_line
 from ratchet.io.table import Table
+from ratchet.settings import Data
 
 MISSING_TEXTS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
 """What counts as missing in a CSV file, quoted or not."""
@@ -47,11 +49,32 @@ def _compression(path: str) -> str | None:
     return "gzip" if path.endswith(".gz") else None
 
 
-def kinds(store: Store, path: str) -> pa.Schema:
-    """The columns with the types that the first rows show."""
+def schema(store: Store, path: str, settings: Data) -> pa.Schema:
+    """The columns with the types that they are read in: what the settings say, otherwise what the first rows show.
+
+    Raises DataError for text that is not UTF-8.
+    """
     options = pc_csv.ConvertOptions(null_values=MISSING_TEXTS, strings_can_be_null=True)
-    with explained(address(store, path)), _open(store, path, options) as reader:
-        return reader.schema
+    where = address(store, path)
+    with _refused(store, path), _open(store, path, options) as reader:
+        shown = reader.schema
+    binary = [field.name for field in shown if pa.types.is_binary(field.type)]
+    if binary:
+        message = f"the file {where} is not UTF-8 in the column {binary[0]!r}"
+        raise DataError(message)
+    return pa.schema([(field.name, _type(field, settings)) for field in shown])
+
+
+def _type(field: pa.Field, settings: Data) -> pa.DataType:
+    """Numbers as float64, since a fraction may follow whole ones; what is named as it is named."""
+    number = is_number(field.type)
+    if field.name == settings.timestamp:
+        return field.type if number else pa.string()
+    if field.name == settings.label.column or field.name in (settings.categorical or ()):
+        return pa.string()
+    if pa.types.is_boolean(field.type):
+        return field.type
+    return pa.float64() if number or field.name in (settings.numeric or ()) else field.type
 
 
 def batches(table: Table, window: Window | None, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -61,7 +84,8 @@ def batches(table: Table, window: Window | None, columns: Sequence[str]) -> Iter
         if window is not None and file.row_groups and not any(group.touches(window) for group in file.row_groups):
             continue
         given = dict(file.partitions)
-        wanted = {name: _kind(table, name) for name in names if name not in given}
+        # The timestamp stays text: `io.clock` counts what can't be read, where Arrow would stop at the first.
+        wanted = {name: _read_as(table, name) for name in names if name not in given}
         for batch in _read(table.store, file.path, wanted):
             arrays = [
                 pa.repeat(pa.scalar(given[name], pa.string()), batch.num_rows) if name in given else batch.column(name)
@@ -70,16 +94,8 @@ def batches(table: Table, window: Window | None, columns: Sequence[str]) -> Iter
             yield pa.RecordBatch.from_arrays(arrays, names)
 
 
-def _kind(table: Table, name: str) -> pa.DataType:
-    """Numbers as float64, booleans as they are, everything else as text: one pass, nothing guessed again."""
-    if name in (table.settings.timestamp, table.settings.label.column):
-        return pa.string()
-    kind = table.schema.field(name).type
-    if pa.types.is_boolean(kind):
-        return pa.string() if name in table.categorical else kind
-    if name in table.numeric or (is_number(kind) and name not in table.categorical):
-        return pa.float64()
-    return pa.string()
+def _read_as(table: Table, name: str) -> pa.DataType:
+    return pa.string() if name == table.settings.timestamp else table.schema.field(name).type
 
 
 def _read(store: Store, path: str, wanted: dict[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
@@ -91,13 +107,8 @@ def _read(store: Store, path: str, wanted: dict[str, pa.DataType]) -> Iterator[p
         true_values=["true", "True", "TRUE", "1"],
         false_values=["false", "False", "FALSE", "0"],
     )
-    where = address(store, path)
-    with explained(where):
-        try:
-            with _open(store, path, options) as reader:
-                yield from reader
-        except pa.ArrowInvalid as error:
-            raise _refusal(store, path, where, error) from error
+    with _refused(store, path), _open(store, path, options) as reader:
+        yield from reader
 
 
 def _open(store: Store, path: str, options: pc_csv.ConvertOptions) -> Any:
@@ -105,14 +116,23 @@ def _open(store: Store, path: str, options: pc_csv.ConvertOptions) -> Any:
     return pc_csv.open_csv(stream, pc_csv.ReadOptions(block_size=_BLOCK_BYTES), convert_options=options)
 
 
-def _refusal(store: Store, path: str, where: str, error: pa.ArrowInvalid) -> DataError:
-    text = first_line(error)
+@contextmanager
+def _refused(store: Store, path: str) -> Iterator[None]:
+    """Say of a file that can't be read which column and which value it was."""
+    with explained(address(store, path)):
+        try:
+            yield
+        except pa.ArrowInvalid as error:
+            raise _refusal(store, path, first_line(error)) from error
+
+
+def _refusal(store: Store, path: str, text: str) -> DataError:
     name = _column_of(text, header(store, path))
     which = "" if name is None else f" in the column {name!r}"
     if "invalid UTF8" in text:
-        return DataError(f"the file {where} is not UTF-8{which}")
+        return DataError(f"the file {address(store, path)} is not UTF-8{which}")
     reason = text.partition("CSV conversion error to ")[2] or text.removeprefix("CSV parse error: ")
-    return DataError(f"the file {where} can't be read{which}: {reason}")
+    return DataError(f"the file {address(store, path)} can't be read{which}: {reason}")
 
 
 def _column_of(text: str, names: Sequence[str]) -> str | None:

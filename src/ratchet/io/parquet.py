@@ -4,8 +4,10 @@ The footers are read all at once, in a few threads: they hold the columns, the r
 which is what `io.data.inspect` needs. Only row groups that a window touches are read later.
 """
 
+import functools
 import hashlib
 import io
+import operator
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -93,21 +95,40 @@ def _tells(column: Any) -> bool:
 
 
 def batches(table: Table, window: Window | None, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Rows of the row groups that the window (None: everything) touches, file after file, in the files' own order."""
+    """Rows of the row groups that the window (None: everything) touches, file after file, in the files' own order.
+
+    Raises DataError, with the file's name, for one that can't be read, TemporaryError where the store does not answer.
+    """
     schema = pa.schema([table.schema.field(name) for name in dict.fromkeys(columns)])
-    form = ds.ParquetFileFormat()
-    fragments = [fragment for file in table.files if (fragment := _fragment(table, form, file, window)) is not None]
-    if fragments:
-        dataset = ds.FileSystemDataset(fragments, schema, form, table.filesystem)
-        yield from dataset.to_batches(batch_size=_BATCH_ROWS, batch_readahead=4, fragment_readahead=2)
+    found = [(file, _fragment(table, file, window)) for file in table.files]
+    parts = [(address(table.store, file.path), fragment) for file, fragment in found if fragment is not None]
+    if not parts:
+        return
+    with explained(table.uri):
+        try:
+            yield from _scan(table, schema, [fragment for _, fragment in parts])
+        except (OSError, pa.ArrowException):
+            _find_broken(table, schema, parts)
+            raise
 
 
-def _fragment(table: Table, form: ds.ParquetFileFormat, file: File, window: Window | None) -> Any:
+def _scan(table: Table, schema: pa.Schema, fragments: Sequence[Any]) -> Iterator[pa.RecordBatch]:
+    dataset = ds.FileSystemDataset(fragments, schema, ds.ParquetFileFormat(), table.filesystem)
+    yield from dataset.to_batches(batch_size=_BATCH_ROWS, batch_readahead=4, fragment_readahead=2)
+
+
+def _find_broken(table: Table, schema: pa.Schema, parts: Sequence[tuple[str, Any]]) -> None:
+    """Read one by one what could not be read together: Arrow does not say which file it was."""
+    for where, fragment in parts:
+        with explained(where):
+            for _ in _scan(table, schema, [fragment]):
+                pass
+
+
+def _fragment(table: Table, file: File, window: Window | None) -> Any:
     touched = [index for index, group in enumerate(file.row_groups) if window is None or group.touches(window)]
     if not touched:
         return None
     known = [ds.field(name) == value for name, value in file.partitions if name in table.schema.names]
-    expression = None
-    for equal in known:
-        expression = equal if expression is None else expression & equal
-    return form.make_fragment(file.path, table.filesystem, expression, row_groups=touched)
+    values = functools.reduce(operator.and_, known) if known else None
+    return ds.ParquetFileFormat().make_fragment(file.path, table.filesystem, values, row_groups=touched)

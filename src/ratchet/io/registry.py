@@ -15,6 +15,7 @@ from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
 from mlflow.tracking import MlflowClient
+from mlflow.utils.uri import append_to_uri_path
 
 from ratchet.errors import FailedError
 from ratchet.io import moves
@@ -208,9 +209,10 @@ def _source(client: MlflowClient, model_uri: str) -> tuple[str, str | None]:
     if model_uri.startswith("models:/"):
         return model_uri, model_uri.removeprefix("models:/")
     run_id, path = RunsArtifactRepository.parse_runs_uri(model_uri)
+    run = client.get_run(run_id)
     if any(file.path == f"{path}/MLmodel" for file in client.list_artifacts(run_id, path)):
-        return RunsArtifactRepository.get_underlying_uri(model_uri), None
-    outputs = client.get_run(run_id).outputs
+        return append_to_uri_path(run.info.artifact_uri, path), None
+    outputs = run.outputs
     for output in outputs.model_outputs if outputs else ():
         if client.get_logged_model(output.model_id).name == path:
             return f"models:/{output.model_id}", output.model_id

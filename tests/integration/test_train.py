@@ -1,0 +1,254 @@
+"""The scikit-learn trainer on a slice of the flights: what it leaves in MLflow, and what its models do elsewhere."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow.tracking import MlflowClient
+from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
+
+from ratchet.core.counts import day_number
+from ratchet.errors import ConfigurationError
+from ratchet.jobs.train import train
+from tests.integration.conftest import free_port
+from tests.integration.trainer_fixtures import FEATURES, small_settings, window
+
+pytestmark = pytest.mark.xdist_group("train")
+
+CYCLE = "retrain-one"
+METRICS = {"accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "brier", "log_loss", "threshold"}
+ROLLING = {"rolling_accuracy", "rolling_precision", "rolling_recall", "rolling_f1", "rolling_roc_auc"}
+FILES = {
+    "confusion_matrix.png", "roc_curve.png", "pr_curve.png", "calibration_curve.png", "threshold_curve.png",
+    "rolling_metrics.png", "classification_report.csv", "rolling_metrics.csv", "comparison.csv", "report.html",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def settings(flights_slice, tmp_path_factory):
+    return small_settings(flights_slice, tmp_path_factory.mktemp("train"))
+
+
+@pytest.fixture(scope="module")
+def trained(settings):
+    """The run of the default estimator, as MLflow has it."""
+    trained = train(settings, "sklearn", CYCLE, None)
+    return MlflowClient(settings.tracking.uri).get_run(trained.run_id)
+
+
+@pytest.fixture(scope="module")
+def test_rows(flights_slice):
+    return window(flights_slice, "2013-05")
+
+
+@pytest.fixture
+def client(settings):
+    return MlflowClient(settings.tracking.uri)
+
+
+def labels_of(run, features):
+    return np.asarray(mlflow.pyfunc.load_model(run.data.tags["ratchet.model_uri"]).predict(features))
+
+
+def test_all_settings_and_all_parameters_of_the_pipeline_are_params(settings, trained):
+    params = trained.data.params
+    assert {key: params.get(key) for key in settings.flattened()} == settings.flattened()
+    assert params["estimator__max_iter"] == "20"
+    assert params["estimator__learning_rate"] == "0.1"
+    assert params["preprocess__categorical__max_categories"] == "254"
+
+
+def test_all_metrics_of_the_test_rows_are_logged_and_none_of_the_training_rows(trained):
+    logged = set(trained.data.metrics)
+    assert METRICS | ROLLING | {"f1_low", "f1_high", "f1_all_positive", "f1_calibration"} == logged
+    assert trained.data.metrics["f1_low"] < trained.data.metrics["f1"] < trained.data.metrics["f1_high"]
+
+
+def test_rolling_metrics_stand_at_the_number_and_the_time_of_their_day(trained, client):
+    points = client.get_metric_history(trained.info.run_id, "rolling_f1")
+    days = [date(2013, 5, day) for day in range(1, 32)]
+    assert [point.step for point in sorted(points, key=lambda point: point.step)] == [day_number(day) for day in days]
+    moments = sorted(datetime.fromtimestamp(point.timestamp / 1000, UTC) for point in points)
+    assert [moment.date() for moment in moments] == days
+
+
+def test_all_pictures_tables_and_the_report_are_artifacts_and_nothing_of_autologging_is(trained, client):
+    logged = {file.path for file in client.list_artifacts(trained.info.run_id)}
+    assert logged >= FILES
+    assert not [name for name in logged if name.startswith("training_")]
+
+
+def test_the_report_shows_the_run_and_loads_nothing(trained, client, tmp_path):
+    page = Path(client.download_artifacts(trained.info.run_id, "report.html", tmp_path)).read_text()
+    assert trained.info.run_id in page
+    assert 'src="http' not in page
+    assert page.count("data:image/png;base64,") == 6
+
+
+def test_both_windows_are_inputs_with_source_schema_and_digest(trained, flights_slice):
+    inputs = {entry.tags[0].value: entry.dataset for entry in trained.inputs.dataset_inputs}
+    assert set(inputs) == {"training", "test"}
+    assert inputs["training"].digest != inputs["test"].digest
+    for dataset in inputs.values():
+        assert flights_slice in dataset.source
+        columns = {column["name"] for column in json.loads(dataset.schema)["mlflow_colspec"]}
+        assert columns >= set(FEATURES)
+
+
+def test_the_tags_name_cycle_engine_and_window_and_the_run_is_finished(trained):
+    expected = {
+        "ratchet.cycle": CYCLE,
+        "ratchet.engine": "sklearn",
+        "ratchet.as_of": "2013-06-01",
+        "ratchet.test_from": "2013-05-01",
+        "ratchet.test_until": "2013-06-01",
+        "ratchet.verified": "true",
+        "ratchet.complete": "true",
+    }
+    assert {key: trained.data.tags.get(key) for key in expected} == expected
+    assert trained.info.status == "FINISHED"
+
+
+def test_the_logged_model_has_signature_example_and_pinned_requirements(trained):
+    info = mlflow.models.get_model_info(trained.data.tags["ratchet.model_uri"])
+    assert set(info.signature.inputs.input_names()) == set(FEATURES)
+    assert info.saved_input_example_info is not None
+    path = mlflow.artifacts.download_artifacts(f"{trained.data.tags['ratchet.model_uri']}/requirements.txt")
+    lines = Path(path).read_text().split()
+    assert any(line.startswith("scikit-learn==") for line in lines)
+    assert all("==" in line for line in lines)
+
+
+def test_the_same_data_and_settings_give_the_same_model(settings, trained, client, test_rows):
+    again = client.get_run(train(settings, "sklearn", "retrain-two", None).run_id)
+    assert again.info.run_id != trained.info.run_id
+    for name in METRICS:
+        assert again.data.metrics[name] == trained.data.metrics[name], name
+    features, _ = test_rows
+    assert (labels_of(again, features) == labels_of(trained, features)).all()
+    digests = [{entry.dataset.digest for entry in run.inputs.dataset_inputs} for run in (trained, again)]
+    assert digests[0] == digests[1]
+
+
+def test_a_cycle_that_has_its_run_is_not_trained_again(settings, trained, client):
+    before = len(client.search_runs([trained.info.experiment_id]))
+    found = train(settings, "sklearn", CYCLE, None)
+    assert (found.run_id, found.already) == (trained.info.run_id, True)
+    assert found.f1 == trained.data.metrics["f1"]
+    assert len(client.search_runs([trained.info.experiment_id])) == before
+
+
+def test_another_as_of_moves_all_windows(settings, client):
+    run = client.get_run(train(settings, "sklearn", "retrain-april", date(2013, 5, 1)).run_id)
+    assert run.data.tags["ratchet.test_from"] == "2013-04-01"
+    points = client.get_metric_history(run.info.run_id, "rolling_f1")
+    assert max(point.step for point in points) == day_number(date(2013, 4, 30))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "params"),
+    [("logistic_regression", {"max_iter": 50}), ("random_forest", {"n_estimators": 10, "n_jobs": 1})],
+)
+def test_every_estimator_trains_and_its_model_takes_what_it_never_saw(settings, client, test_rows, estimator, params):
+    chosen = settings.model_copy(
+        update={"sklearn": settings.sklearn.model_copy(update={"estimator": estimator, "params": params})}
+    )
+    cycle = f"retrain-{estimator.replace('_', '-')}"
+    run = client.get_run(train(chosen, "sklearn", cycle, None).run_id)
+    assert run.data.tags["ratchet.complete"] == "true"
+    assert run.data.metrics["roc_auc"] > 0.55
+    assert set(labels_of(run, strange(test_rows[0]))) <= {0, 1}
+
+
+def strange(features):
+    """Rows with a category that nobody saw, with every value missing, and with one more column."""
+    rows = features.head(6).copy()
+    rows.loc[rows.index[:2], "carrier"] = "??"
+    rows.iloc[2:4] = None
+    return rows.assign(one_more="x", another=1.5)
+
+
+def test_an_unseen_category_a_missing_value_and_one_more_column_do_not_break_the_model(trained, test_rows):
+    found = labels_of(trained, strange(test_rows[0]))
+    assert set(found) <= {0, 1}
+    assert found[4:].tolist() == labels_of(trained, test_rows[0].head(6))[4:].tolist()
+
+
+def test_a_parameter_that_the_estimator_does_not_have_fails_the_run(settings, client):
+    chosen = settings.model_copy(update={"sklearn": settings.sklearn.model_copy(update={"params": {"bogus": 1}})})
+    with pytest.raises(ConfigurationError, match=r"sklearn\.params\.bogus is no parameter of hist_gradient_boosting"):
+        train(chosen, "sklearn", "retrain-bogus", None)
+    (run,) = client.search_runs(
+        [client.get_experiment_by_name("flights").experiment_id], "tags.`ratchet.cycle` = 'retrain-bogus'"
+    )
+    assert run.info.status == "FAILED"
+    assert "ratchet.complete" not in run.data.tags
+
+
+_FRESH = """
+import sys, mlflow, numpy, pandas
+mlflow.set_tracking_uri(sys.argv[1])
+features = pandas.read_parquet(sys.argv[3])
+numpy.save(sys.argv[4], numpy.asarray(mlflow.pyfunc.load_model(sys.argv[2]).predict(features)))
+assert not [name for name in sys.modules if name.startswith("ratchet")]
+"""
+
+
+def test_a_model_that_a_fresh_process_loads_labels_each_test_row_as_the_trainer_did(
+    settings, trained, test_rows, tmp_path
+):
+    features, late = test_rows
+    features.to_parquet(tmp_path / "rows.parquet")
+    uri, model_uri = settings.tracking.uri, trained.data.tags["ratchet.model_uri"]
+    command = [sys.executable, "-c", _FRESH, uri, model_uri, tmp_path / "rows.parquet", tmp_path / "labels.npy"]
+    subprocess.run(command, check=True, cwd=tmp_path, timeout=120)
+    labels = np.load(tmp_path / "labels.npy")
+    measures = {"f1": f1_score, "precision": precision_score, "recall": recall_score, "accuracy": accuracy_score}
+    for name, measure in measures.items():
+        assert trained.data.metrics[name] == pytest.approx(measure(late, labels), abs=1e-12), name
+
+
+def test_a_served_model_labels_rows_as_the_trainer_did_with_nulls_too(settings, trained, test_rows, tmp_path):
+    features = test_rows[0].head(300)
+    assert features.isna().to_numpy().any()
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", trained.data.tags["ratchet.model_uri"]]
+    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": settings.tracking.uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (tmp_path / "serve.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, env=environment, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        body = json.dumps({"dataframe_split": json.loads(features.to_json(orient="split", index=False))})
+        assert "null" in body
+        served = json.loads(_answer(process, f"http://127.0.0.1:{port}", body, tmp_path / "serve.log"))
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+    assert served["predictions"] == labels_of(trained, features).tolist()
+
+
+def _answer(process, address, body, log):
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urlopen(f"{address}/ping", timeout=5):  # noqa: S310  # an address of ours
+                break
+        except (URLError, OSError):
+            time.sleep(0.3)
+    else:
+        pytest.fail(f"the model is not served:\n{log.read_text()[-3000:]}")
+    request = Request(f"{address}/invocations", body.encode(), {"Content-Type": "application/json"})  # noqa: S310
+    with urlopen(request, timeout=60) as answer:  # noqa: S310
+        return answer.read()

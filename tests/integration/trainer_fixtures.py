@@ -1,0 +1,155 @@
+"""What the trainers' tests stand on: a small slice of the flights, settings for it, and verbs as processes."""
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from ratchet.io import flights
+from ratchet.settings import Settings
+
+VERB_SECONDS = 120
+NUMERIC = ("hour", "minute", "day_of_week", "distance", "scheduled_duration", "temperature", "humidity", "plane_age")
+CATEGORICAL = ("carrier", "origin", "destination", "plane_manufacturer")
+FEATURES = [*NUMERIC, *CATEGORICAL]
+# More rounds than any test waits for: a fit that is cut short.
+ENDLESS = "sklearn.params.max_iter=1000000"
+
+
+@pytest.fixture(scope="session")
+def flights_slice(tmp_path_factory):
+    """The address of every twentieth flight from January to May."""
+    frame = flights._flights()
+    frame = frame[frame["year_month"] <= "2013-05"].iloc[::20]
+    folder = tmp_path_factory.mktemp("flights")
+    for month, rows in frame.groupby("year_month"):
+        part = folder / f"year_month={month}"
+        part.mkdir()
+        rows.drop(columns="year_month").to_parquet(part / "part-0.parquet", index=False)
+    return str(folder)
+
+
+def tree(uri, folder, **sections):
+    """The settings of a small trainer, as they stand in a file; folder: where MLflow keeps its file and artifacts."""
+    return {
+        "model": "flights",
+        "data": {
+            "uri": uri,
+            "timestamp": "scheduled_departure",
+            "timezone": "America/New_York",
+            "label": {"column": "late", "positive": True},
+            "numeric": list(NUMERIC),
+            "categorical": list(CATEGORICAL),
+        },
+        "sklearn": {"params": {"max_iter": 20}},
+        "evaluation": {"bootstrap_samples": 200},
+        "tracking": {"uri": f"sqlite:///{folder}/mlflow.db", "artifacts": f"{folder}/artifacts"},
+        "retrain": {"engines": ["sklearn"]},
+        **sections,
+    }
+
+
+def small_settings(uri, folder, **sections):
+    content = tree(uri, folder, **sections)
+    for section, key in (("data", "numeric"), ("data", "categorical"), ("retrain", "engines")):
+        content[section][key] = tuple(content[section][key])
+    return Settings.model_validate(content)
+
+
+def write_configuration(folder, uri, **sections):
+    """A working directory whose configs/test.yaml is `tree`."""
+    (folder / "configs").mkdir()
+    (folder / "configs" / "test.yaml").write_text(yaml.safe_dump(tree(uri, folder, **sections)))
+    return folder
+
+
+def window(uri, month):
+    """The features and labels of a month, read with nothing of Ratchet's."""
+    frame = pd.read_parquet(Path(uri) / f"year_month={month}" / "part-0.parquet")
+    return frame[FEATURES].astype(dict.fromkeys(NUMERIC, "float64")), frame["late"]
+
+
+def ratchet(folder, *arguments, environment=None):
+    """Run a verb in a working directory to its end; returns the finished process."""
+    return subprocess.run(
+        [sys.executable, "-m", "ratchet", *arguments],
+        cwd=folder,
+        env=_environment(environment),
+        capture_output=True,
+        text=True,
+        timeout=VERB_SECONDS,
+        check=False,
+    )
+
+
+def events(process):
+    """The events that a finished verb wrote, by name; the last one of each."""
+    lines = [line for line in process.stdout.splitlines() if line.startswith('{"') or line.startswith("{'")]
+    return {event["event"]: event for event in map(json.loads, lines)}
+
+
+class Verb:
+    """A verb that runs while the test does something to it. A context manager: leaving it kills the process."""
+
+    def __init__(self, folder, *arguments, environment=None):
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "ratchet", *arguments],
+            cwd=folder,
+            env=_environment(environment),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._events = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def wait_for(self, name):
+        """Wait until it has told of an event, and return that."""
+        deadline = time.monotonic() + VERB_SECONDS
+        while (event := self._events.get(timeout=max(deadline - time.monotonic(), 0.01))) is not None:
+            if event["event"] == name:
+                return event
+        pytest.fail(f"it ended without {name}: {self.end()}")
+
+    def send(self, number):
+        self._process.send_signal(number)
+
+    def end(self):
+        """Wait for its end; returns the exit code and what it wrote to stderr."""
+        code = self._process.wait(VERB_SECONDS)
+        return code, self._process.stderr.read()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(20)
+        self._reader.join(20)
+        self._process.stdout.close()
+        self._process.stderr.close()
+
+    def _read(self):
+        for line in self._process.stdout:
+            if line.startswith("{"):
+                self._events.put(json.loads(line))
+        self._events.put(None)
+
+
+def _environment(more):
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("RATCHET", "MLFLOW_", "PYTHONWARN"))
+    }
+    return {**inherited, "MLFLOW_DISABLE_TELEMETRY": "true", "RATCHET_CONFIGS": "configs", **(more or {})}

@@ -1,0 +1,184 @@
+"""The local day of a row, however its timestamp is written."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import settings as tried
+from hypothesis import strategies as st
+
+from ratchet.core.counts import day_number
+from ratchet.errors import ConfigurationError, DataError
+from ratchet.io import data
+from ratchet.io.clock import Clock
+from tests.unit.event_tables import FIRST, ROWS, columns, csv, parquet, settings
+
+NEW_YORK = "America/New_York"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# hypothesis wants limits without a zone
+EARLY, MIDDLE, RECENT, LATE = (datetime(year, 1, 1) for year in (1000, 1980, 2040, 2900))  # noqa: DTZ001
+ZONES = st.sampled_from(
+    [NEW_YORK, "UTC", "Asia/Kolkata", "America/Sao_Paulo", "Pacific/Apia", "America/St_Johns", "Africa/Casablanca"]
+)
+
+
+def _days(values: pa.Array, zone: str = "UTC", unit: str | None = None) -> list[int | None]:
+    days, bad = Clock.of(zone, unit).days(values)
+    return [None if wrong else int(day) for day, wrong in zip(days, bad, strict=True)]
+
+
+@tried(deadline=None)
+@given(
+    zone=ZONES,
+    moments=st.lists(
+        st.datetimes(MIDDLE, RECENT, timezones=st.just(UTC)),
+        min_size=1,
+        max_size=20,
+    ),
+)
+def test_instants_fall_on_the_local_day_of_the_zone(zone: str, moments: list[datetime]) -> None:
+    expected = [day_number(moment.astimezone(ZoneInfo(zone)).date()) for moment in moments]
+    for unit in ("ms", "us", "ns"):
+        assert _days(pa.array(moments, pa.timestamp(unit, "UTC")), zone) == expected
+    assert _days(pa.array([moment.isoformat() for moment in moments]), zone) == expected
+    seconds = [int((moment - EPOCH) // timedelta(seconds=1)) for moment in moments]
+    assert _days(pa.array(seconds), zone, "s") == expected
+    assert _days(pa.array([float(second) for second in seconds]), zone, "s") == expected
+    assert _days(pa.array([second * 1000 for second in seconds]), zone, "ms") == expected
+
+
+@tried(deadline=None)
+@given(zone=ZONES, moments=st.lists(st.datetimes(EARLY, LATE), min_size=1))
+def test_timestamps_without_a_zone_are_local_time(zone: str, moments: list[datetime]) -> None:
+    expected = [day_number(moment.date()) for moment in moments]
+    assert _days(pa.array(moments, pa.timestamp("us")), zone) == expected
+    assert _days(pa.array([moment.isoformat(" ") for moment in moments]), zone) == expected
+    assert _days(pa.array([moment.date() for moment in moments]), zone) == expected
+    assert _days(pa.array([moment.date().isoformat() for moment in moments]), zone) == expected
+
+
+def test_the_day_after_summer_time_ends_begins_at_midnight() -> None:
+    ends = datetime(2013, 11, 3, tzinfo=ZoneInfo(NEW_YORK))
+    moments = [ends + timedelta(hours=hours) for hours in range(24)]
+    instants = pa.array([moment.astimezone(UTC) for moment in moments], pa.timestamp("us", "UTC"))
+    assert set(_days(instants, NEW_YORK)) == {day_number(date(2013, 11, 3))}
+    midnight = datetime(2013, 11, 4, 5, tzinfo=UTC)
+    around = pa.array([midnight - timedelta(microseconds=1), midnight], pa.timestamp("us", "UTC"))
+    assert _days(around, NEW_YORK) == [day_number(date(2013, 11, 3)), day_number(date(2013, 11, 4))]
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("2013-12-01", date(2013, 12, 1)),
+        ("2013-12-01 08:30", date(2013, 12, 1)),
+        ("2013-12-01T08:30:05", date(2013, 12, 1)),
+        ("2013-12-01T08:30:05.123456789", date(2013, 12, 1)),
+        ("2013-12-01T03:00:00Z", date(2013, 11, 30)),
+        ("2013-12-01T03:00Z", date(2013, 11, 30)),
+        ("2013-12-01 03:00:00.5+00:00", date(2013, 11, 30)),
+        ("2013-12-01T23:30:00-0800", date(2013, 12, 2)),
+        ("2013-12-01T23:30:00-08", date(2013, 12, 2)),
+    ],
+)
+def test_text_is_read_as_iso_8601(text: str, day: date) -> None:
+    assert _days(pa.array([text]), NEW_YORK) == [day_number(day)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "yesterday",
+        "2013-02-30",
+        "2013-13-01",
+        "2013-12-01T25:00",
+        "01.12.2013",
+        "2013-12-01T08:30:05 ",
+        "20131201",
+        None,
+    ],
+)
+def test_text_that_is_no_timestamp_has_no_day(text: str | None) -> None:
+    assert _days(pa.array([text, "2013-12-01"], pa.string())) == [None, day_number(date(2013, 12, 1))]
+
+
+@pytest.mark.parametrize("value", [None, 10**15, -(10**15), 2**63 - 1, -(2**63)])
+def test_an_epoch_outside_of_the_calendar_has_no_day(value: int | None) -> None:
+    assert _days(pa.array([value, 0], pa.int64()), "UTC", "s") == [None, 0]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300, None])
+def test_a_fraction_that_is_no_epoch_has_no_day(value: float | None) -> None:
+    assert _days(pa.array([value, 86_400.5], pa.float64()), "UTC", "s") == [None, 1]
+
+
+def test_text_with_a_unit_is_an_epoch() -> None:
+    assert _days(pa.array(["86400", "1.5e3", "x", None]), "UTC", "s") == [1, None, None, None]
+
+
+@pytest.mark.parametrize("zone", ["UTC", NEW_YORK, "Asia/Tokyo"])
+@pytest.mark.parametrize("form", ["local", "zoned", "date", "epoch", "text", "csv"])
+def test_a_table_ends_after_its_last_local_day_in_every_form(tmp_path: Path, zone: str, form: str) -> None:
+    local = [FIRST + timedelta(hours=6 * row) for row in range(ROWS)]
+    instants = [moment.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) for moment in local]
+    forms = {
+        "local": pa.array(local, pa.timestamp("ns")),
+        "zoned": pa.array(instants, pa.timestamp("us", "UTC")),
+        "date": pa.array([moment.date() for moment in local]),
+        "epoch": pa.array([int(moment.timestamp()) for moment in instants]),
+        "text": pa.array([moment.isoformat() for moment in instants]),
+        "csv": pa.array([moment.isoformat() for moment in instants]),
+    }
+    write = csv if form == "csv" else parquet
+    unit = "s" if form == "epoch" else None
+    path = write(tmp_path / f"events.{'csv' if form == 'csv' else 'parquet'}", columns(at=forms[form]))
+    table = data.inspect(settings(path, timezone=zone, timestamp_unit=unit))
+    assert table.end == date(2024, 1, 1)
+
+
+def test_footers_without_statistics_are_no_obstacle(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "events.parquet", write_statistics=False)
+    assert data.inspect(settings(path)).end == date(2024, 1, 1)
+
+
+@pytest.mark.parametrize("form", ["parquet", "text", "csv"])
+def test_timestamps_that_cannot_be_read_are_refused_with_file_and_count(tmp_path: Path, form: str) -> None:
+    moments = [(FIRST + timedelta(hours=6 * row)).isoformat() for row in range(ROWS)]
+    moments[5:8] = ["soon", None, "2023-11-31"]
+    if form == "parquet":
+        changed = pa.array([None if row in (5, 6, 7) else FIRST for row in range(ROWS)], pa.timestamp("us"))
+    else:
+        changed = pa.array(moments)
+    write = csv if form == "csv" else parquet
+    path = write(tmp_path / f"events.{'csv' if form == 'csv' else 'parquet'}", columns(at=changed))
+    with pytest.raises(DataError, match=rf"the timestamp column 'at' of .*{path.name} .* in 3 rows"):
+        data.inspect(settings(path))
+
+
+def test_numbers_without_a_unit_are_refused(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "events.parquet", columns(at=pa.array(np.arange(ROWS))))
+    with pytest.raises(ConfigurationError, match=r"data\.timestamp_unit must be s, ms, us or ns"):
+        data.inspect(settings(path))
+
+
+def test_a_unit_of_what_is_no_number_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="leave the unit out"):
+        data.inspect(settings(parquet(tmp_path / "events.parquet"), timestamp_unit="s"))
+
+
+def test_a_wrong_unit_is_refused_not_read_as_another_millennium(tmp_path: Path) -> None:
+    at = pa.array([1_700_000_000_000_000 + row for row in range(ROWS)])
+    path = parquet(tmp_path / "events.parquet", columns(at=at))
+    with pytest.raises(DataError, match="an epoch in s in 244 rows"):
+        data.inspect(settings(path, timestamp_unit="s"))
+
+
+def test_a_timestamp_column_of_another_type_is_refused(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "events.parquet", columns(at=pa.array([True] * ROWS)))
+    with pytest.raises(DataError, match=r"the timestamp column 'at' .* has the type bool"):
+        data.inspect(settings(path))

@@ -1,0 +1,141 @@
+"""CSV: what a header, a type and a missing value are, and which files are refused."""
+
+import gzip
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from ratchet.errors import DataError
+from ratchet.io import data
+from tests.unit.event_tables import DECEMBER, NOVEMBER, csv, settings
+
+HEADER = "at,late,speed,carrier\n"
+ROWS_TEXT = "2023-11-01,true,1,AA\n2023-11-02,false,2,BB\n"
+
+
+def _write(path: Path, text: str | bytes) -> Path:
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_a_compressed_file_is_read(tmp_path: Path) -> None:
+    plain = csv(tmp_path / "plain" / "events.csv")
+    path = _write(tmp_path / "events.csv.gz", gzip.compress(plain.read_bytes()))
+    table = data.inspect(settings(path))
+    assert (table.format, table.end) == ("csv", date(2024, 1, 1))
+    assert data.load(table, DECEMBER, table.features).facts.rows == 124
+
+
+def test_columns_may_stand_in_another_order_in_another_file(tmp_path: Path) -> None:
+    _write(tmp_path / "1.csv", HEADER + ROWS_TEXT)
+    _write(tmp_path / "2.csv", "carrier,speed,late,at\nCC,3,true,2023-11-03\n")
+    table = data.inspect(settings(tmp_path))
+    frame = data.load(table, NOVEMBER, table.features).frame
+    assert frame["carrier"].tolist() == ["AA", "BB", "CC"]
+    assert frame["speed"].tolist() == [1.0, 2.0, 3.0]
+
+
+def test_whole_numbers_that_become_fractions_later_are_numbers(tmp_path: Path) -> None:
+    rows = "".join(f"2023-11-01,{row % 2 == 0},{row},AA\n" for row in range(400_000))
+    path = _write(tmp_path / "events.csv", HEADER + rows + "2023-11-02,True,0.25,AA\n")
+    table = data.inspect(settings(path))
+    assert data.load(table, NOVEMBER, table.features).frame["speed"].iloc[-1] == 0.25
+
+
+def test_missing_values_are_empty_or_one_of_the_usual_words(tmp_path: Path) -> None:
+    words = ["", '""', "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
+    rows = "".join(f"2023-11-0{1 + row % 9},{row % 2 == 0},{word},{word}\n" for row, word in enumerate(words))
+    table = data.inspect(settings(_write(tmp_path / "events.csv", HEADER + rows + ROWS_TEXT)))
+    frame = data.load(table, NOVEMBER, table.features).frame
+    assert frame[["speed", "carrier"]].isna().sum().tolist() == [9, 9]
+
+
+def test_a_number_named_as_a_category_keeps_its_text(tmp_path: Path) -> None:
+    path = _write(tmp_path / "events.csv", "at,late,zip\n2023-11-01,1,01234\n2023-11-02,0,1.50\n")
+    table = data.inspect(settings(path, numeric=(), categorical=("zip",)))
+    assert data.load(table, NOVEMBER, table.features).frame["zip"].tolist() == ["01234", "1.50"]
+
+
+def test_a_column_of_true_and_false_is_a_number(tmp_path: Path) -> None:
+    path = _write(tmp_path / "events.csv", "at,late,heavy\n2023-11-01,1,true\n2023-11-02,0,False\n")
+    table = data.inspect(settings(path))
+    assert data.load(table, NOVEMBER, table.features).frame["heavy"].tolist() == [1.0, 0.0]
+
+
+def test_quotes_and_a_byte_order_mark_are_no_part_of_a_name(tmp_path: Path) -> None:
+    text = b'\xef\xbb\xbf"at","late","speed, net"\r\n2023-11-01,true,1\r\n2023-11-02,false,2\r\n'
+    table = data.inspect(settings(_write(tmp_path / "events.csv", text)))
+    assert table.numeric == ("speed, net",)
+    assert data.load(table, NOVEMBER, table.features).frame["speed, net"].tolist() == [1.0, 2.0]
+
+
+def test_partitions_of_csv_files_are_columns_where_they_are_named(tmp_path: Path) -> None:
+    (tmp_path / "site=north").mkdir()
+    _write(tmp_path / "site=north" / "1.csv", HEADER + ROWS_TEXT)
+    table = data.inspect(settings(tmp_path, categorical=("site",)))
+    assert data.load(table, NOVEMBER, ["site"]).frame["site"].tolist() == ["north", "north"]
+
+
+def test_an_epoch_is_read(tmp_path: Path) -> None:
+    path = _write(tmp_path / "events.csv", "at,late,speed\n1698796800,1,1\n1698883200.5,0,2\n")
+    assert data.inspect(settings(path, timestamp_unit="s")).end == date(2023, 11, 3)
+
+
+@pytest.mark.parametrize("place", ["header", "category", "later"])
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path, place: str) -> None:
+    texts = {
+        "header": HEADER.replace("carrier", "carri\u00e9r") + ROWS_TEXT,
+        "category": HEADER + ROWS_TEXT + "2023-11-03,true,3,\u00c4\n",
+        "later": HEADER + ROWS_TEXT * 300_000 + "2023-11-03,true,3,\u00c4\n",
+    }
+    path = _write(tmp_path / "events.csv", texts[place].encode("latin-1"))
+    with pytest.raises(DataError, match=r"events\.csv is not UTF-8"):
+        _read_all(path)
+
+
+def _read_all(path: Path) -> None:
+    table = data.inspect(settings(path, categorical=("carrier",)))
+    data.load(table, NOVEMBER, table.features)
+
+
+def test_duplicate_columns_are_refused(tmp_path: Path) -> None:
+    path = _write(tmp_path / "events.csv", "at,late,speed,speed\n2023-11-01,true,1,2\n")
+    with pytest.raises(DataError, match=r"the column 'speed' occurs 2 times in .*events\.csv"):
+        data.inspect(settings(path))
+
+
+def test_an_empty_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"events\.csv has no header"):
+        data.inspect(settings(_write(tmp_path / "events.csv", "")))
+
+
+def test_a_header_without_rows_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no rows"):
+        data.inspect(settings(_write(tmp_path / "events.csv", HEADER), numeric=("speed",), categorical=("carrier",)))
+
+
+def test_a_file_that_lacks_a_column_is_refused_by_its_name(tmp_path: Path) -> None:
+    _write(tmp_path / "1.csv", HEADER + ROWS_TEXT)
+    _write(tmp_path / "2.csv", "at,late,carrier\n2023-11-03,true,AA\n")
+    with pytest.raises(DataError, match=r"the column 'speed' is not in .*2\.csv"):
+        data.inspect(settings(tmp_path))
+
+
+def test_text_in_a_column_of_numbers_is_refused_with_column_and_value(tmp_path: Path) -> None:
+    path = _write(tmp_path / "events.csv", HEADER + ROWS_TEXT + "2023-11-03,true,fast,AA\n")
+    table = data.inspect(settings(path, numeric=("speed",), categorical=()))
+    with pytest.raises(DataError, match=r"events\.csv can't be read in the column 'speed': .*'fast'"):
+        data.load(table, NOVEMBER, table.features)
+
+
+def test_a_row_with_too_many_values_is_refused(tmp_path: Path) -> None:
+    path = _write(tmp_path / "events.csv", HEADER + ROWS_TEXT + "2023-11-03,true,3,AA,BB\n")
+    with pytest.raises(DataError, match=r"events\.csv can't be read: Expected 4 columns, got 5"):
+        data.inspect(settings(path))
+
+
+def test_a_damaged_compressed_file_is_refused(tmp_path: Path) -> None:
+    path = _write(tmp_path / "events.csv.gz", gzip.compress((HEADER + ROWS_TEXT * 5000).encode())[:-20])
+    with pytest.raises(DataError, match=r"events\.csv\.gz can't be read"):
+        data.inspect(settings(path))

@@ -1,0 +1,133 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from ratchet.core.counts import Confusion, Counts
+from ratchet.core.metrics import f1_of, precision_of, recall_of
+from ratchet.errors import FailedError
+from ratchet.io import data
+from ratchet.io.registry import Version
+from ratchet.jobs import rivals
+from ratchet.settings import Data, Label, Promotion, Settings
+from tests.unit import event_tables
+
+DAYS = np.repeat(np.arange(10), 8)
+LATE = np.arange(80) % 4 == 0
+GOOD = LATE ^ (np.arange(80) % 16 == 0)
+BAD = np.ones(80, dtype=bool)
+THRESHOLD = 0.5
+
+
+def version(number, *, champion=False, f1=0.4, columns=()):
+    return Version(
+        number=number,
+        uri=f"models:/flights-sklearn/{number}",
+        run_id=f"r{number}",
+        f1=f1,
+        test_window=None,
+        columns=columns,
+        aliases=("champion",) if champion else (),
+        tags={},
+        move=None,
+        created=datetime(2013, 12, 1, tzinfo=UTC),
+    )
+
+
+def confusion(predicted):
+    return Confusion.from_rows(DAYS, LATE, predicted, np.ones(len(DAYS), dtype=np.int64))
+
+
+class Scorer:
+    """As much of an engine as a comparison asks for: the confusion of a version, or why there is none."""
+
+    def __init__(self, known):
+        self.known = known
+        self.asked = []
+
+    def confusion_of(self, uri):
+        self.asked.append(uri)
+        found = self.known[int(uri.rpartition("/")[2])]
+        if isinstance(found, str):
+            raise FailedError(found)
+        return found
+
+
+def compare(versions, known, promotion=None):
+    settings = Settings(
+        model="flights",
+        data=Data(uri="x", timestamp="at", label=Label(column="late", positive=True)),
+        promotion=promotion or Promotion(),
+    )
+    counts = Counts.from_rows(DAYS, np.where(GOOD, 0.75, 0.25), LATE, settings.evaluation.score_levels)
+    engine = Scorer(known)
+    chosen = rivals.to_rescore(versions, settings.promotion)
+    return rivals.compare(settings, engine, versions, chosen, counts, THRESHOLD), engine
+
+
+def test_the_champion_is_rescored_first_then_the_newest_up_to_the_configured_number():
+    versions = [version(1), version(2, champion=True), version(3), version(4)]
+    numbers = [found.number for found in rivals.to_rescore(versions, Promotion(rescore=3))]
+    assert numbers == [2, 4, 3]
+    assert [found.number for found in rivals.to_rescore(versions, Promotion(rescore=1))] == [2]
+
+
+def test_nothing_is_rescored_where_recorded_values_are_compared():
+    promotion = Promotion(compare="recorded")
+    versions = [version(1, champion=True), version(2)]
+    assert rivals.to_rescore(versions, promotion) == ()
+    compared, engine = compare(versions, {}, promotion)
+    assert engine.asked == []
+    assert [(rival.version, rival.basis, rival.f1) for rival in compared.rivals] == [
+        (1, "recorded", 0.4),
+        (2, "recorded", 0.4),
+    ]
+    assert compared.probability is None
+
+
+def test_only_columns_that_the_data_have_and_the_trainer_does_not_read_are_extra(tmp_path):
+    file = event_tables.parquet(tmp_path / "events.parquet")
+    table = data.inspect(event_tables.settings(file, numeric=("speed",), categorical=()))
+    chosen = [version(1, columns=("speed", "stops")), version(2, columns=("carrier", "gone"))]
+    assert rivals.extra_columns(chosen, table) == ("carrier", "stops")
+    assert rivals.extra_columns([version(1, columns=("speed",))], table) == ()
+
+
+def test_a_version_is_measured_on_the_candidates_rows():
+    compared, _ = compare([version(1, champion=True)], {1: confusion(BAD)})
+    (rival,) = compared.rivals
+    assert (rival.basis, rival.champion, rival.recorded_f1, rival.note) == ("same_rows", True, 0.4, "")
+    assert rival.f1 == f1_of(confusion(BAD)) == pytest.approx(2 * 20 / (20 + 80))
+    assert (rival.precision, rival.recall) == (precision_of(confusion(BAD)), recall_of(confusion(BAD)))
+    assert rival.difference == pytest.approx(f1_of(confusion(GOOD)) - rival.f1)
+    assert rival.f1_low <= rival.f1 <= rival.f1_high
+    assert compared.probability == rival.probability == 1.0
+
+
+def test_a_version_that_labels_as_the_candidate_does_is_beaten_with_probability_zero():
+    compared, _ = compare([version(1)], {1: confusion(GOOD)})
+    assert compared.rivals[0].difference == 0
+    assert compared.probability == 0
+
+
+def test_a_version_that_cant_be_scored_counts_with_its_recorded_f1_and_the_others_are_scored():
+    compared, engine = compare([version(1, champion=True), version(2)], {1: "it is gone", 2: confusion(BAD)})
+    assert len(engine.asked) == 2
+    gone, scored = compared.rivals
+    assert (gone.basis, gone.f1, gone.note, gone.probability) == ("recorded", 0.4, "it is gone", None)
+    assert scored.basis == "same_rows"
+    assert compared.probability == 1.0
+
+
+def test_a_version_that_cant_be_scored_and_recorded_nothing_is_no_row():
+    compared, _ = compare([version(1, f1=None)], {1: "it is gone"})
+    assert compared.rivals == ()
+
+
+def test_a_version_beyond_the_configured_number_counts_with_its_recorded_f1_and_no_note():
+    compared, engine = compare([version(1), version(2, champion=True)], {2: confusion(BAD)}, Promotion(rescore=1))
+    assert engine.asked == ["models:/flights-sklearn/2"]
+    assert [(rival.version, rival.basis, rival.note) for rival in compared.rivals] == [
+        (1, "recorded", ""),
+        (2, "same_rows", ""),
+    ]
