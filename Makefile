@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 UV_VERSION := 0.13.9
 SAMPLE := data/flights
 ENV ?= dev
+SIZE ?= quick
 
 # uv: the one on the PATH, else the pinned one from PyPI in .tools/.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
@@ -39,7 +40,7 @@ ui: setup ## Open MLflow on http://127.0.0.1:5000
 
 .PHONY: bench
 bench: setup data/flights.written ## Measure against bare scripts, in one run
-	$(RUN)/python bench/run.py
+	$(RUN)/python bench/run.py $(SIZE)
 
 .PHONY: rule
 rule: setup data/flights.written ## Compare both rules of promotion month by month; writes docs/rule.md
@@ -50,6 +51,10 @@ rule: setup data/flights.written ## Compare both rules of promotion month by mon
 docs: setup
 	$(RUN)/python docs/generate.py
 	$(RUN)/ratchet schema --out configs/schema.json
+
+.PHONY: rule
+rule: setup data/flights.written ## Play both rules of promotion month by month; writes docs/rule.md
+	$(RUN)/python bench/rule.py
 
 .PHONY: setup
 setup: .venv/.synced ## Install everything that the other targets need

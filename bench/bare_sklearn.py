@@ -28,7 +28,8 @@ table = sys.argv[1] if len(sys.argv) > 1 else config["uri"]
 features = [*config["numeric"], *config["categorical"]]
 
 
-def window(start, end):
+def window(start: str | None, end: str) -> tuple[pd.DataFrame, pd.Series]:
+    """Features and labels of the days from start up to end."""
     at = config["timestamp"]
     bounds = [(at, "<", pd.Timestamp(end))] + ([(at, ">=", pd.Timestamp(start))] if start else [])
     frame = pd.read_parquet(table, columns=[*features, "late"], filters=bounds)

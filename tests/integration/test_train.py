@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from urllib.request import Request, urlopen
 
 import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
@@ -20,7 +20,7 @@ from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_sc
 from ratchet.core.counts import day_number
 from ratchet.errors import ConfigurationError
 from ratchet.jobs.train import train
-from tests.integration.conftest import free_port
+from tests.integration.conftest import free_port, stop_server
 from tests.integration.trainer_fixtures import FEATURES, small_settings, window
 
 pytestmark = pytest.mark.xdist_group("train")
@@ -123,8 +123,8 @@ def test_the_logged_model_has_signature_example_and_pinned_requirements(trained)
     info = mlflow.models.get_model_info(trained.data.tags["ratchet.model_uri"])
     assert set(info.signature.inputs.input_names()) == set(FEATURES)
     assert info.saved_input_example_info is not None
-    path = mlflow.artifacts.download_artifacts(f"{trained.data.tags['ratchet.model_uri']}/requirements.txt")
-    lines = Path(path).read_text().split()
+    folder = mlflow.artifacts.download_artifacts(trained.data.tags["ratchet.model_uri"])
+    lines = (Path(folder) / "requirements.txt").read_text().split()
     assert any(line.startswith("scikit-learn==") for line in lines)
     assert all("==" in line for line in lines)
 
@@ -157,7 +157,7 @@ def test_another_as_of_moves_all_windows(settings, client):
 
 @pytest.mark.parametrize(
     ("estimator", "params"),
-    [("logistic_regression", {"max_iter": 50}), ("random_forest", {"n_estimators": 10, "n_jobs": 1})],
+    [("logistic_regression", {"max_iter": 1000}), ("random_forest", {"n_estimators": 10, "n_jobs": 1})],
 )
 def test_every_estimator_trains_and_its_model_takes_what_it_never_saw(settings, client, test_rows, estimator, params):
     chosen = settings.model_copy(
@@ -182,6 +182,34 @@ def test_an_unseen_category_a_missing_value_and_one_more_column_do_not_break_the
     found = labels_of(trained, strange(test_rows[0]))
     assert set(found) <= {0, 1}
     assert found[4:].tolist() == labels_of(trained, test_rows[0].head(6))[4:].tolist()
+
+
+@pytest.mark.parametrize(
+    ("estimator", "params"),
+    [
+        ("hist_gradient_boosting", {"max_iter": 5}),
+        ("logistic_regression", {"max_iter": 1000}),
+        ("random_forest", {"n_estimators": 5}),
+    ],
+)
+def test_a_column_without_any_value_does_not_keep_a_model_from_being_trained(
+    flights_slice, settings, client, tmp_path, estimator, params
+):
+    for month in ("2013-03", "2013-04", "2013-05"):
+        frame = pd.read_parquet(Path(flights_slice) / f"year_month={month}" / "part-0.parquet")
+        known = month == "2013-05"
+        frame["temperature"] = frame["temperature"] if known else np.nan
+        frame["plane_manufacturer"] = pd.array(["x" if known else None] * len(frame), dtype="string")
+        (tmp_path / f"year_month={month}").mkdir()
+        frame.to_parquet(tmp_path / f"year_month={month}" / "part-0.parquet", index=False)
+    chosen = settings.model_copy(
+        update={
+            "data": settings.data.model_copy(update={"uri": str(tmp_path)}),
+            "sklearn": settings.sklearn.model_copy(update={"estimator": estimator, "params": params}),
+        }
+    )
+    trained = train(chosen, "sklearn", f"retrain-gap-{estimator.replace('_', '-')}", None)
+    assert client.get_run(trained.run_id).data.tags["ratchet.complete"] == "true"
 
 
 def test_a_parameter_that_the_estimator_does_not_have_fails_the_run(settings, client):
@@ -224,7 +252,9 @@ def test_a_served_model_labels_rows_as_the_trainer_did_with_nulls_too(settings, 
     port = free_port()
     command = [sys.executable, "-m", "mlflow", "models", "serve", "-m", trained.data.tags["ratchet.model_uri"]]
     command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    environment = {**os.environ, "MLFLOW_TRACKING_URI": settings.tracking.uri, "MLFLOW_DISABLE_TELEMETRY": "true"}
+    # MLflow starts its server by name.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "MLFLOW_TRACKING_URI": settings.tracking.uri}
     with (tmp_path / "serve.log").open("wb") as log:
         process = subprocess.Popen(
             command, env=environment, cwd=tmp_path, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
@@ -234,8 +264,7 @@ def test_a_served_model_labels_rows_as_the_trainer_did_with_nulls_too(settings, 
         assert "null" in body
         served = json.loads(_answer(process, f"http://127.0.0.1:{port}", body, tmp_path / "serve.log"))
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(20)
+        stop_server(process)
     assert served["predictions"] == labels_of(trained, features).tolist()
 
 

@@ -71,14 +71,6 @@ def test_more_categories_than_bins_train(name):
     assert len(model.predict(frame)) == ROWS
 
 
-@pytest.mark.parametrize("name", ESTIMATORS)
-def test_a_number_that_is_always_missing_trains(name):
-    frame, label = rows()
-    frame["gaps"] = np.nan
-    model = pipeline(name, QUICK[name], ("number", "gaps"), ("text",), 0).fit(frame, label)
-    assert np.isfinite(model.predict_proba(frame)).all()
-
-
 @pytest.mark.parametrize("name", ["hist_gradient_boosting", "random_forest"])
 def test_one_seed_is_one_model_and_settings_go_over_the_defaults(name):
     first, frame = fitted(name)

@@ -67,9 +67,12 @@ class ScikitLearn:
         frame, self._train = self._train, None
         assert frame is not None  # noqa: S101  # the order of calls is the protocol's
         choice = self._settings.sklearn
-        self._pipeline = pipeline(
-            choice.estimator, choice.params, self._table.numeric, self._table.categorical, self._settings.seed
+        # A column without a single value teaches nothing, and boosting can't put it in bins.
+        numeric, categorical = (
+            [name for name in names if frame[name].notna().any()]
+            for names in (self._table.numeric, self._table.categorical)
         )
+        self._pipeline = pipeline(choice.estimator, choice.params, numeric, categorical, self._settings.seed)
         try:
             with parameters_logged():
                 self._pipeline.fit(self._features(frame), frame[LABEL].astype(np.int64))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
@@ -44,8 +45,8 @@ def _for_trees(numeric: Sequence[str], categorical: Sequence[str]) -> ColumnTran
 def _for_linear(numeric: Sequence[str], categorical: Sequence[str]) -> ColumnTransformer:
     """Categories one-hot, numbers imputed with an indicator and scaled."""
     categories = make_pipeline(
-        SimpleImputer(missing_values=None, strategy="constant", fill_value="(missing)"),
-        SimpleImputer(strategy="constant", fill_value="(missing)"),
+        # pandas.NA stands for None and NaN alike: rows that come as JSON have the one, frames the other.
+        SimpleImputer(missing_values=pd.NA, strategy="constant", fill_value="(missing)"),
         OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20, max_categories=1000),
     )
     numbers = make_pipeline(

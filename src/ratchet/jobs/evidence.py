@@ -36,6 +36,7 @@ class Result:
     threshold: Threshold
     counts: Counts
     compared: Compared
+    model_uri: str
 
 
 def log(result: Result, run: Run) -> Mapping[str, float]:
@@ -91,7 +92,7 @@ def _evidence(
         rolling=days,
         pictures=images,
         parameters={**result.settings.flattened(), **result.parameters},
-        links=run.addresses(result.settings.tracking.uri),
+        links={**run.addresses(result.settings.tracking.uri), "model": result.model_uri},
         warnings=result.warnings,
     )
 

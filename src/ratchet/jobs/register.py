@@ -18,7 +18,7 @@ from ratchet.io import candidates, moves, registry
 from ratchet.io.candidates import Candidate
 from ratchet.io.connection import connect, mlflow_errors
 from ratchet.io.lock import Lock, locked
-from ratchet.io.moves import MOVE, Move
+from ratchet.io.moves import CHAMPION, MOVE, Move
 from ratchet.io.registry import Version
 from ratchet.jobs.judging import judge
 from ratchet.settings import Settings
@@ -130,9 +130,15 @@ def _decision(
     rivals = [version for version in existing if version.run_id != candidate.run_id]
     if own is None:
         return judge(candidate, candidates.rivals(client, candidate), rivals, settings.promotion)
-    earlier = [version for version in rivals if version.number < own.number]
+    earlier = [_as_then(version, own) for version in rivals if version.number < own.number]
     decision = judge(candidate, candidates.rivals(client, candidate), earlier, settings.promotion)
     return replace(decision, outcome="promoted", reason=own.tags["ratchet.reason"], version=own.number)
+
+
+def _as_then(version: Version, own: Version) -> Version:
+    """A version as it was before `own` became champion."""
+    was_champion = own.move is not None and own.move.previous == version.number
+    return replace(version, aliases=(CHAMPION,) if was_champion else ())
 
 
 def _make_version(

@@ -69,6 +69,8 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
     versions = registry.versions(run.client, settings.registered_name(engine.name))
     chosen = rivals.to_rescore(versions, settings.promotion)
     summaries = _timed("read", engine.read, table, windows, rivals.extra_columns(chosen, table))
+    for warning in engine.warnings:
+        log.warning("data.warning", warning=warning)
     for window, context in ((windows.train, "training"), (windows.test, "test")):
         run.data_input(context, table.uri, data.digest(table, window), data.column_kinds(table))
     parameters = _timed("fit", engine.fit)
@@ -77,13 +79,23 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
     counts = _timed("score", engine.count_test)
     compared = _timed("compare", rivals.compare, settings, engine, versions, chosen, counts, threshold.value)
     run.params(_not_yet_logged(run, parameters))
-    result = evidence.Result(
-        settings, engine.name, cycle, windows, summaries, engine.warnings, parameters, threshold, counts, compared
-    )
-    numbers = _timed("evaluate", evidence.log, result, run)
     model_uri = _timed("log_model", engine.log_model)
     wrong = _timed("verify", engine.mislabelled, model_uri)
     run.tags({"ratchet.model_uri": model_uri, "ratchet.verified": "false" if wrong else "true"})
+    result = evidence.Result(
+        settings,
+        engine.name,
+        cycle,
+        windows,
+        summaries,
+        engine.warnings,
+        parameters,
+        threshold,
+        counts,
+        compared,
+        model_uri,
+    )
+    numbers = _timed("evaluate", evidence.log, result, run)
     if wrong:
         message = f"the logged model {model_uri} labels {wrong} of the sampled test rows otherwise than the trainer did"
         raise FailedError(message)

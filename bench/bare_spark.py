@@ -1,0 +1,85 @@
+"""What the Spark trainer can't do without, and nothing else: read, fit, calibrate, choose, score.
+
+The yardstick of `bench/run.py`: the same columns, windows, stages and parameters as `ratchet train spark`, straight
+through pyspark; no checks, no logging, no evidence. Needs Java on the PATH or in JAVA_HOME.
+Usage: python bench/bare_spark.py [TABLE]
+"""
+
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+import yaml
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml.classification import LogisticRegression
+from pyspark.ml.feature import Binarizer, Imputer, OneHotEncoder, StringIndexer, VectorAssembler
+from pyspark.ml.regression import IsotonicRegression
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as f
+
+LEVELS = 16_384
+
+begin = time.perf_counter()
+config = yaml.safe_load(Path("configs/dev.yaml").read_text(encoding="utf-8"))["data"]
+table = sys.argv[1] if len(sys.argv) > 1 else config["uri"]
+numeric, categorical, at = config["numeric"], config["categorical"], config["timestamp"]
+
+spark = (
+    SparkSession.builder.config("spark.ui.enabled", "false")
+    .config("spark.ui.showConsoleProgress", "false")
+    .config("spark.driver.memory", "2g")
+    .config("spark.driver.host", "127.0.0.1")
+    .config("spark.driver.bindAddress", "127.0.0.1")
+    .config("spark.driver.extraJavaOptions", "-XX:+UseParallelGC")
+    .config("spark.sql.execution.arrow.pyspark.enabled", "true")
+    .config("spark.sql.legacy.parquet.nanosAsLong", "true")
+    .getOrCreate()
+)
+spark.conf.set("spark.sql.shuffle.partitions", spark.sparkContext.defaultParallelism)
+rows = spark.read.parquet(table)
+day = (f.col(at) / 86_400_000_000_000).cast("int") if dict(rows.dtypes)[at] == "bigint" else f.unix_date(at)
+rows = rows.select(
+    *(f.col(name).cast("double").alias(name) for name in numeric),
+    *categorical,
+    f.col(config["label"]["column"]).cast("double").alias("label"),
+    day.alias("day"),
+).cache()
+
+
+def window(start, end):
+    return rows.where((f.date_from_unix_date("day") >= start) & (f.date_from_unix_date("day") < end))
+
+
+def counted(scored):
+    level = f.floor(f.col("score") * LEVELS).alias("level")
+    return scored.groupBy("day", level, "label").count().toPandas()
+
+
+places = range(len(categorical))
+codes, flags = [f"code{place}" for place in places], [f"flags{place}" for place in places]
+front = Pipeline(
+    stages=[
+        Imputer(inputCols=numeric, outputCols=numeric),
+        StringIndexer(inputCols=categorical, outputCols=codes, handleInvalid="keep"),
+        OneHotEncoder(inputCols=codes, outputCols=flags),
+        VectorAssembler(inputCols=[*numeric, *flags], outputCol="features"),
+        LogisticRegression(maxIter=50, regParam=1e-4, tol=1e-5, predictionCol="estimated"),
+    ]
+).fit(window("1970-01-01", "2013-11-01"))
+estimated = front.transform(window("2013-11-01", "2013-12-01")).select("probability", "label", "day").cache()
+calibrator = IsotonicRegression(featuresCol="probability", featureIndex=1, predictionCol="score").fit(estimated)
+counts = counted(calibrator.transform(estimated)).groupby(["level", "label"])["count"].sum().unstack(fill_value=0)
+above = counts[::-1].cumsum()
+f1 = 2 * above[1.0] / (above[0.0] + above[1.0] + counts[1.0].sum())
+threshold = f1.idxmax() / LEVELS
+binarizer = Binarizer(threshold=math.nextafter(threshold, -1), inputCol="score", outputCol="prediction")
+model = PipelineModel([*front.stages, calibrator, binarizer])
+counts = counted(model.transform(window("2013-12-01", "2014-01-01")))
+positive = counts["level"] / LEVELS >= threshold
+true = counts["label"] == 1
+hit, wrong, lost = (counts["count"][part].sum() for part in (positive & true, positive & ~true, ~positive & true))
+scored = float(2 * hit / (2 * hit + wrong + lost))
+spark.stop()
+print(json.dumps({"f1": round(scored, 4), "threshold": round(threshold, 4), "seconds": time.perf_counter() - begin}))

@@ -1,0 +1,154 @@
+"""Tables in a bucket, with a real S3 server (moto's) as a process."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import boto3
+import pandas as pd
+import pytest
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ratchet.errors import DataError, TemporaryError
+from ratchet.io import data, flights
+from tests.integration.conftest import free_port
+from tests.unit.event_tables import DECEMBER, NOVEMBER, csv, parquet, settings
+
+BUCKET = "tables"
+START_SECONDS = 60
+
+
+@contextmanager
+def _server(folder: Path, **variables: str) -> Iterator[str]:
+    """A server as long as the block lasts; yields its address."""
+    port = free_port()
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with (folder / "s3.log").open("wb") as log:
+        process = subprocess.Popen(command, env={**os.environ, **variables}, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        yield _when_up(process, f"http://127.0.0.1:{port}", folder / "s3.log")
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _when_up(process: subprocess.Popen[bytes], endpoint: str, log: Path) -> str:
+    client = _client(endpoint)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            client.create_bucket(Bucket=BUCKET)
+        except (BotoCoreError, ClientError):
+            time.sleep(0.1)
+        else:
+            return endpoint
+    pytest.fail(f"the S3 server is not up (exit {process.poll()}):\n{log.read_text()[-3000:]}")
+
+
+def _client(endpoint: str):
+    keys = {"aws_access_key_id": "writer", "aws_secret_access_key": "secret"}
+    config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5)
+    return boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", config=config, **keys)
+
+
+def _point_to(endpoint: str, monkeypatch: pytest.MonkeyPatch, variable: str = "AWS_ENDPOINT_URL_S3") -> None:
+    for name in [name for name in os.environ if name.startswith(("AWS_", "MLFLOW_S3"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(variable, endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "reader")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with _server(tmp_path_factory.mktemp("s3")) as address:
+        yield address
+
+
+@pytest.fixture
+def put(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str], None]:
+    """Uploads a file; the process's variables then point to the server."""
+    _point_to(endpoint, monkeypatch)
+    return lambda path, key: _client(endpoint).upload_file(str(path), BUCKET, key)
+
+
+@pytest.mark.parametrize(("write", "name"), [(parquet, "events.parquet"), (csv, "events.csv")])
+def test_a_table_in_a_bucket_reads_as_it_does_here(put, tmp_path: Path, write, name: str) -> None:
+    here = data.inspect(settings(write(tmp_path / name)))
+    put(tmp_path / name, f"{write.__name__}/{name}")
+    for uri in (f"s3://{BUCKET}/{write.__name__}/", f"s3://{BUCKET}/{write.__name__}/{name}"):
+        there = data.inspect(settings(uri))
+        assert there.end == date(2024, 1, 1)
+        assert data.digest(there, NOVEMBER) == data.digest(here, NOVEMBER)
+        frames = [data.load(table, DECEMBER, table.features).frame for table in (here, there)]
+        pd.testing.assert_frame_equal(*frames)
+
+
+def test_spark_gets_s3a_addresses(put, tmp_path: Path) -> None:
+    put(parquet(tmp_path / "1.parquet"), "parts/day=1/1.parquet")
+    table = data.inspect(settings(f"s3://{BUCKET}/parts"))
+    assert data.spark_address(table) == [f"s3a://{BUCKET}/parts/day=1/1.parquet"]
+
+
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL"])
+def test_any_of_the_usual_variables_names_the_endpoint(
+    put, endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    put(parquet(tmp_path / "events.parquet"), "two/events.parquet")
+    _point_to(endpoint, monkeypatch, variable)
+    assert len(data.inspect(settings(f"s3://{BUCKET}/two")).files) == 1
+
+
+@pytest.mark.usefixtures("put")
+def test_the_sample_is_written_to_a_bucket() -> None:
+    rows = flights.write(f"s3://{BUCKET}/flights")
+    table = data.inspect(
+        settings(f"s3://{BUCKET}/flights", timestamp="scheduled_departure", timezone="America/New_York")
+    )
+    assert sum(file.rows or 0 for file in table.files) == rows == 327_346
+    assert table.end == date(2014, 1, 1)
+
+
+@pytest.mark.usefixtures("put")
+@pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        ("s3://nowhere/table", "there is no bucket 'nowhere' for s3://nowhere/table"),
+        ("s3://nowhere", "there is no bucket 'nowhere' for s3://nowhere"),
+        (f"s3://{BUCKET}/nothing", f"there is no object or prefix at s3://{BUCKET}/nothing"),
+    ],
+)
+def test_a_missing_bucket_or_prefix_is_refused(uri: str, sentence: str) -> None:
+    with pytest.raises(DataError) as refused:
+        data.inspect(settings(uri))
+    assert str(refused.value) == sentence
+
+
+def test_a_corrupt_object_is_refused_by_its_address(put, tmp_path: Path) -> None:
+    broken = tmp_path / "2.parquet"
+    broken.write_bytes(b"no Parquet at all, but long enough to look")
+    put(parquet(tmp_path / "1.parquet"), "broken/1.parquet")
+    put(broken, "broken/2.parquet")
+    with pytest.raises(DataError, match=rf"s3://{BUCKET}/broken/2\.parquet can't be read, it seems to be corrupt"):
+        data.inspect(settings(f"s3://{BUCKET}/broken"))
+
+
+def test_credentials_without_permission_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # This server lets one request pass, the creation of the bucket, and knows no user for the others.
+    with _server(tmp_path, INITIAL_NO_AUTH_ACTION_COUNT="1") as address:
+        _point_to(address, monkeypatch)
+        for uri in (f"s3://{BUCKET}/table", f"s3://{BUCKET}"):
+            with pytest.raises(DataError, match=f"reading {uri} is not permitted"):
+                data.inspect(settings(uri))
+
+
+def test_an_endpoint_that_is_away_is_worth_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
+    _point_to(f"http://127.0.0.1:{free_port()}", monkeypatch)
+    with pytest.raises(TemporaryError, match=f"the store of s3://{BUCKET}/table does not answer"):
+        data.inspect(settings(f"s3://{BUCKET}/table"))
