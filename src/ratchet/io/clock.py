@@ -50,7 +50,7 @@ class Clock:
             column = column.dictionary_decode()
         days = self._days(column)
         bad = (days < FIRST_DAY) | (days > LAST_DAY)
-        return days, bad
+        return days, bad | ~_true(column.is_valid()) if column.null_count else bad
 
     def _days(self, column: pa.Array) -> Ints:
         kind = column.type
@@ -63,8 +63,9 @@ class Clock:
         return self._epoch_days(column)
 
     def _moment_days(self, values: Ints, unit: str, *, local: bool) -> Ints:
-        seconds = np.where(values == _NO_DAY, _NO_DAY, values // _PER_SECOND[unit])
-        return _local_days(seconds) if local else self._instant_days(seconds)
+        if local:
+            return np.asarray(values // (_PER_SECOND[unit] * _DAY_SECONDS))
+        return self._instant_days(values // _PER_SECOND[unit])
 
     def _epoch_days(self, column: pa.Array) -> Ints:
         assert self.unit is not None  # noqa: S101  # `io.columns` refuses numbers without a unit
@@ -93,7 +94,7 @@ class Clock:
 
     def _instant_days(self, seconds: Ints) -> Ints:
         """Local days of instants in seconds since 1970-01-01 UTC."""
-        days = _local_days(seconds)
+        days = seconds // _DAY_SECONDS
         inside = (days >= FIRST_DAY + 1) & (days <= LAST_DAY - 1)
         if not inside.any():
             return days
@@ -132,12 +133,8 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
-def _local_days(seconds: Ints) -> Ints:
-    return np.where(seconds == _NO_DAY, _NO_DAY, seconds // _DAY_SECONDS)
-
-
 def _filled(column: pa.Array) -> Ints:
-    return np.asarray(column.cast(pa.int64()).fill_null(_NO_DAY).to_numpy(zero_copy_only=False), dtype=np.int64)
+    return np.asarray(column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _true(mask: pa.Array) -> npt.NDArray[np.bool_]:

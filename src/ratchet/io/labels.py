@@ -3,11 +3,7 @@
 Both engines ask value by value, over the few distinct values of the column, so that they can't disagree.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ratchet.errors import ConfigurationError
 from ratchet.io.clock import is_text
@@ -16,7 +12,6 @@ from ratchet.settings import Label
 
 _TRUE = frozenset({"true", "True", "TRUE", "1", "1.0"})
 _FALSE = frozenset({"false", "False", "FALSE", "0", "0.0"})
-_LISTED = 10
 
 
 def is_positive(value: object, positive: bool | float | str) -> bool:
@@ -57,27 +52,3 @@ def check_comparable(schema: pa.Schema, label: Label) -> None:
             f"data.label.positive is {label.positive!r}, which can't occur in {label.column!r}, a column of {kind}"
         )
         raise ConfigurationError(message)
-
-
-@dataclass(frozen=True)
-class LabelCounts:
-    """A window's labels. others: how often each value that is not the positive one occurs, the most frequent ones."""
-
-    positive_values: tuple[object, ...]
-    nulls: int
-    others: Mapping[str, int]
-
-
-def count(column: pa.ChunkedArray, positive: bool | float | str) -> LabelCounts:
-    """Count a label column's values; NaN is no value."""
-    nulls, others, values = 0, {}, []
-    for item in pc.value_counts(column):
-        value, times = item["values"].as_py(), item["counts"].as_py()
-        if value is None or value != value:  # noqa: PLR0124  # NaN alone differs from itself
-            nulls += times
-        elif is_positive(value, positive):
-            values.append(value)
-        else:
-            others[str(value)] = times
-    most = dict(sorted(others.items(), key=lambda item: -item[1])[:_LISTED]) if len(others) > _LISTED else others
-    return LabelCounts(tuple(values), nulls, most)
