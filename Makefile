@@ -42,10 +42,6 @@ ui: setup ## Open MLflow on http://127.0.0.1:5000
 bench: setup data/flights.written ## Measure against bare scripts, in one run
 	$(RUN)/python bench/run.py $(SIZE)
 
-.PHONY: rule
-rule: setup data/flights.written ## Compare both rules of promotion month by month; writes docs/rule.md
-	$(RUN)/python bench/rule.py
-
 # What is generated from the settings; a test says when it is out of date.
 .PHONY: docs
 docs: setup

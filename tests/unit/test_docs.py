@@ -21,7 +21,8 @@ from ratchet.core.report import MEANINGS
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src" / "ratchet").rglob("*.py"))
 DOCUMENTS = {
-    path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 }
 README, ALL = DOCUMENTS["README.md"], "\n".join(DOCUMENTS.values())
 EVIDENCE = DOCUMENTS["docs/evidence.md"]
@@ -77,6 +78,11 @@ def exists(command):
         node = node.commands[words.pop(0)]
     known = {option for parameter in node.params for option in parameter.opts} | {"--help", "--version"}
     return all(word.partition("=")[0] in known for word in words if word.startswith("--"))
+
+
+def packages_of(group):
+    """The names of the packages in a dependency group, without those of groups that it includes."""
+    return {re.match(r"[\w-]+", entry)[0] for entry in group if not isinstance(entry, Mapping)}
 
 
 def test_every_verb_is_in_the_readme():
@@ -210,8 +216,7 @@ def test_a_symptom_in_quotes_is_what_the_code_says():
 def test_every_dependency_has_its_line_and_every_line_its_dependency():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = {"core": project["project"]["dependencies"], **project["dependency-groups"]}
-    names = lambda group: {re.match(r"[\w-]+", entry)[0] for entry in group if not isinstance(entry, Mapping)}  # noqa: E731
-    needed = {(name, group) for group, entries in groups.items() for name in names(entries)}
+    needed = {(name, group) for group, entries in groups.items() for name in packages_of(entries)}
     documented = set()
     for packages, of in re.findall(
         r"^\| ([^|]+) \| ([a-z, ]+) \| .+ \|$", DOCUMENTS["docs/dependencies.md"], re.MULTILINE

@@ -69,10 +69,8 @@ class _Column(Protocol):
 
 def _column(table: Table, name: str, most: int) -> _Column:
     """A column that only an existing version needs is a number where its type is one."""
-    if name in table.features:
-        number = name in table.numeric
-    else:
-        number = not is_text(plain(table.schema.field(name).type))
+    kind = plain(table.schema.field(name).type)
+    number = name in table.numeric or (name not in table.features and not is_text(kind))
     return _Numbers(name, most) if number else _Categories(name, most)
 
 
