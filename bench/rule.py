@@ -132,8 +132,8 @@ _PAGE = """# Why versions are compared on the same rows
 Made by `make rule` from the sample: each month from March to December 2013 is once the test window of a candidate
 (scikit-learn's default estimator; the month before calibrates, everything before that trains).
 
-F1 of a month follows its share of late flights: their correlation over these months is r = {correlation:.2f}. An F1 that
-was recorded in one month therefore says little about another month.
+F1 of a month follows its share of late flights: their correlation over these months is r = {correlation:.2f}. An F1
+that was recorded in one month therefore says little about another month.
 
 - *by record*: promoted when its F1 is greater than the F1 that each promoted version recorded on its own month.
 - *same rows*: promoted when its F1 is greater than that of each promoted version **on the candidate's month**.

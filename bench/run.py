@@ -1,8 +1,8 @@
 """`make bench`: what Ratchet costs beside bare scripts that do only what can't be left out.
 
 Each figure is a ratio of pairs run in turn on this machine, with the load beside it. Usage: python bench/run.py
-[quick|full]. `quick` (the default) takes the flights as they are, ten minutes on two cores; `full` adds 3.3 million rows
-for both engines and 10 million for Spark, most of an hour more.
+[quick|full]. `quick` (the default) takes the flights as they are, ten minutes on two cores; `full` adds 3.3 million
+rows for both engines and 10 million for Spark, most of an hour more.
 """
 
 import os
@@ -30,8 +30,8 @@ _MIB = 1024**2
 
 _PAGE = """# What Ratchet costs
 
-Made by `make bench`: each figure is the median of pairs run in turn with a bare script (`bench/bare_*.py`) that reads, fits,
-calibrates, chooses the threshold and scores with the same settings, and nothing else.
+Made by `make bench`: each figure is the median of pairs run in turn with a bare script (`bench/bare_*.py`) that reads,
+fits, calibrates, chooses the threshold and scores with the same settings, and nothing else.
 
 {machine}. Load: the one-minute average at the end of the pairs.
 

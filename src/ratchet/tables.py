@@ -42,7 +42,8 @@ def print_results(results: Sequence[Result], settings: Settings) -> None:
     for result in results:
         if result.report is not None:
             out.print(f"report of {result.engine}: {result.report}", soft_wrap=True, markup=False, highlight=False)
-    look = "make ui, then http://127.0.0.1:5000" if settings.tracking.uri.startswith("sqlite") else settings.tracking.uri
+    uri = settings.tracking.uri
+    look = "make ui, then http://127.0.0.1:5000" if uri.startswith("sqlite") else uri
     out.print(f"all runs and models: {look}; all versions: ratchet show", soft_wrap=True, markup=False, highlight=False)
 
 

@@ -104,7 +104,7 @@ def test_the_name_of_an_environment_can_not_leave_its_folder(name, tmp_path):
 
 def test_a_missing_environment_names_those_that_exist(tmp_path):
     (tmp_path / "dev.yaml").write_text(SMALLEST)
-    with pytest.raises(ConfigurationError, match="environments in .*: dev"):
+    with pytest.raises(ConfigurationError, match=r"environments in .*: dev"):
         configuration.load("prod", (), tmp_path, {})
 
 

@@ -8,7 +8,7 @@ from tests.unit.strategies import LEVELS, counted, rows
 
 @given(rows())
 def test_every_row_is_counted_once(drawn):
-    days, scores, labels = drawn
+    days, _, labels = drawn
     counts, rounded = counted(drawn)
     assert counts.total == len(days)
     assert counts.positives == labels.sum()

@@ -92,7 +92,7 @@ class Counts:
     def from_table(
         cls, day: npt.ArrayLike, score: npt.ArrayLike, label: npt.ArrayLike, rows: npt.ArrayLike, levels: int
     ) -> "Counts":
-        """Count (day, score, label, how many) rows in any order, repeated or not; scores are rounded down to 1/levels."""
+        """Count (day, score, label, how many) rows, in any order and repeated or not; scores are rounded down."""
         days = np.asarray(day, dtype=np.int64)
         level = np.floor(np.asarray(score, dtype=np.float64) * levels).astype(np.int64)
         labels = np.asarray(label, dtype=np.int64)

@@ -57,7 +57,9 @@ def decide(
     truly better that must be reached as well; None asks for none. unknown: versions that exist and whose F1 is not
     known; the candidate can't be shown to be better than those, so it is held.
     """
-    ranked = tuple(sorted(rivals, key=lambda rival: (not isnan(rival.f1), -rival.f1, not rival.champion, rival.version)))
+    ranked = tuple(
+        sorted(rivals, key=lambda rival: (not isnan(rival.f1), -rival.f1, not rival.champion, rival.version))
+    )
     if not any(rival.basis == "same_rows" for rival in ranked):
         probability = None
     if unknown:

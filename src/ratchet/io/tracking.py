@@ -64,7 +64,9 @@ class Run:
 
     def addresses(self, uri: str) -> dict[str, str]:
         """Where people find the run: ids, and pages where MLflow is a server."""
-        page = f"{uri.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.run_id}" if "http" in uri else self.run_id
+        page = (
+            f"{uri.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.run_id}" if "http" in uri else self.run_id
+        )
         return {"run": page, "experiment": self.experiment_id, "tracking": uri}
 
     def tags(self, tags: Mapping[str, str]) -> None:

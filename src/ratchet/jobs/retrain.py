@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 import structlog
@@ -43,7 +44,9 @@ def retrain(settings: Settings, options: Sequence[str], cycle: str, as_of: date 
     engines = settings.retrain.engines
     together = len(engines) > 1 and _fit_together(settings)
     log.info("retrain.started", cycle=cycle, engines=list(engines), side_by_side=together)
-    verbs = {engine: ["train", engine, *options, "--cycle", cycle, *until] for engine in engines}
+    verbs: dict[str, Sequence[str]] = {
+        engine: ["train", engine, *options, "--cycle", cycle, *until] for engine in engines
+    }
     seconds = settings.retrain.deadline_minutes * 60.0
     failures: list[Failure] = []
     with progress.bars({f"train {engine}": progress.TRAIN_STEPS for engine in engines}) as advance:
@@ -61,7 +64,7 @@ def _run(verbs: Mapping[str, Sequence[str]], seconds: float, advance: progress.A
     deadline = time.monotonic() + seconds
     with ExitStack() as stack:
         running = {
-            step: stack.enter_context(StepProcess(verb, lambda event, step=step: _pass_on(step, event, advance)))
+            step: stack.enter_context(StepProcess(verb, partial(_pass_on, step, advance)))
             for step, verb in verbs.items()
         }
         failures = []
@@ -80,7 +83,7 @@ def _run(verbs: Mapping[str, Sequence[str]], seconds: float, advance: progress.A
         return failures
 
 
-def _pass_on(step: str, event: Mapping[str, Any], advance: progress.Advance) -> None:
+def _pass_on(step: str, advance: progress.Advance, event: Mapping[str, Any]) -> None:
     name = str(event.get("event", ""))
     fields = {
         key: value for key, value in event.items() if key not in ("event", "level", "timestamp", "engine", "cycle")

@@ -70,7 +70,7 @@ def compare(
 
 def _rival(
     version: Version, own_f1: float, scored: dict[int, Confusion], resampled: Comparison, notes: dict[int, str]
-) -> Rival:
+) -> Rival | None:
     confusion = scored.get(version.number)
     if confusion is None:
         return Rival.recorded(version.number, version.f1, own_f1, version.champion, notes.get(version.number, ""))

@@ -1,0 +1,202 @@
+"""Whole cycles on a slice of the flights: the command line's processes, MLflow in a file, one history that grows."""
+
+import csv
+import io
+import json
+import shutil
+from datetime import date
+from urllib.parse import urlsplit
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from ratchet.io import registry
+from ratchet.jobs.register import register
+from ratchet.jobs.train import train
+from tests.integration.candidate_runs import read_artifact
+from tests.integration.trainer_fixtures import events, ratchet, small_settings, write_configuration
+
+pytestmark = pytest.mark.xdist_group("cycle")
+
+EARLY, LATE = "2013-05-01", "2013-06-01"
+MODEL = "flights-sklearn"
+
+
+@pytest.fixture(scope="module")
+def folder(flights_slice, tmp_path_factory):
+    """The working directory in which the history happens."""
+    made = tmp_path_factory.mktemp("cycle")
+    return write_configuration(made, flights_slice, tracking=_tracking(made))
+
+
+def _tracking(folder):
+    return {"uri": f"sqlite:///{folder}/mlflow.db", "artifacts": f"{folder}/artifacts"}
+
+
+@pytest.fixture(scope="module")
+def settings(flights_slice, folder):
+    return small_settings(flights_slice, folder)
+
+
+@pytest.fixture
+def client(settings):
+    return MlflowClient(settings.tracking.uri)
+
+
+@pytest.fixture(scope="module")
+def first(folder):
+    return ratchet(folder, "retrain", "--env", "test", "--as-of", EARLY, "--cycle", "first")
+
+
+@pytest.fixture(scope="module")
+def second(folder, first):
+    return ratchet(folder, "retrain", "--env", "test", "--as-of", EARLY, "--cycle", "second")
+
+
+@pytest.fixture(scope="module")
+def later(folder, second):
+    """A cycle a month later, with fewer features: what the version before needs is read for it alone."""
+    fewer = ("--set", "data.numeric=[hour]", "--set", "data.categorical=[]")
+    return ratchet(folder, "retrain", "--env", "test", "--as-of", LATE, "--cycle", "later", *fewer)
+
+
+@pytest.fixture(scope="module")
+def worse(settings, later):
+    """A cycle whose candidate has learnt next to nothing."""
+    return _cycle(settings, "worse", max_iter=1)
+
+
+@pytest.fixture(scope="module")
+def gone(settings, worse):
+    """A cycle after the files of version 1 were lost."""
+    client = MlflowClient(settings.tracking.uri)
+    run = client.get_run(client.get_model_version(MODEL, "1").run_id)
+    model = client.get_logged_model(run.data.tags["ratchet.model_uri"].removeprefix("models:/"))
+    shutil.rmtree(urlsplit(model.artifact_location).path)
+    return _cycle(settings, "gone", max_iter=1)
+
+
+def _cycle(settings, cycle, **params):
+    chosen = settings.model_copy(update={"sklearn": settings.sklearn.model_copy(update={"params": params})})
+    train(chosen, "sklearn", cycle, date.fromisoformat(LATE))
+    (result,) = register(chosen, cycle)
+    return result
+
+
+def run_of(client, cycle):
+    experiment = client.get_experiment_by_name("flights").experiment_id
+    (run,) = client.search_runs([experiment], f"tags.`ratchet.cycle` = '{cycle}'")
+    return run
+
+
+def comparison(settings, run):
+    return list(csv.DictReader(io.StringIO(read_artifact(settings, run.info.run_id, "comparison.csv"))))
+
+
+def versions_from(client, run):
+    return [found.number for found in registry.versions(client, MODEL) if found.run_id == run.info.run_id]
+
+
+def test_the_first_cycle_is_promoted(first, settings, client):
+    assert first.returncode == 0, first.stderr
+    run = run_of(client, "first")
+    assert run.data.tags["ratchet.decision"] == "promoted"
+    assert run.data.metrics["f1"] > run.data.metrics["f1_all_positive"]
+    assert versions_from(client, run) == [1]
+    assert "promoted" in first.stdout
+    decision = json.loads(read_artifact(settings, run.info.run_id, "decision.json"))
+    assert (decision["outcome"], decision["version"]) == ("promoted", 1)
+
+
+def test_the_events_of_the_steps_are_passed_on(first):
+    told = events(first)
+    assert {"retrain.started", "train.started", "train.done", "register.decided", "retrain.done"} <= set(told)
+    assert told["train.done"]["step"] == "sklearn"
+
+
+def test_the_same_data_and_settings_again_are_held_by_the_tie(second, settings, client):
+    assert second.returncode == 0, second.stderr
+    run = run_of(client, "second")
+    assert run.data.tags["ratchet.decision"] == "held"
+    assert "ties with version 1" in run.data.tags["ratchet.reason"]
+    (row,) = comparison(settings, run)
+    assert (row["basis"], float(row["difference"]), float(row["probability"])) == ("same_rows", 0, 0)
+    assert versions_from(client, run) == []
+
+
+def test_a_cycle_that_is_run_twice_has_one_run_and_one_version(folder, first, second, client, settings):
+    again = ratchet(folder, "train", "sklearn", "--env", "test", "--as-of", EARLY, "--cycle", "first")
+    assert again.returncode == 0, again.stderr
+    run = run_of(client, "first")
+    assert events(again)["train.already_done"]["run"] == run.info.run_id
+    (result,) = register(settings, "first")
+    assert (result.outcome, result.version) == ("promoted", 1)
+    assert versions_from(client, run) == [1]
+
+
+def test_a_later_candidate_and_the_version_before_are_measured_on_the_same_rows(later, settings, client):
+    assert later.returncode == 0, later.stderr
+    run = run_of(client, "later")
+    assert run.data.tags["ratchet.test_from"] == "2013-05-01"
+    (row,) = comparison(settings, run)
+    assert (row["version"], row["basis"], row["note"]) == ("1", "same_rows", "")
+    assert row["f1"] != row["recorded_f1"]
+    assert run.data.metrics["f1"] > float(row["f1"])
+    assert run.data.tags["ratchet.decision"] == "promoted"
+    assert versions_from(client, run) == [2]
+
+
+def test_a_worse_candidate_is_held(worse, client):
+    assert worse.outcome == "held"
+    assert "is below version 2, the best of 2 versions" in worse.reason
+    assert {found.number: found.champion for found in registry.versions(client, MODEL)} == {1: False, 2: True}
+
+
+def test_a_version_whose_files_are_gone_counts_with_its_recorded_f1_and_the_reason_says_so(gone, settings, client):
+    assert gone.outcome == "held"
+    assert "counted by recorded F1: version 1 (it can't be loaded" in gone.reason
+    run = run_of(client, "gone")
+    lost, scored = comparison(settings, run)
+    assert (lost["basis"], lost["f1"]) == ("recorded", lost["recorded_f1"])
+    assert scored["basis"] == "same_rows"
+
+
+def test_show_tells_of_every_version_and_of_the_newest_candidate(folder, gone):
+    shown = ratchet(folder, "show", "--env", "test", "--json")
+    assert shown.returncode == 0, shown.stderr
+    rows = json.loads(shown.stdout)
+    assert [(row["version"], row["decision"]) for row in rows] == [(1, "promoted"), (2, "promoted"), (None, "held")]
+    assert [row["aliases"] for row in rows] == [["previous"], ["champion"], []]
+    assert rows[1]["f1_today"] is not None
+    assert rows[0]["f1_today"] is None
+
+
+def test_the_champion_moves_by_hand_and_who_moved_it_is_recorded(folder, gone, client):
+    back = ratchet(folder, "rollback", MODEL, "--env", "test", "--because", "the newer one is slow")
+    assert (back.returncode, back.stderr) == (0, "")
+    assert int(client.get_model_version_by_alias(MODEL, "champion").version) == 1
+    forth = ratchet(folder, "promote", MODEL, "2", "--env", "test", "--because", "it was not")
+    assert (forth.returncode, forth.stderr) == (0, "")
+    assert "version 2 of flights-sklearn is the champion now; it was version 1" in forth.stdout
+    (moved,) = (found.move for found in registry.versions(client, MODEL) if found.number == 2)
+    assert moved.because == "it was not"
+
+
+def test_a_version_that_does_not_exist_is_not_promoted(folder, gone, client):
+    refused = ratchet(folder, "promote", MODEL, "9", "--env", "test", "--because", "a mistake")
+    assert refused.returncode == 2
+    assert refused.stderr == "ratchet: flights-sklearn has no version 9; there are: 1, 2\n"
+    assert int(client.get_model_version_by_alias(MODEL, "champion").version) == 2
+
+
+def test_one_trainer_failing_leaves_the_other_model_registered_and_the_cycle_failed(flights_slice, tmp_path):
+    engines = {"engines": ["sklearn", "spark"]}
+    folder = write_configuration(tmp_path, flights_slice, tracking=_tracking(tmp_path), retrain=engines)
+    failed = ratchet(folder, "retrain", "--env", "test", "--cycle", "half", "--set", "spark.params.bogus=1")
+    assert failed.returncode == 2
+    last = failed.stderr.strip().splitlines()[-1]
+    assert "spark failed" in last
+    assert "bogus" in last
+    client = MlflowClient(_tracking(tmp_path)["uri"])
+    assert [found.number for found in registry.versions(client, MODEL)] == [1]
+    assert registry.versions(client, "flights-spark") == ()
