@@ -29,7 +29,7 @@ PREFIX = "ratchet.lock."
 # Acts must begin in the first two thirds of the time, so that the last of them has ended when the lock has.
 _USABLE = 2 / 3
 _SHORTEST_PAUSE = 0.05
-_LONGEST_PAUSE = 2.0
+_LONGEST_PAUSE = 1.0
 _WAIT = 3
 
 
