@@ -93,7 +93,7 @@ def ratchet(folder, *arguments, environment=None):
 
 def events(process):
     """The events that a finished verb wrote, by name; the last one of each."""
-    lines = [line for line in process.stdout.splitlines() if line.startswith('{"') or line.startswith("{'")]
+    lines = [line for line in process.stdout.splitlines() if line.startswith("{")]
     return {event["event"]: event for event in map(json.loads, lines)}
 
 

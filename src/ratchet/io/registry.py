@@ -96,7 +96,10 @@ def create(
     """
     source, model_id = _source(client, model_uri)
     tags = {**tags, _MADE_FROM: run_id}
-    client.create_model_version(name, source, run_id=run_id, tags=tags, description=description, model_id=model_id)
+    # A version is ready at once; MLflow's own waiting could outlast the lock.
+    client.create_model_version(
+        name, source, run_id, tags=tags, description=description, await_creation_for=0, model_id=model_id
+    )
     _remove_twins(client, name)
     return next(int(found.version) for found in _search(client, name) if found.tags.get(_MADE_FROM) == run_id)
 
