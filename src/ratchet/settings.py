@@ -166,6 +166,13 @@ class Promotion(Section):
     lock_seconds: Annotated[int, Field(ge=5, le=3_600)] = 60
     """Seconds for which a registrar holds a model's lock; one that was killed blocks the next for no longer."""
 
+    @model_validator(mode="after")
+    def _measurable(self) -> "Promotion":
+        if self.compare == "recorded" and self.confidence is not None:
+            message = "confidence can't be known where compare is recorded; set compare to same_rows or drop confidence"
+            raise ValueError(message)
+        return self
+
 
 class Tracking(Section):
     """Where MLflow is. The variable MLFLOW_TRACKING_URI, where set, wins over `uri`."""

@@ -131,7 +131,8 @@ def complete_run(client: MlflowClient, settings: Settings, cycle: str, engine: s
     """The id of the newest complete and verified run of a cycle and engine, if there is one."""
     runs = client.search_runs(
         [experiment_id(client, settings)],
-        f"tags.`ratchet.cycle` = '{cycle}' and tags.`ratchet.engine` = '{engine}'"
+        f"tags.`ratchet.model` = '{settings.model}'"
+        f" and tags.`ratchet.cycle` = '{cycle}' and tags.`ratchet.engine` = '{engine}'"
         " and tags.`ratchet.complete` = 'true' and tags.`ratchet.verified` = 'true' and attributes.status = 'FINISHED'",
         order_by=["attributes.start_time DESC"],
         max_results=1,

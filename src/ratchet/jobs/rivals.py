@@ -32,10 +32,10 @@ class Compared:
 
 
 def to_rescore(versions: Sequence[Version], promotion: Promotion) -> tuple[Version, ...]:
-    """The versions to score anew: the champion, then the newest, up to the configured number."""
+    """The versions to score anew, up to the configured number: those that nothing else tells of, the champion, the newest."""
     if promotion.compare == "recorded":
         return ()
-    ranked = sorted(versions, key=lambda version: (not version.champion, -version.number))
+    ranked = sorted(versions, key=lambda version: (version.f1 is not None, not version.champion, -version.number))
     return tuple(ranked[: promotion.rescore])
 
 
