@@ -11,12 +11,13 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import yaml
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.feature import Binarizer, Imputer, OneHotEncoder, StringIndexer, VectorAssembler
 from pyspark.ml.regression import IsotonicRegression
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 LEVELS = 16_384
@@ -48,11 +49,13 @@ rows = rows.select(
 ).cache()
 
 
-def window(start, end):
+def window(start: str, end: str) -> DataFrame:
+    """The rows of the days from `start` up to, not including, `end`."""
     return rows.where((f.date_from_unix_date("day") >= start) & (f.date_from_unix_date("day") < end))
 
 
-def counted(scored):
+def counted(scored: DataFrame) -> pd.DataFrame:
+    """Rows by day, score and label."""
     level = f.floor(f.col("score") * LEVELS).alias("level")
     return scored.groupBy("day", level, "label").count().toPandas()
 
@@ -70,7 +73,7 @@ front = Pipeline(
 ).fit(window("1970-01-01", "2013-11-01"))
 estimated = front.transform(window("2013-11-01", "2013-12-01")).select("probability", "label", "day").cache()
 calibrator = IsotonicRegression(featuresCol="probability", featureIndex=1, predictionCol="score").fit(estimated)
-counts = counted(calibrator.transform(estimated)).groupby(["level", "label"])["count"].sum().unstack(fill_value=0)
+counts = counted(calibrator.transform(estimated)).pivot_table("count", "level", "label", aggfunc="sum", fill_value=0)
 above = counts[::-1].cumsum()
 f1 = 2 * above[1.0] / (above[0.0] + above[1.0] + counts[1.0].sum())
 threshold = f1.idxmax() / LEVELS

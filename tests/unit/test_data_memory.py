@@ -10,6 +10,8 @@ from ratchet.errors import DataError
 from ratchet.io import data, memory
 from tests.unit.event_tables import DECEMBER, NOVEMBER, csv, parquet, settings
 
+TREES = "hist_gradient_boosting"
+
 
 @pytest.fixture
 def table(tmp_path: Path) -> data.Table:
@@ -23,8 +25,8 @@ def _grown(table: data.Table, factor: int) -> data.Table:
 
 
 def test_a_window_that_fits_passes(table: data.Table) -> None:
-    data.check_memory(table, [NOVEMBER, DECEMBER], "1GiB")
-    data.check_memory(table, [NOVEMBER, DECEMBER], None)
+    data.check_memory(table, [NOVEMBER, DECEMBER], TREES, "1GiB")
+    data.check_memory(table, [NOVEMBER, DECEMBER], TREES, None)
 
 
 def test_a_window_that_does_not_fit_is_refused_with_what_helps(table: data.Table) -> None:
@@ -32,25 +34,30 @@ def test_a_window_that_does_not_fit_is_refused_with_what_helps(table: data.Table
         r"need about \d+\.\d GiB of memory and 1\.0 GiB are available .*windows\.train, fewer columns or the Spark"
     )
     with pytest.raises(DataError, match=expected):
-        data.check_memory(_grown(table, 1_000_000), [NOVEMBER, DECEMBER], "1GiB")
+        data.check_memory(_grown(table, 1_000_000), [NOVEMBER, DECEMBER], TREES, "1GiB")
 
 
 def test_without_a_setting_the_machine_or_the_cgroup_is_the_limit(table: data.Table) -> None:
     with pytest.raises(DataError, match=r"the machine's memory|the limit of the cgroup"):
-        data.check_memory(_grown(table, 10**10), [NOVEMBER], None)
+        data.check_memory(_grown(table, 10**10), [NOVEMBER], TREES, None)
 
 
 def test_the_estimate_grows_with_rows_and_columns_and_the_window(table: data.Table) -> None:
     large = _grown(table, 1_000_000)
     fewer = replace(large, numeric=("speed",), categorical=())
-    assert data.memory_needed(large, [NOVEMBER]) > 2 * data.memory_needed(_grown(table, 100_000), [NOVEMBER])
-    assert data.memory_needed(fewer, [NOVEMBER]) < data.memory_needed(large, [NOVEMBER])
-    assert data.memory_needed(large, [NOVEMBER]) < data.memory_needed(large, [NOVEMBER, DECEMBER])
+    assert data.memory_needed(large, [NOVEMBER], TREES) > 2 * data.memory_needed(
+        _grown(table, 100_000), [NOVEMBER], TREES
+    )
+    assert data.memory_needed(large, [NOVEMBER], TREES) < data.memory_needed(large, [NOVEMBER], "logistic_regression")
+    assert data.memory_needed(fewer, [NOVEMBER], TREES) < data.memory_needed(large, [NOVEMBER], TREES)
+    assert data.memory_needed(large, [NOVEMBER], TREES) < data.memory_needed(large, [NOVEMBER, DECEMBER], TREES)
 
 
 def test_csv_is_estimated_by_its_rows_too(tmp_path: Path) -> None:
     table = data.inspect(settings(csv(tmp_path / "events.csv")))
-    assert data.memory_needed(_grown(table, 1_000_000), [NOVEMBER]) > data.memory_needed(table, [NOVEMBER])
+    assert data.memory_needed(_grown(table, 1_000_000), [NOVEMBER], TREES) > data.memory_needed(
+        table, [NOVEMBER], TREES
+    )
 
 
 def _limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **files: str) -> tuple[int, str]:

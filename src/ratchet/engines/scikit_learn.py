@@ -52,7 +52,7 @@ class ScikitLearn:
     def read(
         self, table: Table, windows: Windows, extra: Sequence[str]
     ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
-        data.check_memory(table, windows, self._settings.sklearn.memory_limit)
+        data.check_memory(table, windows, self._settings.sklearn.estimator, self._settings.sklearn.memory_limit)
         self._table = table
         loaded = [data.load(table, window, table.features) for window in (windows.train, windows.calibration)]
         loaded.append(data.load(table, windows.test, [*table.features, *extra]))

@@ -167,7 +167,8 @@ class Spark:
     ) -> None:
         if kind is not None and not issubclass(kind, Exception):
             self._session.kill()
-        self.close()
+        else:
+            self.close()
 
     @property
     def _model(self) -> Any:

@@ -6,6 +6,7 @@ engines put every row into the same window.
 
 from collections.abc import Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pyarrow as pa
@@ -102,7 +103,7 @@ def _instant_days(seconds: Any, offsets: Sequence[tuple[int, int]]) -> Any:
     from pyspark.sql import functions as f
 
     offset: Any = f.lit(offsets[-1][1])
-    for (_, before), (until, _) in reversed(list(zip(offsets, offsets[1:], strict=False))):
+    for (_, before), (until, _) in reversed(list(pairwise(offsets))):
         offset = f.when(seconds < until, before).otherwise(offset)
     return _floor(seconds + offset, _DAY_SECONDS)
 

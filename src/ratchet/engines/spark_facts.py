@@ -158,8 +158,9 @@ def categories(rows: Any, table: Table, most: int) -> tuple[list[Categories], di
 
     if not table.categorical:
         return [], {}
+    names = list(enumerate(table.categorical))
     cells = f.array(
-        *(f.struct(f.lit(place).alias("place"), f.col(quoted(name)).alias("value")) for place, name in enumerate(table.categorical))
+        *(f.struct(f.lit(place).alias("place"), f.col(quoted(name)).alias("value")) for place, name in names)
     )
     counted = rows.select(f.explode(cells).alias("cell")).select("cell.*").where("value IS NOT NULL")
     counted = counted.groupBy("place", "value").agg(f.count("*").alias("rows"))
@@ -169,19 +170,20 @@ def categories(rows: Any, table: Table, most: int) -> tuple[list[Categories], di
     )
     found = ranked.where((f.col("rank") == 1) | ((f.col("rank") <= most) & (f.col("rows") >= _FEWEST_ROWS))).collect()
     found.sort(key=lambda row: row["rank"])
-    values = {name: tuple(row["value"] for row in found if row["place"] == place) for place, name in enumerate(table.categorical)}
+    values = {name: tuple(row["value"] for row in found if row["place"] == place) for place, name in names}
     distinct = {table.categorical[row["place"]]: row["distinct"] for row in found}
     return [Categories(name, some) for name, some in values.items() if some], distinct
 
 
 def with_distinct(about: WindowFacts, distinct: Mapping[str, int]) -> WindowFacts:
     """The facts, and how many values each categorical feature has."""
-    columns = []
-    for column in about.columns:
-        if (values := distinct.get(column.name)) is not None:
-            column = replace(column, distinct=values, constant=values == 1 and not column.missing)
-        columns.append(column)
-    return replace(about, columns=tuple(columns))
+    columns = tuple(
+        replace(column, distinct=values, constant=values == 1 and not column.missing)
+        if (values := distinct.get(column.name)) is not None
+        else column
+        for column in about.columns
+    )
+    return replace(about, columns=columns)
 
 
 def summary(found: Sequence[Group], number: int, about: WindowFacts, table: Table) -> WindowSummary:

@@ -5,6 +5,7 @@ puts every feature into a form that the rest can rely on: numbers without gaps, 
 that it read, so that no name of the table can clash with one of a later stage.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +39,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Choice:
-    """An estimator: what makes it from a seed and the number of cores, Ratchet's defaults, how categories come to it."""
+    """An estimator: what makes it (of label, seed, cores), Ratchet's defaults, and how features come to it."""
 
     make: Callable[[str, int, int], Any]
     defaults: Mapping[str, object]
@@ -70,27 +71,25 @@ def _gradient_boosted_trees(label: str, seed: int, cores: int) -> Any:
 def _xgboost(label: str, seed: int, cores: int) -> Any:
     from xgboost.spark import SparkXGBClassifier
 
+    # Its workers take the level from here; they would say each round what they do.
+    logging.getLogger("XGBoost-PySpark").setLevel(logging.WARNING)
     return SparkXGBClassifier(
         features_col=FEATURES,
         label_col=label,
         prediction_col="estimated",
         probability_col=PROBABILITY,
-        raw_prediction_col="raw",
         num_workers=cores,
         # A worker without rows fails; Spark may leave one without.
         force_repartition=True,
         random_state=seed,
+        verbose=False,
         verbosity=0,
     )
 
 
 def _names() -> dict[str, str]:
-    return {
-        "featuresCol": FEATURES,
-        "probabilityCol": PROBABILITY,
-        "rawPredictionCol": "raw",
-        "predictionCol": "estimated",
-    }
+    """The label that the estimator itself would choose is not `prediction`: that one the threshold decides."""
+    return {"featuresCol": FEATURES, "predictionCol": "estimated"}
 
 
 ESTIMATORS: Mapping[str, Choice] = {
@@ -137,7 +136,7 @@ def estimator(name: str, params: Mapping[str, object], label: str, seed: int, co
 def most_categories(name: str, made: Any) -> int:
     """How many values of a categorical feature an estimator can tell apart; Spark's trees need a bin for each."""
     if name in ("random_forest", "gradient_boosted_trees"):
-        return min(_MOST_CATEGORIES, made.getMaxBins() - 1)
+        return min(_MOST_CATEGORIES, int(made.getMaxBins()) - 1)
     return _MOST_CATEGORIES
 
 
@@ -193,8 +192,8 @@ def _statement(choice: Choice, numbers: Sequence[Numbers], categories: Sequence[
         if choice.fills_gaps and number.gaps:
             columns.append(f"CAST({known} IS NULL AS DOUBLE) AS gap{place}")
     columns += [f"CAST({quoted(one.name)} AS STRING) AS text{place}" for place, one in enumerate(categories)]
-    read = ", ".join(quoted(one.name) for one in (*numbers, *categories))
-    return f"SELECT * EXCEPT ({read}), {', '.join(columns)} FROM __THIS__"
+    read = ", ".join(quoted(name) for name in [one.name for one in numbers] + [one.name for one in categories])
+    return f"SELECT * EXCEPT ({read}), {', '.join(columns)} FROM __THIS__"  # noqa: S608  # names are quoted
 
 
 def parameters(stages: Sequence[Any]) -> dict[str, str]:

@@ -87,9 +87,7 @@ def _scheme(table: Table) -> str:
 
 def _schema(table: Table) -> str:
     """The files' columns with the types they are stored in, as Spark writes a schema; of CSV all as text."""
-    kinds = [
-        (field.name, "string" if table.format == "csv" else _stored(plain(field.type))) for field in table.schema
-    ]
+    kinds = [(field.name, "string" if table.format == "csv" else _stored(plain(field.type))) for field in table.schema]
     return ", ".join(f"{quoted(name)} {kind}" for name, kind in kinds if kind is not None)
 
 
@@ -178,4 +176,6 @@ def _feature(table: Table, name: str) -> Any:
 
 def as_number(table: Table, name: str) -> bool:
     """Whether a column is read as numbers; one that only an existing version needs is where its type is no text."""
-    return name in table.numeric or (name not in table.categorical and not is_text(plain(table.schema.field(name).type)))
+    if name in table.features:
+        return name in table.numeric
+    return not is_text(plain(table.schema.field(name).type))

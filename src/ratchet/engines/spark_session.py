@@ -24,6 +24,8 @@ from ratchet.io.store import s3_endpoint
 from ratchet.settings import Settings, bytes_of
 
 _STOP_SECONDS = 10
+# An aggregation of many columns becomes one long method, which Java interprets for ever if it is not told otherwise.
+_JVM = "-XX:+UseParallelGC -XX:-DontCompileHugeMethods"
 _LOGGING = """\
 rootLogger.level = error
 rootLogger.appenderRef.stderr.ref = stderr
@@ -53,7 +55,7 @@ class Session:
         self._starting.start()
 
     def get(self) -> Any:
-        """The session, once it has started. Raises ConfigurationError without Java, FailedError where it does not start."""
+        """The session, once it has started. Raises ConfigurationError without Java, FailedError where it won't start."""
         self._starting.join()
         if self._error is not None:
             raise self._error
@@ -63,20 +65,25 @@ class Session:
 
     @property
     def temporary(self) -> str | None:
-        """Where models lie on their way to and from MLflow. None: what MLFLOW_DFS_TMP says, which a cluster must set."""
+        """Where models lie on their way to and from MLflow. None: where MLFLOW_DFS_TMP says, as a cluster must."""
         return None if "MLFLOW_DFS_TMP" in os.environ else str(self.folder / "models")
 
     def stop(self) -> None:
         """End the session, its JVM and its files; may be called twice."""
         self._starting.join()
-        if self._spark is not None:
+        spark, self._spark = self._spark, None
+        if spark is not None:
             with suppress(Exception):  # a JVM that has died is stopped
-                self._spark.stop()
-        self._end_jvm()
+                spark.stop()
+        self._end_jvm(at_once=False)
 
     def kill(self) -> None:
-        """End the JVM without a word to it: a call to it may just have been cut in two."""
-        self._starting.join(_STOP_SECONDS)
+        """End the JVM without a word to it: a call to it may just have been cut in two.
+
+        One that is only starting ends by itself when this process does.
+        """
+        self._spark = None
+        self._starting.join(0)
         self._end_jvm(at_once=True)
 
     def _start(self) -> None:
@@ -114,24 +121,22 @@ class Session:
             "spark.driver.memory": f"{bytes_of(self._settings.spark.driver_memory) // 1024**2}m",
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
-            "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging.as_uri()} -XX:+UseParallelGC -XX:-DontCompileHugeMethods",
+            "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging.as_uri()} {_JVM}",
             "spark.local.dir": str(self.folder / "local"),
             "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
         }
 
-    def _end_jvm(self, *, at_once: bool = False) -> None:
-        from pyspark import SparkContext
-        from pyspark.sql import SparkSession
+    def _end_jvm(self, *, at_once: bool) -> None:
+        if "pyspark" in sys.modules:
+            from pyspark import SparkContext
+            from pyspark.sql import SparkSession
 
-        gateway, SparkContext._gateway = SparkContext._gateway, None  # noqa: SLF001  # pyspark never ends its JVM
-        SparkContext._jvm = SparkContext._active_spark_context = None  # noqa: SLF001
-        SparkSession._instantiatedSession = None  # noqa: SLF001
-        process = None if gateway is None else gateway.proc
-        if process is not None:
-            _end(process, at_once=at_once)
-        if not at_once and gateway is not None:
-            with suppress(Exception):
-                gateway.shutdown()
+            # pyspark keeps its JVM until the process ends, and would go on with a dead one.
+            gateway, SparkContext._gateway = SparkContext._gateway, None  # noqa: SLF001
+            SparkContext._jvm = SparkContext._active_spark_context = None  # noqa: SLF001
+            SparkSession._instantiatedSession = None  # noqa: SLF001
+            if gateway is not None:
+                _end(gateway, at_once=at_once)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -178,8 +183,14 @@ def _text(value: bool | float | str) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _end(process: subprocess.Popen[bytes], *, at_once: bool) -> None:
-    """End the JVM: it goes by itself when its input is closed; one that does not is killed."""
+def _end(gateway: Any, *, at_once: bool) -> None:
+    """End the JVM, where it is ours: it goes by itself when its input is closed; one that does not is killed."""
+    process: subprocess.Popen[bytes] | None = gateway.proc
+    if not at_once:
+        with suppress(Exception):  # nobody may be listening any more
+            gateway.shutdown()
+    if process is None:
+        return
     if at_once:
         process.kill()
     elif process.stdin is not None:

@@ -52,6 +52,8 @@ def write(uri: str) -> int:
             basename_template="part-{i}.parquet",
             max_rows_per_group=_ROW_GROUP,
             min_rows_per_group=_ROW_GROUP,
+            # Several threads would write the rows in another order each time, and the same data is the same model.
+            use_threads=False,
         )
     return len(frame)
 

@@ -18,9 +18,7 @@ def is_positive(value: object, positive: bool | float | str) -> bool:
     """Whether a value of the label column is the positive one, across types: text `1` is the number 1 and true."""
     if isinstance(value, str):
         return value in _texts(positive)
-    if isinstance(positive, str):
-        return (bool(value) is True and positive in _TRUE) if isinstance(value, bool) else _number(positive) == value
-    return value == positive
+    return value == (_number(positive) if isinstance(positive, str) else positive)
 
 
 def _texts(positive: bool | float | str) -> frozenset[str]:
@@ -33,6 +31,9 @@ def _texts(positive: bool | float | str) -> frozenset[str]:
 
 
 def _number(text: str) -> float | None:
+    """What a text means beside numbers and booleans: 1 for true, 0 for false."""
+    if text in _TRUE or text in _FALSE:
+        return float(text in _TRUE)
     try:
         return float(text)
     except ValueError:
@@ -44,9 +45,7 @@ def check_comparable(schema: pa.Schema, label: Label) -> None:
     kind = plain(schema.field(label.column).type)
     if is_text(kind):
         return
-    fits = is_number(kind) and (
-        not isinstance(label.positive, str) or label.positive in _TRUE | _FALSE or _number(label.positive) is not None
-    )
+    fits = is_number(kind) and (not isinstance(label.positive, str) or _number(label.positive) is not None)
     if not fits:
         message = (
             f"data.label.positive is {label.positive!r}, which can't occur in {label.column!r}, a column of {kind}"

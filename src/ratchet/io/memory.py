@@ -16,33 +16,35 @@ from ratchet.settings import bytes_of
 _NUMBER_BYTES = 8
 _CODE_BYTES = 2
 _OTHER_BYTES = 9
-_PROCESS_BYTES = 350 * 1024**2
-# Beside the frame, fitting holds the features once as float64, once binned, and gradients: measured on the flights.
-_FIT_BYTES_PER_CELL = 11
+_PROCESS_BYTES = 300 * 1024**2
+# What fitting takes beside the frame for each value of each feature: copies as a matrix, binned or one-hot. Measured on
+# the flights at 0.3 and 3.3 million rows, and a tenth added.
+_FIT_BYTES_PER_CELL = {"hist_gradient_boosting": 36, "logistic_regression": 72, "random_forest": 34}
 _CGROUPS = Path("/sys/fs/cgroup")
 # Kernels write "no limit" in version 1 as a number near 2**63.
 _UNLIMITED = 2**60
 
 
-def memory_needed(table: Table, windows: Iterable[Window]) -> int:
+def memory_needed(table: Table, windows: Iterable[Window], estimator: str) -> int:
     """Bytes that a process needs to read the windows and fit on the training window, estimated from footers.
 
-    Row groups count whole where a window touches them: the estimate is rather too high than too low.
+    estimator: its name in the settings. Row groups count whole where a window touches them: the estimate is rather too
+    high than too low.
     """
-    return _PROCESS_BYTES + sum(_window_bytes(table, window) for window in windows)
+    return _PROCESS_BYTES + sum(_window_bytes(table, window, _FIT_BYTES_PER_CELL[estimator]) for window in windows)
 
 
-def _window_bytes(table: Table, window: Window) -> int:
+def _window_bytes(table: Table, window: Window, fit_bytes: int) -> int:
     groups = [group for file in table.files for group in file.row_groups if group.touches(window)]
     rows = sum(group.rows for group in groups)
     frame = rows * (_NUMBER_BYTES * len(table.numeric) + _CODE_BYTES * len(table.categorical) + _OTHER_BYTES)
-    fit = rows * len(table.features) * _FIT_BYTES_PER_CELL if window.name == "training" else 0
+    fit = rows * len(table.features) * fit_bytes if window.name == "training" else 0
     return frame + fit
 
 
-def check_memory(table: Table, windows: Iterable[Window], limit: str | None) -> None:
+def check_memory(table: Table, windows: Iterable[Window], estimator: str, limit: str | None) -> None:
     """Raises DataError where the windows need more than `limit`, such as 4GiB; None: the cgroup's, or the machine's."""
-    wanted = memory_needed(table, windows)
+    wanted = memory_needed(table, windows, estimator)
     available, source = (bytes_of(limit), "sklearn.memory_limit") if limit is not None else _available()
     if wanted > available:
         message = (

@@ -101,7 +101,7 @@ def _fit_together(settings: Settings) -> bool:
     from ratchet.jobs.train import windows_of
 
     table = data.inspect(settings.data)
-    rows = data.memory_needed(table, windows_of(settings, table, None))
+    rows = data.memory_needed(table, windows_of(settings, table, None), settings.sklearn.estimator)
     needed = rows + bytes_of(settings.spark.driver_memory) * 3 // 2 + 2 * _PROCESS_BYTES
     return bool(psutil.virtual_memory().available > needed) and (os.cpu_count() or 1) > 1
 
