@@ -15,7 +15,7 @@ from ratchet.settings import Settings
 _MEASURES = {"F1": "f1", "precision": "precision", "recall": "recall", "ROC AUC": "roc_auc", "threshold": "threshold"}
 _COLOURS = {"promoted": "green", "held": "yellow", "missing": "red"}
 # Where stdout is no terminal, a table is as wide as it must be and nothing is cut.
-_WIDE = 160
+_WIDE = 120
 
 
 def console() -> Console:
