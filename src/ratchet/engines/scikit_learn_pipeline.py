@@ -69,9 +69,9 @@ _ESTIMATORS: Mapping[str, _Choice] = {
         HistGradientBoostingClassifier,
         _for_trees,
         {
-            "learning_rate": 0.1,
-            "max_iter": 150,
-            "max_leaf_nodes": 31,
+            "learning_rate": 0.15,
+            "max_iter": 100,
+            "max_leaf_nodes": 15,
             "l2_regularization": 1.0,
             "early_stopping": False,
         },

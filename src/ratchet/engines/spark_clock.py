@@ -119,5 +119,5 @@ def _floor(value: Any, divisor: int) -> Any:
 def _offsets(clock: Clock, first: date, last: date) -> list[tuple[int, int]]:
     """(the instant from which it holds, the offset), both in seconds."""
     begin, end = (day_number(day) * _DAY_SECONDS for day in (first, last + timedelta(days=2)))
-    starts, offsets = clock._offsets(begin - 2 * _DAY_SECONDS, end)  # noqa: SLF001
+    starts, offsets = clock.offsets(begin - 2 * _DAY_SECONDS, end)
     return [(int(start), int(offset)) for start, offset in zip(starts, offsets, strict=True)]

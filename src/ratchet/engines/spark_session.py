@@ -55,7 +55,7 @@ class Session:
         self._starting.start()
 
     def get(self) -> Any:
-        """The session, once it has started. Raises ConfigurationError without Java, FailedError where it won't start."""
+        """The session, once it has started. Raises ConfigurationError without Java, FailedError if it can't start."""
         self._starting.join()
         if self._error is not None:
             raise self._error

@@ -99,11 +99,11 @@ class Clock:
         if not inside.any():
             return days
         within = seconds[inside]
-        starts, offsets = self._offsets(int(within.min()), int(within.max()))
+        starts, offsets = self.offsets(int(within.min()), int(within.max()))
         days[inside] = (within + offsets[np.searchsorted(starts, within, side="right") - 1]) // _DAY_SECONDS
         return days
 
-    def _offsets(self, first: int, last: int) -> tuple[Ints, Ints]:
+    def offsets(self, first: int, last: int) -> tuple[Ints, Ints]:
         """The instants from which an offset from UTC holds, and the offsets, both in seconds, for first to last."""
         starts, offsets = [first], [self._offset(first)]
         # No zone has changed its offset twice within a week.
