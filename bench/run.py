@@ -10,12 +10,10 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
+import mlflow
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -92,14 +90,11 @@ def _five_versions(variables: dict[str, str]) -> None:
 
 
 def _register(cycle: str, uri: str) -> None:
-    client = MlflowClient(uri, uri)
-    experiments = [one.experiment_id for one in client.search_experiments()]
-    run = client.search_runs(experiments, f"tags.`ratchet.cycle` = '{cycle}'")[0]
-    with suppress(MlflowException):
-        client.create_registered_model("flights-sklearn")
-    model_uri = run.data.tags["ratchet.model_uri"]
-    model_id = model_uri.removeprefix("models:/")
-    client.create_model_version("flights-sklearn", model_uri, run.info.run_id, model_id=model_id)
+    mlflow.set_tracking_uri(uri)
+    run = mlflow.search_runs(
+        search_all_experiments=True, filter_string=f"tags.`ratchet.cycle` = '{cycle}'", output_format="list"
+    )[0]
+    mlflow.register_model(run.data.tags["ratchet.model_uri"], "flights-sklearn")
 
 
 def _cycle(variables: dict[str, str]) -> str:

@@ -148,7 +148,11 @@ def master_is_given(settings: Settings, variables: Mapping[str, str]) -> bool:
         return True
     folder = variables.get("SPARK_CONF_DIR")
     defaults = Path(folder) / "spark-defaults.conf" if folder else None
-    return defaults is not None and defaults.is_file() and "spark.master" in defaults.read_text(encoding="utf-8")
+    return (
+        defaults is not None
+        and defaults.is_file()
+        and re.search(r"^\s*spark\.master\b", defaults.read_text(encoding="utf-8"), re.MULTILINE) is not None
+    )
 
 
 def _everywhere() -> dict[str, str]:

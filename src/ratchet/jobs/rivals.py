@@ -32,7 +32,7 @@ class Compared:
 
 
 def to_rescore(versions: Sequence[Version], promotion: Promotion) -> tuple[Version, ...]:
-    """The versions to score anew, up to the configured number: those that nothing else tells of, the champion, the newest."""
+    """The versions to score anew, up to the configured number: those of unknown F1, the champion, then the newest."""
     if promotion.compare == "recorded":
         return ()
     ranked = sorted(versions, key=lambda version: (version.f1 is not None, not version.champion, -version.number))

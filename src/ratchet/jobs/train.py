@@ -4,6 +4,8 @@ It measures and decides nothing. The same page serves both engines; `cli` calls 
 just one of them. Whatever kills it, running it again for the same cycle ends in the same state.
 """
 
+import importlib
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from ratchet.io import data, registry, tracking
 from ratchet.io.connection import connect, mlflow_errors
 from ratchet.io.data import Table
 from ratchet.io.tracking import Run
-from ratchet.jobs import evidence, rivals
+from ratchet.jobs import rivals
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
@@ -77,6 +79,8 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
         log.warning("data.warning", warning=warning)
     for window, context in ((windows.train, "training"), (windows.test, "test")):
         run.data_input(context, table.uri, data.digest(table, window), data.column_kinds(table))
+    # Drawing takes a second to import; the fit, which spends most of its time outside Python, leaves room for it.
+    threading.Thread(target=importlib.import_module, args=["ratchet.jobs.evidence"], daemon=True).start()
     parameters = _timed("fit", engine.fit)
     threshold = choose(_timed("calibrate", engine.calibrate))
     engine.set_threshold(threshold.value)
@@ -86,6 +90,8 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
     model_uri = _timed("log_model", engine.log_model)
     wrong = _timed("verify", engine.mislabelled, model_uri)
     run.tags({"ratchet.model_uri": model_uri, "ratchet.verified": "false" if wrong else "true"})
+    from ratchet.jobs import evidence
+
     result = evidence.Result(
         settings,
         engine.name,

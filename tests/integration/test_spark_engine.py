@@ -1,0 +1,417 @@
+"""The Spark engine on real files, with a real JVM: the same rows, days and refusals as scikit-learn's, and its model."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from ratchet.core.counts import day_number
+from ratchet.core.threshold import choose
+from ratchet.core.windows import Period, Window, Windows, windows_until
+from ratchet.engines import spark_facts, spark_rows
+from ratchet.engines.java import java_home
+from ratchet.engines.spark import Spark
+from ratchet.errors import ConfigurationError, DataError, FailedError
+from ratchet.io import checks, data
+from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, small_settings
+from tests.unit.event_tables import DECEMBER, FIRST, NOVEMBER, ROWS, columns, csv, parquet, settings
+
+pytestmark = [
+    pytest.mark.xdist_group("spark"),
+    pytest.mark.timeout(600),
+    # py4j leaves its sockets to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+PERIODS = [Period.parse("1mo")] * 2
+EVENTS = Windows(
+    Window("training", None, date(2023, 11, 21)),
+    Window("calibration", date(2023, 11, 21), date(2023, 12, 1)),
+    Window("test", date(2023, 12, 1), date(2024, 1, 1)),
+)
+
+
+@pytest.fixture(scope="module")
+def flight_settings(flights_slice, tmp_path_factory):
+    return small_settings(flights_slice, tmp_path_factory.mktemp("spark"))
+
+
+@pytest.fixture(scope="module")
+def engine(flight_settings):
+    """One engine, and so one JVM, for all tests here; each of them may read another table with it."""
+    with Spark(flight_settings) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def session(engine):
+    return engine._session.get()
+
+
+@pytest.fixture(scope="module")
+def trained(engine, flight_settings):
+    """What a run on the flights leaves: summaries, counts of calibration and test, threshold, and the logged model."""
+    table = data.inspect(flight_settings.data)
+    windows = windows_until(table.end, *PERIODS, None)
+    mlflow.set_tracking_uri(flight_settings.tracking.uri)
+    mlflow.set_experiment("spark")
+    with mlflow.start_run():
+        summaries = engine.read(table, windows, ())
+        parameters = engine.fit()
+        calibration = engine.calibrate()
+        threshold = choose(calibration).value
+        engine.set_threshold(threshold)
+        counts = engine.count_test()
+        uri = engine.log_model()
+        wrong = engine.mislabelled(uri)
+        confusion = engine.confusion_of(uri)
+    return {
+        "table": table,
+        "windows": windows,
+        "summaries": summaries,
+        "parameters": parameters,
+        "calibration": calibration,
+        "threshold": threshold,
+        "counts": counts,
+        "uri": uri,
+        "wrong": wrong,
+        "confusion": confusion,
+    }
+
+
+def test_the_summaries_are_those_of_the_rows_that_scikit_learn_reads(trained):
+    for window, summary in zip(trained["windows"], trained["summaries"], strict=True):
+        facts = data.load(trained["table"], window, trained["table"].features).facts
+        assert (summary.rows, summary.positives) == (facts.rows, facts.positives)
+        assert summary.missing == {column.name: column.missing for column in facts.columns if column.missing}
+        assert sum(month.rows for month in summary.months) == facts.rows
+        assert sum(month.positives for month in summary.months) == facts.positives
+
+
+def test_every_row_is_counted_once_at_a_multiple_of_a_level(trained):
+    _, calibration, test = trained["summaries"]
+    assert trained["calibration"].total == calibration.rows
+    assert trained["counts"].total == test.rows
+    assert trained["counts"].positives == test.positives
+    levels = trained["counts"].score * 16_384
+    assert np.array_equal(levels, np.floor(levels))
+
+
+def test_the_model_that_was_logged_labels_as_the_trainer_counted(trained):
+    expected = trained["counts"].confusion(trained["threshold"])
+    for name in ("day", "true_positive", "false_positive", "false_negative", "true_negative"):
+        assert np.array_equal(getattr(trained["confusion"], name), getattr(expected, name)), name
+    assert trained["wrong"] == 0
+
+
+def test_a_version_with_another_threshold_labels_by_its_own(trained, engine):
+    binarizer = engine._stages.pop()
+    try:
+        engine.set_threshold(0.0)
+        with mlflow.start_run():
+            confusion = engine.confusion_of(engine.log_model())
+    finally:
+        engine._stages[-1] = binarizer
+    assert confusion.true_positive.sum() + confusion.false_positive.sum() == trained["counts"].total
+
+
+def test_all_parameters_of_pipeline_and_estimator_are_told(trained):
+    parameters = trained["parameters"]
+    assert parameters["LogisticRegression.maxIter"] == "50"
+    assert "plane_age" in parameters["SQLTransformer.statement"]
+    assert "EWR" in parameters["StringIndexerModel.labels"]
+
+
+def test_the_same_data_and_seed_give_the_same_model(trained, engine):
+    stages = engine._stages
+    try:
+        engine.read(trained["table"], trained["windows"], ())
+        engine.fit()
+        again = engine.calibrate()
+    finally:
+        engine._stages = stages
+    for name in ("day", "score", "label", "rows"):
+        assert np.array_equal(getattr(again, name), getattr(trained["calibration"], name)), name
+
+
+def test_the_model_serves_gaps_unseen_categories_and_more_columns_in_a_fresh_process(trained, tmp_path):
+    rows = pd.DataFrame({name: [700.0, 900.0, 1200.0] for name in NUMERIC} | {name: ["UA"] * 3 for name in CATEGORICAL})
+    rows.loc[1, ["temperature", "plane_age"]] = np.nan
+    rows.loc[1, "carrier"] = "unseen"
+    rows.loc[2, list(CATEGORICAL)] = None
+    rows.loc[0, "plane_manufacturer"] = None
+    rows["prediction"] = rows["late"] = 7.0
+    rows.to_json(tmp_path / "rows.json", orient="split")
+    # Without Ratchet, and with the Java runtime from PyPI.
+    program = (
+        "import sys, json, mlflow, pandas as pd\n"
+        "assert not any(name.startswith('ratchet') for name in sys.modules)\n"
+        "model = mlflow.pyfunc.load_model(sys.argv[1])\n"
+        "rows = pd.read_json(sys.argv[2], orient='split', dtype=False)\n"
+        "print(json.dumps([list(model.predict(rows)), list(model.predict(rows[::-1]))]))\n"
+    )
+    java = java_home(tmp_path, {"PATH": "/nowhere"})
+    done = subprocess.run(
+        [sys.executable, "-c", program, trained["uri"], tmp_path / "rows.json"],
+        env={
+            **os.environ,
+            "JAVA_HOME": str(java),
+            "PYSPARK_PYTHON": sys.executable,
+            "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    forwards, backwards = json.loads(done.stdout.splitlines()[-1])
+    assert set(forwards) <= {0.0, 1.0}
+    assert forwards == backwards[::-1]
+
+
+def test_a_version_that_lacks_a_column_or_its_files_says_so(trained, engine, tmp_path):
+    versions_rows = engine._versions_rows
+    engine._versions_rows = versions_rows.drop("hour")
+    try:
+        with pytest.raises(DataError, match="the column 'hour' that it needs is not in the data"):
+            engine.confusion_of(trained["uri"])
+    finally:
+        engine._versions_rows = versions_rows
+    with pytest.raises(FailedError, match="it can't be loaded: "):
+        engine.confusion_of(str(tmp_path / "gone"))
+
+
+@pytest.mark.parametrize(
+    ("params", "sentence"),
+    [
+        ({"maxIterations": 5}, "spark.params.maxIterations is no parameter of logistic_regression; accepted are "),
+        ({"labelCol": "x"}, "spark.params.labelCol is no parameter of logistic_regression"),
+        ({"maxIter": "many"}, "spark.params.maxIter is 'many', which logistic_regression does not take"),
+        ({"elasticNetParam": 7.0}, "spark.params has a value that Spark refuses: .*elasticNetParam"),
+    ],
+)
+def test_a_parameter_that_the_estimator_does_not_take_is_refused(engine, trained, flight_settings, params, sentence):
+    settings, stages = engine._settings, engine._stages
+    spark = flight_settings.spark.model_copy(update={"params": params})
+    engine._settings = flight_settings.model_copy(update={"spark": spark})
+    try:
+        with pytest.raises(ConfigurationError, match=sentence):
+            engine.read(trained["table"], trained["windows"], ())
+            engine.fit()
+    finally:
+        engine._settings, engine._stages = settings, stages
+        engine.read(trained["table"], trained["windows"], ())
+
+
+AT = [FIRST + timedelta(hours=6 * row, minutes=29) for row in range(ROWS)]
+INSTANTS = pa.array([at.replace(tzinfo=UTC) for at in AT], pa.timestamp("us", "UTC"))
+EPOCHS = [int(at.replace(tzinfo=UTC).timestamp()) for at in AT]
+OFFSETS = ("Z", "+05:30", "-0800", "+01", "")
+TEXTS = [at.strftime("%Y-%m-%dT%H:%M:%S") + OFFSETS[row % 5] for row, at in enumerate(AT)]
+TEXTS[:3] = ["2023-11-01", "2023-11-01 07:00", "2023-11-01T05:00:59,123Z"]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata", "Pacific/Apia"])
+@pytest.mark.parametrize(
+    ("at", "unit"),
+    [
+        pytest.param(pa.array(AT, pa.timestamp("us")), None, id="local"),
+        pytest.param(pa.array(AT, pa.timestamp("ns")), None, id="local nanoseconds"),
+        pytest.param(pa.array(AT, pa.timestamp("ms")), None, id="local milliseconds"),
+        pytest.param(INSTANTS, None, id="instants"),
+        pytest.param(INSTANTS.cast(pa.timestamp("ns", "UTC")), None, id="instants in nanoseconds"),
+        pytest.param(pa.array([at.date() for at in AT]), None, id="dates"),
+        pytest.param(pa.array(EPOCHS), "s", id="seconds"),
+        pytest.param(pa.array([epoch * 1000 for epoch in EPOCHS]), "ms", id="milliseconds"),
+        pytest.param(pa.array([epoch + 0.5 for epoch in EPOCHS]), "s", id="fractional seconds"),
+        pytest.param(pa.array(TEXTS), None, id="text"),
+    ],
+)
+def test_both_engines_put_every_row_on_the_same_day(session, tmp_path, at, unit, zone):
+    described = settings(parquet(tmp_path / "events.parquet", columns(at=at)), timestamp_unit=unit, timezone=zone)
+    assert_same_rows(session, data.inspect(described))
+
+
+def assert_same_rows(session, table):
+    for window in (NOVEMBER, DECEMBER):
+        expected = data.load(table, window, table.features)
+        rows = spark_rows.frame(session, table, [window])
+        groups = spark_facts.groups(rows, table)
+        positive = spark_facts.positive_values(groups, table)
+        found = rows.toPandas()
+        found[data.LABEL] = found.pop(spark_rows.VALUE).isin(positive)
+        names = [*table.features, data.LABEL, data.DAY]
+        assert plain(found[names]) == plain(expected.frame[names])
+        facts = spark_facts.facts(rows, groups, 0, window, table)
+        _, distinct = spark_facts.categories(rows, table, 1000)
+        assert spark_facts.with_distinct(facts, distinct) == expected.facts
+
+
+def plain(frame):
+    """Rows as sorted tuples, in which nothing is missing in two ways."""
+    columns = [[None if pd.isna(value) else value for value in frame[name]] for name in frame]
+    return sorted(zip(*columns, strict=True), key=str)
+
+
+def test_both_engines_read_missing_values_and_odd_names_alike(session, tmp_path):
+    made = columns(
+        speed=pa.array([None, float("nan"), 3.0, 4.0] * (ROWS // 4)),
+        stops=pa.array([None, 1] * (ROWS // 2), pa.int16()),
+        carrier=pa.array([None, "AA", "", "é 'q' `t`"] * (ROWS // 4)),
+    )
+    made["a.b `c`"] = pa.array([True, False] * (ROWS // 2))
+    assert_same_rows(session, data.inspect(settings(parquet(tmp_path / "events.parquet", made))))
+
+
+@pytest.mark.parametrize("name", ["events.csv", "events.csv.gz"])
+def test_both_engines_read_csv_alike(session, tmp_path, name):
+    made = columns(
+        carrier=pa.array(['with "quotes", and comma', "NA", "é", "null"] * (ROWS // 4)),
+        speed=pa.array([None, 1.5, -2.0, 1e300] * (ROWS // 4)),
+    )
+    path = csv(tmp_path / "events.csv", made)
+    if name.endswith(".gz"):
+        subprocess.run(["gzip", path], check=True)  # noqa: S607
+    assert_same_rows(session, data.inspect(settings(tmp_path / name)))
+
+
+def test_both_engines_read_a_partitioned_folder_alike(session, tmp_path):
+    made = pa.table(columns())
+    for part in range(2):
+        parquet(tmp_path / "t" / f"year=2023/part={part}" / "x=1 ä%20.parquet", made.slice(part * 122, 122))
+    described = settings(tmp_path / "t", numeric=("speed",), categorical=("carrier", "part"))
+    assert_same_rows(session, data.inspect(described))
+
+
+@pytest.mark.parametrize(("column", "positive"), [
+    (pa.array([row % 4 == 0 for row in range(ROWS)]), 1),
+    (pa.array([row % 4 == 0 for row in range(ROWS)]), False),
+    (pa.array([int(row % 4 == 0) for row in range(ROWS)]), True),
+    (pa.array([float(row % 4 == 0) for row in range(ROWS)]), 1),
+    (pa.array(["yes" if row % 4 == 0 else "no" for row in range(ROWS)]), "yes"),
+    (pa.array([str(row % 4 == 0) for row in range(ROWS)]), True),
+])  # fmt: skip
+def test_both_engines_see_the_same_positive_class(session, tmp_path, column, positive):
+    path = parquet(tmp_path / "events.parquet", columns(late=column))
+    assert_same_rows(session, data.inspect(settings(path, positive=positive)))
+
+
+def third(values):
+    return pa.array([values[2] if row == 230 else values[row % 2] for row in range(ROWS)])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"late": pa.array([row % 4 == 0 or None for row in range(ROWS)])}, id="label missing"),
+        pytest.param({"late": third([1, 0, 2])}, id="third label"),
+        pytest.param({"late": third(["True", "no", "other"])}, id="third label in text"),
+        pytest.param({"late": pa.array([True] * ROWS)}, id="one class"),
+        pytest.param({"late": pa.array([row < 100 for row in range(ROWS)])}, id="one class in a window"),
+        pytest.param({"speed": pa.array([float("-inf") if row in (5, 9) else 1.0 for row in range(ROWS)])}, id="infinite"),
+        pytest.param({"at": pa.array([FIRST] * ROWS, pa.timestamp("us"))}, id="empty window"),
+    ],
+)
+def test_both_engines_refuse_the_same_data_in_the_same_words(engine, tmp_path, changed):
+    table = data.inspect(settings(parquet(tmp_path / "events.parquet", columns(**changed))))
+    with pytest.raises(DataError) as expected:
+        judged([data.load(table, window, table.features).facts for window in EVENTS], table)
+    with pytest.raises(DataError) as refused:
+        engine.read(table, EVENTS, ())
+    assert str(refused.value) == str(expected.value)
+
+
+def judged(facts, table):
+    warnings = [warning for one in facts for warning in checks.check(one, table)]
+    checks.check_together(facts, table)
+    return warnings
+
+
+def test_both_engines_warn_of_the_same_columns_in_the_same_words(engine, tmp_path):
+    made = columns(
+        stops=pa.array([3] * ROWS),
+        carrier=pa.array(["AA"] * ROWS),
+        ticket=pa.array([f"T{row}" for row in range(ROWS)]),
+        empty=pa.array([None] * ROWS, pa.float64()),
+    )
+    table = data.inspect(settings(parquet(tmp_path / "events.parquet", made)))
+    engine.read(table, EVENTS, ())
+    expected = judged([data.load(table, window, table.features).facts for window in EVENTS], table)
+    assert len(expected) == 4
+    assert list(engine.warnings) == expected
+
+
+def test_a_label_with_thousands_of_values_is_refused_without_bringing_them_here(engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(spark_facts, "_MOST_GROUPS", 100)
+    path = parquet(tmp_path / "events.parquet", columns(late=pa.array(range(ROWS))))
+    with pytest.raises(DataError, match="the label column 'late' .* has thousands of values beside the positive one"):
+        engine.read(data.inspect(settings(path, positive=1)), EVENTS, ())
+
+
+def test_a_file_that_is_damaged_where_its_footer_does_not_show_it_is_named(engine, tmp_path):
+    path = parquet(tmp_path / "events.parquet", compression="gzip")
+    table = data.inspect(settings(path))
+    content = bytearray(path.read_bytes())
+    content[4:400] = b"\xff" * 396
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"the file .*events\.parquet can't be read: ") as refused:
+        engine.read(table, EVENTS, ())
+    assert "\n" not in str(refused.value)
+    assert "\tat " not in str(refused.value)
+
+
+def test_text_in_a_column_of_numbers_is_refused(engine, tmp_path):
+    made = columns(speed=pa.array(["1.0"] * 240 + ["fast"] * 4))
+    path = csv(tmp_path / "events.csv", made)
+    table = data.inspect(settings(path, numeric=("speed",), categorical=("carrier",)))
+    with pytest.raises(DataError, match="fast"):
+        engine.read(table, EVENTS, ())
+
+
+def test_a_csv_file_that_is_not_utf_8_is_refused(engine, tmp_path):
+    path = csv(tmp_path / "events.csv", columns(carrier=pa.array(["Koln"] * ROWS)))
+    path.write_bytes(path.read_bytes().replace(b"Koln", b"K\xf6ln"))
+    table = data.inspect(settings(path, numeric=("speed",), categorical=("carrier",)))
+    with pytest.raises(DataError, match="is not UTF-8"):
+        engine.read(table, EVENTS, ())
+
+
+def test_columns_that_only_versions_need_are_read_for_the_test_window_alone(engine, tmp_path):
+    table = data.inspect(settings(parquet(tmp_path / "events.parquet"), numeric=("speed",), categorical=()))
+    engine.read(table, EVENTS, ("stops", "carrier"))
+    assert {"stops", "carrier"} & set(engine._rows.columns) == set()
+    rows = engine._versions_rows.toPandas()
+    assert (rows["stops"].dtype, rows["carrier"].iloc[0]) == (np.float64, "AA")
+    assert rows[data.DAY].between(day_number(date(2023, 12, 1)), day_number(date(2023, 12, 31))).all()
+    assert len(rows) == 124
+
+
+def test_the_days_of_a_row_at_the_change_of_the_clock_are_those_of_the_zone(session, tmp_path):
+    at = [datetime(2013, 11, 3, 3, 59, 59, tzinfo=UTC), datetime(2013, 11, 4, 4, 59, tzinfo=UTC),
+          datetime(2013, 11, 4, 5, 0, tzinfo=UTC), datetime(2013, 3, 11, 3, 59, tzinfo=UTC)]  # fmt: skip
+    made = {"at": pa.array(at, pa.timestamp("us", "UTC")), "late": [True] * 4, "speed": [1.0] * 4}
+    table = data.inspect(settings(parquet(tmp_path / "e.parquet", made), timezone="America/New_York"))
+    rows = spark_rows.frame(session, table, [Window("all", None, date(2014, 1, 1))]).toPandas()
+    days = [date(2013, 11, 2), date(2013, 11, 3), date(2013, 11, 4), date(2013, 3, 10)]
+    assert sorted(rows[data.DAY]) == sorted(day_number(day) for day in days)
+
+
+def test_nothing_reaches_the_machine_from_outside(session):
+    conf = session.sparkContext.getConf()
+    assert conf.get("spark.driver.host") == conf.get("spark.driver.bindAddress") == "127.0.0.1"
+    assert conf.get("spark.ui.enabled") == "false"
+    assert session.sparkContext.master == "local[*]"
+
+
+def test_the_features_are_those_of_the_settings(trained):
+    assert list(trained["table"].features) == FEATURES
