@@ -45,6 +45,7 @@ class _Verbs(click.Group):
         except RatchetError as error:
             _fail(str(error), error.exit_code, error)
         except Interrupted as error:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             name = signal.Signals(error.signal_number).name
             _fail(f"interrupted by {name}", 128 + error.signal_number, error)
         except Exception as error:  # noqa: BLE001  # the last place that can still say it in one line
@@ -53,7 +54,21 @@ class _Verbs(click.Group):
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> Never:
-    signal.signal(number, signal.SIG_IGN)  # the second of two signals must not cut the clean-up short
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, signal.SIG_IGN)  # the second of two signals must not cut the clean-up short
+    # What is raised in a destructor or in a weak reference's callback is lost: look again until it has arrived.
+    signal.signal(signal.SIGALRM, lambda _number, _frame: _interrupt_again(number))
+    signal.setitimer(signal.ITIMER_REAL, 1, 1)
+    raise Interrupted(number)
+
+
+def _interrupt_again(number: int) -> None:
+    """Raise once more, unless an interruption is being handled: then somebody is cleaning up."""
+    error = sys.exception()
+    while error is not None:
+        if isinstance(error, Interrupted):
+            return
+        error = error.__context__
     raise Interrupted(number)
 
 

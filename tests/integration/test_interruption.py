@@ -1,6 +1,8 @@
 """What becomes of a trainer that is stopped, killed or fails, and of one whose MLflow comes and goes."""
 
 import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -151,3 +153,43 @@ def test_an_mlflow_that_is_away_at_the_start_ends_as_1_and_is_named(flights_slic
     (line,) = failed.stderr.splitlines()
     assert line.startswith(f"ratchet: MLflow at {uri} does not answer: ")
     assert events(failed) == {}
+
+
+_SIGNALLED = """
+import os, signal, sys, time
+from ratchet import cli
+from ratchet.errors import Interrupted
+
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+def wait(seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        time.sleep(0.01)
+
+signal.signal(signal.SIGTERM, cli._interrupt)
+try:
+    try:
+        if sys.argv[1] == "lost":
+            Last()
+        else:
+            os.kill(os.getpid(), signal.SIGTERM)
+        wait(30)
+    finally:
+        wait(2.5)
+        print("cleaned up", flush=True)
+except Interrupted:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.parametrize("case", ["lost", "arrived"])
+def test_an_interruption_that_a_destructor_swallows_comes_again_and_none_cuts_the_cleaning_up_short(case, tmp_path):
+    command = [sys.executable, "-c", _SIGNALLED, case]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split("\n")[:2] == ["cleaned up", "interrupted"], done.stderr
+    assert ("Exception ignored" in done.stderr) == (case == "lost")

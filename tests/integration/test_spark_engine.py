@@ -221,7 +221,7 @@ TEXTS = [at.strftime("%Y-%m-%dT%H:%M:%S") + OFFSETS[row % 5] for row, at in enum
 TEXTS[:3] = ["2023-11-01", "2023-11-01 07:00", "2023-11-01T05:00:59,123Z"]
 
 
-@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata", "Pacific/Apia"])
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata"])
 @pytest.mark.parametrize(
     ("at", "unit"),
     [
@@ -239,7 +239,12 @@ TEXTS[:3] = ["2023-11-01", "2023-11-01 07:00", "2023-11-01T05:00:59,123Z"]
 )
 def test_both_engines_put_every_row_on_the_same_day(session, tmp_path, at, unit, zone):
     described = settings(parquet(tmp_path / "events.parquet", columns(at=at)), timestamp_unit=unit, timezone=zone)
-    assert_same_rows(session, data.inspect(described))
+    table = data.inspect(described)
+    expected = [data.load(table, window, ()).frame for window in (NOVEMBER, DECEMBER)]
+    days = [(place, day, late) for place, frame in enumerate(expected) for late, day in frame.to_numpy().tolist()]
+    rows = spark_rows.frame(session, table, [NOVEMBER, DECEMBER])
+    found = rows.select(spark_rows.WINDOW, data.DAY, spark_rows.VALUE).collect()
+    assert sorted(map(tuple, found)) == sorted(days)
 
 
 def assert_same_rows(session, table):
@@ -293,6 +298,16 @@ def test_both_engines_read_a_partitioned_folder_alike(session, tmp_path):
     assert_same_rows(session, data.inspect(described))
 
 
+def test_both_engines_read_files_whose_columns_differ_in_type_alike(session, tmp_path):
+    made = pa.table(columns())
+    whole = made.set_column(2, "speed", made["speed"].cast(pa.int64())).slice(0, 100)
+    parquet(tmp_path / "t" / "1.parquet", whole.drop_columns("carrier"))
+    parquet(tmp_path / "t" / "2.parquet", made.slice(100, 100))
+    nanoseconds = made.set_column(0, "at", made["at"].cast(pa.timestamp("ns")))
+    parquet(tmp_path / "t" / "3.parquet", nanoseconds.slice(200))
+    assert_same_rows(session, data.inspect(settings(tmp_path / "t")))
+
+
 @pytest.mark.parametrize(("column", "positive"), [
     (pa.array([row % 4 == 0 for row in range(ROWS)]), 1),
     (pa.array([row % 4 == 0 for row in range(ROWS)]), False),
@@ -318,7 +333,9 @@ def third(values):
         pytest.param({"late": third(["True", "no", "other"])}, id="third label in text"),
         pytest.param({"late": pa.array([True] * ROWS)}, id="one class"),
         pytest.param({"late": pa.array([row < 100 for row in range(ROWS)])}, id="one class in a window"),
-        pytest.param({"speed": pa.array([float("-inf") if row in (5, 9) else 1.0 for row in range(ROWS)])}, id="infinite"),
+        pytest.param(
+            {"speed": pa.array([float("-inf") if row in (5, 9) else 1.0 for row in range(ROWS)])}, id="infinite"
+        ),
         pytest.param({"at": pa.array([FIRST] * ROWS, pa.timestamp("us"))}, id="empty window"),
     ],
 )
@@ -374,15 +391,15 @@ def test_text_in_a_column_of_numbers_is_refused(engine, tmp_path):
     made = columns(speed=pa.array(["1.0"] * 240 + ["fast"] * 4))
     path = csv(tmp_path / "events.csv", made)
     table = data.inspect(settings(path, numeric=("speed",), categorical=("carrier",)))
-    with pytest.raises(DataError, match="fast"):
+    with pytest.raises(DataError, match=r"events\.csv can't be read in the column 'speed': .*'fast'"):
         engine.read(table, EVENTS, ())
 
 
 def test_a_csv_file_that_is_not_utf_8_is_refused(engine, tmp_path):
     path = csv(tmp_path / "events.csv", columns(carrier=pa.array(["Koln"] * ROWS)))
-    path.write_bytes(path.read_bytes().replace(b"Koln", b"K\xf6ln"))
     table = data.inspect(settings(path, numeric=("speed",), categorical=("carrier",)))
-    with pytest.raises(DataError, match="is not UTF-8"):
+    path.write_bytes(path.read_bytes().replace(b"Koln", b"K\xf6ln"))
+    with pytest.raises(DataError, match=r"events\.csv is not UTF-8 in the column 'carrier'"):
         engine.read(table, EVENTS, ())
 
 
@@ -391,7 +408,7 @@ def test_columns_that_only_versions_need_are_read_for_the_test_window_alone(engi
     engine.read(table, EVENTS, ("stops", "carrier"))
     assert {"stops", "carrier"} & set(engine._rows.columns) == set()
     rows = engine._versions_rows.toPandas()
-    assert (rows["stops"].dtype, rows["carrier"].iloc[0]) == (np.float64, "AA")
+    assert (rows["stops"].dtype, set(rows["carrier"])) == (np.float64, {"AA", "BB", "CC"})
     assert rows[data.DAY].between(day_number(date(2023, 12, 1)), day_number(date(2023, 12, 31))).all()
     assert len(rows) == 124
 

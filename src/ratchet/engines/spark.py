@@ -61,7 +61,7 @@ class Spark:
         self._estimator = spark_pipeline.estimator(choice.estimator, choice.params, LABEL, self._settings.seed, cores)
         with spark_errors(f"reading {table.uri}"):
             rows = spark_rows.frame(spark, table, list(windows)).persist()
-            groups = spark_facts.groups(rows, table)
+            groups = _groups(rows, table)
             about = [spark_facts.facts(rows, groups, place, window, table) for place, window in enumerate(windows)]
             _judged(about, table)
             positive = spark_facts.positive_values(groups, table)
@@ -109,6 +109,7 @@ class Spark:
 
         # Binarizer says yes above its threshold, Ratchet at it.
         below = math.nextafter(threshold, -math.inf)
+        self._sample = None
         self._stages.append(Binarizer(threshold=below, inputCol=SCORE, outputCol=PREDICTION))
 
     def count_test(self) -> Counts:
@@ -205,6 +206,17 @@ class Spark:
         import mlflow
 
         return _loading(mlflow.spark.load_model, local, dfs_tmpdir=self._session.temporary)
+
+
+def _groups(rows: Any, table: Table) -> list[spark_facts.Group]:
+    """The first time that values are looked at. A number that is none gets the sentence of the other reader."""
+    from pyspark.errors import NumberFormatException
+
+    try:
+        return spark_facts.groups(rows, table)
+    except NumberFormatException:
+        spark_rows.scan(table, table.features)
+        raise
 
 
 def _judged(about: Sequence[WindowFacts], table: Table) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from ratchet.core.windows import Window
 from ratchet.engines.base import MonthSummary, WindowSummary
 from ratchet.engines.spark_pipeline import Categories, Numbers, quoted
-from ratchet.engines.spark_rows import VALUE, WINDOW
+from ratchet.engines.spark_rows import VALUE, WINDOW, scan
 from ratchet.errors import DataError
 from ratchet.io.checks import ColumnFacts, WindowFacts
 from ratchet.io.data import DAY, Table
@@ -20,6 +20,8 @@ from ratchet.io.labels import is_positive
 _MOST_GROUPS = 20_000
 _MOST_LISTED = 10
 _FEWEST_ROWS = 20
+# What Spark puts where bytes are no UTF-8, without a word.
+_REPLACEMENT = "\ufffd"
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Group:
 
 
 def groups(rows: Any, table: Table) -> list[Group]:
-    """Aggregate the rows of `spark_rows.frame`. Raises DataError for a label with a great many values."""
+    """Aggregate the rows of `spark_rows.frame`. Raises DataError for a label with a great many values, and text that is no UTF-8."""
     from pyspark.sql import functions as f
 
     month = f.date_format(f.date_from_unix_date(f.col(DAY).cast("int")), "yyyy-MM")
@@ -50,6 +52,9 @@ def groups(rows: Any, table: Table) -> list[Group]:
             f"{label.positive!r}; one is accepted"
         )
         raise DataError(message)
+    for place, name in enumerate(table.features):
+        if table.format == "csv" and name in table.categorical and any(row[f"mangled{place}"] for row in found):
+            scan(table, [name])
     return [_group(row, table) for row in found]
 
 
@@ -64,6 +69,8 @@ def _measures(table: Table) -> list[Any]:
             measures.append(f.min(column).alias(f"low{place}"))
             measures.append(f.max(column).alias(f"high{place}"))
             measures.append(f.sum(column).alias(f"total{place}"))
+        elif table.format == "csv":
+            measures.append(f.count_if(column.contains(_REPLACEMENT)).alias(f"mangled{place}"))
     return measures
 
 

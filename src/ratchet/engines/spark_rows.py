@@ -5,7 +5,9 @@ facts and summaries; it also fills the cache from which everything later is read
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import reduce
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +20,7 @@ from ratchet.io.clock import is_text
 from ratchet.io.columns import plain
 from ratchet.io.data import DAY, File, Table
 from ratchet.io.delimited import MISSING_TEXTS
+from ratchet.io.reach import batches
 
 WINDOW = "__window__"
 VALUE = "__value__"
@@ -47,29 +50,57 @@ def frame(spark: Any, table: Table, windows: Sequence[Window], extra: Sequence[s
     """
     from pyspark.sql import functions as f
 
-    settings = table.settings
-    files = [file for file in table.files if any(_touches(file, window) for window in windows)]
-    rows = _balanced(spark, _source(spark, table, files or list(table.files[:1])), files)
-    kind = plain(table.schema.field(settings.timestamp).type)
+    files = [file for file in table.files if any(_touches(file, window) for window in windows)] or [table.files[0]]
     first, last = _span(files, windows)
-    at = _column(settings.timestamp)
-    if pa.types.is_timestamp(kind) and kind.unit != "ns":
-        rows = rows.where(_near(at, kind, first, last))
-    columns = [_feature(table, name).alias(name) for name in (*table.features, *extra)]
-    value = _value(table, settings.label.column)
-    stored = pa.string() if table.format == "csv" else kind
-    day = local_day(_present(table, settings.timestamp), stored, table.clock, first, last)
-    rows = rows.select(*columns, value.alias(VALUE), day.alias(DAY))
+    names = (*table.features, *extra)
+    parts = [_part(spark, part, names, first, last) for part in _alike(table, files, names)]
+    rows = _balanced(spark, reduce(lambda some, more: some.unionByName(more), parts), files)
     place = f.when(f.col(DAY).isNull(), -1)
     for number, window in enumerate(windows):
         place = place.when(_inside(f.col(DAY), window), number)
     return rows.withColumn(WINDOW, place.cast("byte")).where(f.col(WINDOW).isNotNull())
 
 
-def _source(spark: Any, table: Table, files: Sequence[File]) -> Any:
+def scan(table: Table, names: Sequence[str]) -> None:
+    """Read columns the way the scikit-learn trainer does, for its sentence about what is wrong with them."""
+    for _ in batches(table, None, list(names)):
+        pass
+
+
+def _alike(table: Table, files: Sequence[File], names: Sequence[str]) -> list[Table]:
+    """The table in parts, in each of which every column has one type; Spark, unlike Arrow, reads no others."""
+    wanted = (*names, table.settings.timestamp, table.settings.label.column)
+    parts: dict[tuple[tuple[str, pa.DataType], ...], list[File]] = {}
+    for file in files:
+        own = dict(zip(file.columns, file.types, strict=False))
+        kinds = tuple((name, plain(own[name])) for name in wanted if name in own)
+        parts.setdefault(kinds, []).append(file)
+    return [
+        replace(
+            table,
+            files=tuple(some),
+            schema=pa.schema([field.with_type(dict(kinds).get(field.name, field.type)) for field in table.schema]),
+        )
+        for kinds, some in parts.items()
+    ]
+
+
+def _part(spark: Any, table: Table, names: Sequence[str], first: date, last: date) -> Any:
+    settings = table.settings
+    rows = _source(spark, table)
+    kind = plain(table.schema.field(settings.timestamp).type)
+    if pa.types.is_timestamp(kind) and kind.unit != "ns":
+        rows = rows.where(_near(_column(settings.timestamp), kind, first, last))
+    stored = pa.string() if table.format == "csv" else kind
+    day = local_day(_present(table, settings.timestamp), stored, table.clock, first, last)
+    columns = [_feature(table, name).alias(name) for name in names]
+    return rows.select(*columns, _value(table, settings.label.column).alias(VALUE), day.alias(DAY))
+
+
+def _source(spark: Any, table: Table) -> Any:
     reader = spark.read.schema(_schema(table))
-    addresses = [address(table, file) for file in files]
-    if any(name in table.schema.names for file in files for name, _ in file.partitions):
+    addresses = [address(table, file) for file in table.files]
+    if any(name in table.schema.names for file in table.files for name, _ in file.partitions):
         reader = reader.option("basePath", _scheme(table) + table.store.root)
     if table.format == "parquet":
         return reader.parquet(*addresses)

@@ -38,7 +38,15 @@ def _look(store: Store, path: str, size: int, timestamp: str, clock: Clock) -> t
         schema = metadata.schema.to_arrow_schema()
     check_distinct(schema.names, address(store, path))
     groups = _row_groups(metadata, schema, timestamp, clock)
-    file = File(path, size, metadata.num_rows, groups, columns=tuple(schema.names), fingerprint=_fingerprint(metadata))
+    file = File(
+        path,
+        size,
+        metadata.num_rows,
+        groups,
+        columns=tuple(schema.names),
+        types=tuple(schema.types),
+        fingerprint=_fingerprint(metadata),
+    )
     return file, schema
 
 

@@ -46,6 +46,8 @@ class File:
     partitions: tuple[tuple[str, str | None], ...] = ()
     """Names and values in the path (`year=2013`), which are columns, too."""
     columns: tuple[str, ...] = ()
+    types: tuple[pa.DataType, ...] = ()
+    """Types of the columns in this very file, which may differ between files; none of CSV, where all is text."""
     fingerprint: str = ""
     """Changes with what is known of the content: a Parquet file's footer, a CSV file's timestamps."""
 

@@ -7,6 +7,7 @@ thousand metrics take seconds.
 
 import tempfile
 import time
+import traceback
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -120,8 +121,10 @@ def recorded_run(settings: Settings, cycle: str, engine: str) -> Iterator[Run]:
         _remove_twins(run, attempt)
         yield run
         status = RunStatus.FINISHED
-    except (Interrupted, KeyboardInterrupt, SystemExit):
+    except (Interrupted, KeyboardInterrupt, SystemExit) as error:
         status = RunStatus.KILLED
+        # A request that was cut in two may keep SQLite's lock for as long as its frames are there.
+        traceback.clear_frames(error.__traceback__)
         raise
     finally:
         mlflow.end_run(RunStatus.to_string(status))
