@@ -24,7 +24,7 @@ run: setup data/flights.written ## Run one whole cycle on the sample: train both
 .PHONY: test
 test: setup ## Check and test everything that needs no cluster
 	@$(MAKE) check
-	$(RUN)/pytest tests -n 2 --dist loadgroup
+	$(RUN)/pytest tests -n 2 --dist loadfile
 
 .PHONY: check
 check: setup ## Lint, types, layers

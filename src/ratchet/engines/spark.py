@@ -72,8 +72,8 @@ class Spark:
             self.warnings = _judged(about, table)
             self._versions_rows = self._window(_TEST)
             if extra:
-                rows = spark_rows.frame(spark, table, [windows.test], extra)
-                self._versions_rows = _labelled(rows, positive).where(f"{WINDOW} = 0").persist()
+                rows = spark_rows.frame(spark, table, [windows.test], extra).persist()
+                self._versions_rows = _labelled(rows, positive).where(f"{WINDOW} = 0")
         self._numbers = spark_facts.numbers(groups, _TRAIN, about[_TRAIN], table)
         train, calibration, test = (
             spark_facts.summary(groups, place, facts, table) for place, facts in enumerate(about)

@@ -11,7 +11,7 @@ from typing import Any
 from ratchet.core.windows import Window
 from ratchet.engines.base import MonthSummary, WindowSummary
 from ratchet.engines.spark_pipeline import Categories, Numbers, quoted
-from ratchet.engines.spark_rows import VALUE, WINDOW, scan
+from ratchet.engines.spark_rows import OUTSIDE, UNREADABLE, VALUE, WINDOW, scan
 from ratchet.errors import DataError
 from ratchet.io.checks import ColumnFacts, WindowFacts
 from ratchet.io.data import DAY, Table
@@ -39,11 +39,11 @@ class Group:
 
 
 def groups(rows: Any, table: Table) -> list[Group]:
-    """Aggregate the rows of `spark_rows.frame`. Raises DataError for a label with a great many values, and text that is no UTF-8."""
+    """Aggregate the rows of `spark_rows.frame`. Raises DataError for a label with many values, or text that isn't UTF-8."""
     from pyspark.sql import functions as f
 
     month = f.date_format(f.date_from_unix_date(f.col(DAY).cast("int")), "yyyy-MM")
-    keyed = rows.groupBy(WINDOW, month.alias("month"), VALUE)
+    keyed = rows.where(f.col(WINDOW) != OUTSIDE).groupBy(WINDOW, month.alias("month"), VALUE)
     found = keyed.agg(f.count("*").alias("rows"), *_measures(table)).limit(_MOST_GROUPS + 1).collect()
     if len(found) > _MOST_GROUPS:
         label = table.settings.label
@@ -117,7 +117,7 @@ def facts(rows: Any, found: Sequence[Group], number: int, window: Window, table:
         sum(group.rows for group in labelled if is_positive(group.value, positive)),
         sum(group.rows for group in inside if group.value is None),
         dict(most),
-        sum(group.rows for group in found if group.window < 0),
+        sum(group.rows for group in found if group.window == UNREADABLE),
         tuple(_column(rows, name, inside, table) for name in table.features),
     )
 

@@ -24,6 +24,8 @@ from ratchet.io.reach import batches
 
 WINDOW = "__window__"
 VALUE = "__value__"
+UNREADABLE = -1
+OUTSIDE = -2
 _EARLIEST = date(1970, 1, 1)
 _TYPES: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
     (pa.types.is_boolean, "boolean"),
@@ -45,8 +47,8 @@ _TYPES: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
 def frame(spark: Any, table: Table, windows: Sequence[Window], extra: Sequence[str] = ()) -> Any:
     """The rows of some windows: features, `extra`, VALUE (the label as it stands), DAY, and WINDOW.
 
-    Numbers are double, all else is text, both null where missing. WINDOW is the place among `windows`, −1 for rows
-    whose timestamp can't be read.
+    Numbers are double, all else is text, both null where missing. WINDOW is the place among `windows`, UNREADABLE
+    for rows whose timestamp can't be read, OUTSIDE for rows of no window, which the caller leaves out.
     """
     from pyspark.sql import functions as f
 
@@ -55,10 +57,11 @@ def frame(spark: Any, table: Table, windows: Sequence[Window], extra: Sequence[s
     names = (*table.features, *extra)
     parts = [_part(spark, part, names, first, last) for part in _alike(table, files, names)]
     rows = _balanced(spark, reduce(lambda some, more: some.unionByName(more), parts), files)
-    place = f.when(f.col(DAY).isNull(), -1)
+    place = f.when(f.col(DAY).isNull(), UNREADABLE)
     for number, window in enumerate(windows):
         place = place.when(_inside(f.col(DAY), window), number)
-    return rows.withColumn(WINDOW, place.cast("byte")).where(f.col(WINDOW).isNotNull())
+    # A filter on it here would make Spark work out each row's day anew for every comparison.
+    return rows.withColumn(WINDOW, place.otherwise(OUTSIDE).cast("byte"))
 
 
 def scan(table: Table, names: Sequence[str]) -> None:
