@@ -39,7 +39,7 @@ class Group:
 
 
 def groups(rows: Any, table: Table) -> list[Group]:
-    """Aggregate the rows of `spark_rows.frame`. Raises DataError for a label with many values, or text that isn't UTF-8."""
+    """Aggregate the rows of `spark_rows.frame`. Raises DataError for too many labels, or text not in UTF-8."""
     from pyspark.sql import functions as f
 
     month = f.date_format(f.date_from_unix_date(f.col(DAY).cast("int")), "yyyy-MM")

@@ -1,0 +1,69 @@
+"""`ratchet train spark` as a process that is stopped, and what it says."""
+
+import json
+import signal
+
+import psutil
+import pytest
+from mlflow.tracking import MlflowClient
+
+from tests.integration.trainer_fixtures import Verb, ratchet, write_configuration
+
+pytestmark = [pytest.mark.xdist_group("spark"), pytest.mark.timeout(600)]
+
+TRAIN = ("train", "spark", "--env", "test")
+ENDLESS = ("--set", "spark.params.maxIter=1000000", "--set", "spark.params.tol=0.0")
+
+
+@pytest.fixture(scope="module")
+def folder(flights_slice, tmp_path_factory):
+    made = tmp_path_factory.mktemp("spark-trainer")
+    tracking = {"uri": f"sqlite:///{made}/mlflow.db", "artifacts": f"{made}/artifacts"}
+    return write_configuration(made, flights_slice, tracking=tracking)
+
+
+def run_of(folder, cycle):
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("flights").experiment_id
+    (found,) = client.search_runs([experiment], f"tags.`ratchet.cycle` = '{cycle}'")
+    return found
+
+
+def test_an_interrupted_fit_ends_at_once_as_killed_and_takes_its_jvm_with_it(folder):
+    with Verb(folder, *TRAIN, "--cycle", "stopped", *ENDLESS) as verb:
+        verb.wait_for("train.read")
+        (java,) = psutil.Process(verb._process.pid).children()
+        verb.send(signal.SIGTERM)
+        code, words = verb.end()
+        assert not java.is_running() or java.status() == psutil.STATUS_ZOMBIE
+    assert code == 128 + signal.SIGTERM
+    assert words.splitlines()[-1] == "ratchet: interrupted by SIGTERM"
+    assert run_of(folder, "stopped").info.status == "KILLED"
+
+
+def test_an_interruption_while_spark_starts_ends_at_once_as_killed(folder):
+    with Verb(folder, *TRAIN, "--cycle", "early") as verb:
+        verb.wait_for("train.started")
+        verb.send(signal.SIGINT)
+        code, words = verb.end()
+    assert code == 128 + signal.SIGINT
+    assert words.splitlines()[-1] == "ratchet: interrupted by SIGINT"
+    assert run_of(folder, "early").info.status == "KILLED"
+
+
+def test_a_whole_run_is_complete_and_says_nothing_but_events(folder):
+    done = ratchet(folder, *TRAIN, "--cycle", "whole")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert all(json.loads(line)["event"] for line in done.stdout.splitlines())
+    # Java itself announces the module that Spark asks for.
+    said = [line for line in done.stderr.splitlines() if "incubator modules" not in line]
+    assert said == []
+    tags = run_of(folder, "whole").data.tags
+    assert (tags["ratchet.verified"], tags["ratchet.complete"]) == ("true", "true")
+
+
+def test_memory_that_no_jvm_starts_with_ends_in_one_sentence(folder):
+    done = ratchet(folder, *TRAIN, "--cycle", "small", "--set", "spark.driver_memory=1MiB")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("ratchet: Spark failed while starting Spark: ")
+    assert run_of(folder, "small").info.status == "FAILED"
