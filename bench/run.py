@@ -51,8 +51,8 @@ def main(size: str) -> None:
 def _measurements(size: str) -> Iterator[str]:
     variables = _fresh()
     _five_versions(variables)
-    yield _row("sklearn, flights, 5 versions", paired(_train("sklearn"), _bare("sklearn"), variables, 5), 1.8, 1.2)
-    yield _row("spark, flights", paired(_train("spark"), _bare("spark"), variables, 3), 1.3, None)
+    yield _row("sklearn, flights, 5 versions", paired(_train("sklearn"), _bare("sklearn"), variables, 3), 1.8, 1.2)
+    yield _row("spark, flights", paired(_train("spark"), _bare("spark"), variables, 1), 1.3, None)
     yield _cycle(_fresh())
     if size == "full":
         for engine, times, wall in (("sklearn", 10, 1.15), ("spark", 10, 1.3), ("spark", 30, None)):

@@ -15,6 +15,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ratchet.engines.spark_rows import address
 from ratchet.errors import DataError, TemporaryError
 from ratchet.io import data, flights
 from tests.integration.conftest import free_port
@@ -93,7 +94,7 @@ def test_a_table_in_a_bucket_reads_as_it_does_here(put, tmp_path: Path, write, n
 def test_spark_gets_s3a_addresses(put, tmp_path: Path) -> None:
     put(parquet(tmp_path / "1.parquet"), "parts/day=1/1.parquet")
     table = data.inspect(settings(f"s3://{BUCKET}/parts"))
-    assert data.spark_address(table) == [f"s3a://{BUCKET}/parts/day=1/1.parquet"]
+    assert [address(table, file) for file in table.files] == [f"s3a://{BUCKET}/parts/day=1/1.parquet"]
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL"])

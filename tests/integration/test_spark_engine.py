@@ -64,8 +64,8 @@ def trained(engine, flight_settings, tmp_path_factory):
     windows = windows_until(table.end, *PERIODS, None)
     mlflow.set_tracking_uri(flight_settings.tracking.uri)
     artifacts = tmp_path_factory.mktemp("artifacts").as_uri()
-    mlflow.set_experiment(experiment_id=mlflow.create_experiment("spark", artifact_location=artifacts))
-    with mlflow.start_run():
+    experiment = mlflow.create_experiment("spark", artifact_location=artifacts)
+    with mlflow.start_run(experiment_id=experiment):
         summaries = engine.read(table, windows, ())
         parameters = engine.fit()
         calibration = engine.calibrate()
@@ -76,6 +76,7 @@ def trained(engine, flight_settings, tmp_path_factory):
         wrong = engine.mislabelled(uri)
         confusion = engine.confusion_of(uri)
     return {
+        "experiment": experiment,
         "table": table,
         "windows": windows,
         "summaries": summaries,
@@ -118,7 +119,7 @@ def test_a_version_with_another_threshold_labels_by_its_own(trained, engine):
     binarizer = engine._stages.pop()
     try:
         engine.set_threshold(0.0)
-        with mlflow.start_run():
+        with mlflow.start_run(experiment_id=trained["experiment"]):
             confusion = engine.confusion_of(engine.log_model())
     finally:
         engine._stages[-1] = binarizer

@@ -50,7 +50,7 @@ def tree(uri, folder, **sections):
             "numeric": list(NUMERIC),
             "categorical": list(CATEGORICAL),
         },
-        "sklearn": {"params": {"max_iter": 20}},
+        "sklearn": {"params": {"max_iter": 20, "learning_rate": 0.1, "max_leaf_nodes": 31}},
         "evaluation": {"bootstrap_samples": 200},
         "tracking": {"uri": f"sqlite:///{folder}/mlflow.db", "artifacts": f"{folder}/artifacts"},
         "retrain": {"engines": ["sklearn"]},

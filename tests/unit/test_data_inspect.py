@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ratchet.engines.spark_rows import address
 from ratchet.errors import ConfigurationError, DataError
 from ratchet.io import data
 from tests.unit.event_tables import DECEMBER, NOVEMBER, ROWS, columns, csv, parquet, settings
@@ -94,7 +95,8 @@ def test_the_digest_changes_with_the_content_the_window_and_the_columns(tmp_path
 
 def test_spark_gets_the_addresses_as_hadoop_takes_them(tmp_path: Path) -> None:
     path = parquet(tmp_path / "day=1" / "events.parquet")
-    assert data.spark_address(data.inspect(settings(tmp_path))) == [f"file://{path}"]
+    table = data.inspect(settings(tmp_path))
+    assert [address(table, file) for file in table.files] == [f"file://{path}"]
 
 
 def test_column_kinds_name_what_a_model_sees(tmp_path: Path) -> None:

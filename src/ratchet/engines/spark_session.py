@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
+
 from ratchet.engines.java import java_home
 from ratchet.engines.spark_errors import spark_errors
 from ratchet.io.store import s3_endpoint
@@ -78,12 +80,12 @@ class Session:
         self._end_jvm(at_once=False)
 
     def kill(self) -> None:
-        """End the JVM without a word to it: a call to it may just have been cut in two.
-
-        One that is only starting ends by itself when this process does.
-        """
+        """End the JVM, even one that is just starting, without a word to it: a call to it may have been cut in two."""
         self._spark = None
-        self._starting.join(0)
+        for process in psutil.Process().children():
+            with suppress(psutil.Error):  # it may be gone by now
+                if any(str(self.folder) in argument for argument in process.cmdline()):
+                    process.kill()
         self._end_jvm(at_once=True)
 
     def _start(self) -> None:

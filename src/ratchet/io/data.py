@@ -1,6 +1,6 @@
 """The table of labelled events: looked at before anything is read, then read window by window.
 
-`jobs` calls `inspect`, the scikit-learn engine `load`; the Spark engine reads the same files by `spark_address`. Both
+`jobs` calls `inspect`, the scikit-learn engine `load`; the Spark engine reads the same files by itself. Both
 follow the same rules: what day a row belongs to (`io.clock`), which label is positive (`io.labels`), what is refused
 (`io.checks`).
 """
@@ -37,7 +37,6 @@ __all__ = [
     "inspect",
     "load",
     "memory_needed",
-    "spark_address",
 ]
 
 
@@ -140,11 +139,3 @@ def column_kinds(table: Table) -> dict[str, str]:
     """What a model sees of the table: `double`, `string` or, of the label, `boolean`, by name."""
     kinds = dict.fromkeys(table.numeric, "double") | dict.fromkeys(table.categorical, "string")
     return kinds | {table.settings.label.column: "boolean"}
-
-
-def spark_address(table: Table) -> list[str]:
-    """Addresses of the table's files for Spark, in their order: `s3a://…` or `file:///…`, not escaped."""
-    if table.store.remote:
-        return [f"s3a://{file.path}" for file in table.files]
-    # Not escaped: Hadoop takes an address as it is, and `=` in a folder's name would not be found as %3D.
-    return [f"file://{file.path}" for file in table.files]

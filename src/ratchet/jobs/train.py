@@ -4,7 +4,6 @@ It measures and decides nothing. The same page serves both engines; `cli` calls 
 just one of them. Whatever kills it, running it again for the same cycle ends in the same state.
 """
 
-import importlib
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -80,7 +79,7 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
     for window, context in ((windows.train, "training"), (windows.test, "test")):
         run.data_input(context, table.uri, data.digest(table, window), data.column_kinds(table))
     # Drawing takes a second to import; the fit, which spends most of its time outside Python, leaves room for it.
-    threading.Thread(target=importlib.import_module, args=["ratchet.jobs.evidence"], daemon=True).start()
+    threading.Thread(target=_import_evidence, daemon=True).start()
     parameters = _timed("fit", engine.fit)
     threshold = choose(_timed("calibrate", engine.calibrate))
     engine.set_threshold(threshold.value)
@@ -112,6 +111,10 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
     run.tags({"ratchet.complete": "true"})
     log.info("train.done", f1=round(numbers["f1"], 4), threshold=round(threshold.value, 4), model=model_uri)
     return numbers["f1"]
+
+
+def _import_evidence() -> None:
+    import ratchet.jobs.evidence  # noqa: F401
 
 
 def windows_of(settings: Settings, table: Table, as_of: date | None) -> Windows:
