@@ -150,9 +150,14 @@ def train(engine: str, environment: str, overrides: tuple[str, ...], as_of: date
     existing version is scored on the same rows. Nothing is registered: `ratchet register` decides.
     """
     settings = _settings(environment, overrides)
-    from ratchet.jobs import cycle_ids, train
+    from ratchet.engines.opening import open_engine
+    from ratchet.jobs import cycle_ids
 
-    train.train(settings, engine, cycle_ids.new() if cycle is None else cycle_ids.checked(cycle), as_of)
+    checked = cycle_ids.new() if cycle is None else cycle_ids.checked(cycle)
+    opened = open_engine(engine, settings)  # Spark starts while MLflow is imported
+    from ratchet.jobs import train
+
+    train.train(settings, engine, checked, as_of, opened)
 
 
 @main.command(short_help="Decide on a cycle's runs; register and promote what is better.")

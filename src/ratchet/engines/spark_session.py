@@ -5,6 +5,7 @@ came with it is respected. Otherwise Spark runs on this machine, within the proc
 nowhere else.
 """
 
+import importlib
 import os
 import re
 import shutil
@@ -53,6 +54,8 @@ class Session:
         self.folder = Path(tempfile.mkdtemp(prefix="ratchet-spark-"))
         self._spark: Any = None
         self._error: BaseException | None = None
+        # Here, not in the thread: MLflow imports it, too, and two threads in one package's imports may meet half-made.
+        importlib.import_module("pyspark.sql")
         self._starting = threading.Thread(target=self._start, name="spark-start", daemon=True)
         self._starting.start()
 

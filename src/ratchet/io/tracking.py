@@ -31,6 +31,8 @@ from ratchet.settings import Settings
 _PARAMS_A_BATCH = 100
 _METRICS_A_BATCH = 1000
 _LONGEST_PARAM = 6000
+_INPUT_TRIES = 4
+_INPUT_PAUSE_SECONDS = 0.3
 _ROLLING = ("accuracy", "precision", "recall", "f1", "roc_auc")
 
 
@@ -98,7 +100,14 @@ class Run:
         """Log what was read. context: `training` or `test`. columns: `double`, `string` or `boolean` by name."""
         schema = Schema([ColSpec(DataType[kind], name) for name, kind in columns.items()])
         source = resolve_dataset_source(uri if "://" in uri else str(Path(uri).absolute()))
-        mlflow.log_input(MetaDataset(source, name=Path(uri).name or "table", digest=digest, schema=schema), context)
+        dataset = MetaDataset(source, name=Path(uri).name or "table", digest=digest, schema=schema)
+        # MLflow fails when two trainers log the same data for the first time at once; the second time it finds them.
+        for _ in range(_INPUT_TRIES - 1):
+            with suppress(MlflowException):
+                mlflow.log_input(dataset, context)
+                return
+            time.sleep(_INPUT_PAUSE_SECONDS)
+        mlflow.log_input(dataset, context)
 
 
 @contextmanager

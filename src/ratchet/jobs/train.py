@@ -15,7 +15,8 @@ import structlog
 from ratchet.core.threshold import choose
 from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.base import Engine
-from ratchet.errors import ConfigurationError, FailedError
+from ratchet.engines.opening import open_engine
+from ratchet.errors import FailedError
 from ratchet.io import data, registry, tracking
 from ratchet.io.connection import connect, mlflow_errors
 from ratchet.io.data import Table
@@ -35,39 +36,26 @@ class Trained:
     already: bool
 
 
-def train(settings: Settings, engine_name: str, cycle: str, as_of: date | None) -> Trained:
+def train(
+    settings: Settings, engine_name: str, cycle: str, as_of: date | None, opened: Engine | None = None
+) -> Trained:
     """Train one engine for a cycle; returns the complete run.
 
-    as_of: the day on which the test window ends, excluded; None is the end of the data. Raises RatchetError.
+    as_of: the day on which the test window ends, excluded; None is the end of the data. opened: the engine, where the
+    caller has opened it to let it start early; it is closed here. Raises RatchetError.
     """
-    with mlflow_errors(settings):
+    with mlflow_errors(settings), opened or open_engine(engine_name, settings) as engine:
         client = connect(settings)
         if (found := tracking.complete_run(client, settings, cycle, engine_name)) is not None:
             log.info("train.already_done", cycle=cycle, engine=engine_name, run=found)
             return Trained(found, client.get_run(found).data.metrics["f1"], already=True)
-        # The engine comes first: Spark starts in the background while the run begins and the table is looked at.
-        with engine_of(engine_name, settings) as engine, tracking.recorded_run(settings, cycle, engine_name) as run:
+        with tracking.recorded_run(settings, cycle, engine_name) as run:
             log.info("train.started", cycle=cycle, engine=engine_name, run=run.run_id)
             run.params(settings.flattened())
             table = data.inspect(settings.data)
             windows = windows_of(settings, table, as_of)
             run.tags(_window_tags(windows))
             return Trained(run.run_id, _train(settings, run, engine, table, windows, cycle), already=False)
-
-
-def engine_of(name: str, settings: Settings) -> Engine:
-    """The engine of a name; only then is what it needs imported. Raises ConfigurationError where that is missing."""
-    try:
-        if name == "sklearn":
-            from ratchet.engines.scikit_learn import ScikitLearn
-
-            return ScikitLearn(settings)
-        from ratchet.engines.spark import Spark
-
-        return Spark(settings)
-    except ModuleNotFoundError as error:
-        message = f"the engine {name} is not installed here ({error.name} is missing): install the group {name}"
-        raise ConfigurationError(message) from error
 
 
 def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: Windows, cycle: str) -> float:
