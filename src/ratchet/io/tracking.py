@@ -139,19 +139,6 @@ def recorded_run(settings: Settings, cycle: str, engine: str) -> Iterator[Run]:
         mlflow.end_run(RunStatus.to_string(status))
 
 
-def complete_run(client: MlflowClient, settings: Settings, cycle: str, engine: str) -> str | None:
-    """The id of the newest complete and verified run of a cycle and engine, if there is one."""
-    runs = client.search_runs(
-        [experiment_id(client, settings)],
-        f"tags.`ratchet.model` = '{settings.model}'"
-        f" and tags.`ratchet.cycle` = '{cycle}' and tags.`ratchet.engine` = '{engine}'"
-        " and tags.`ratchet.complete` = 'true' and tags.`ratchet.verified` = 'true' and attributes.status = 'FINISHED'",
-        order_by=["attributes.start_time DESC"],
-        max_results=1,
-    )
-    return runs[0].info.run_id if runs else None
-
-
 def _remove_twins(run: Run, attempt: str) -> None:
     for twin in run.client.search_runs([run.experiment_id], f"tags.`ratchet.attempt` = '{attempt}'"):
         if twin.info.run_id != run.run_id:

@@ -17,7 +17,7 @@ from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.base import Engine
 from ratchet.engines.opening import open_engine
 from ratchet.errors import FailedError
-from ratchet.io import data, registry, tracking
+from ratchet.io import candidates, data, registry, tracking
 from ratchet.io.connection import connect, mlflow_errors
 from ratchet.io.data import Table
 from ratchet.io.tracking import Run
@@ -46,9 +46,9 @@ def train(
     """
     with mlflow_errors(settings), opened or open_engine(engine_name, settings) as engine:
         client = connect(settings)
-        if (found := tracking.complete_run(client, settings, cycle, engine_name)) is not None:
-            log.info("train.already_done", cycle=cycle, engine=engine_name, run=found)
-            return Trained(found, client.get_run(found).data.metrics["f1"], already=True)
+        if (found := candidates.newest(client, settings, engine_name, cycle)) is not None:
+            log.info("train.already_done", cycle=cycle, engine=engine_name, run=found.run_id)
+            return Trained(found.run_id, found.metric("f1"), already=True)
         with tracking.recorded_run(settings, cycle, engine_name) as run:
             log.info("train.started", cycle=cycle, engine=engine_name, run=run.run_id)
             run.params(settings.flattened())
