@@ -15,7 +15,7 @@ RUN := .venv/bin
 
 .PHONY: help
 help: ## Print this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 .PHONY: run
 run: setup data/flights.written ## Run one whole cycle on the sample: train both engines, decide, register
@@ -24,7 +24,7 @@ run: setup data/flights.written ## Run one whole cycle on the sample: train both
 .PHONY: test
 test: setup ## Check and test everything that needs no cluster
 	@$(MAKE) check
-	$(RUN)/pytest tests -n 2 --dist loadfile
+	$(RUN)/pytest tests --ignore tests/e2e -n 2 --dist loadfile
 
 .PHONY: check
 check: setup ## Lint, types, layers
@@ -34,9 +34,41 @@ check: setup ## Lint, types, layers
 	$(RUN)/lint-imports --no-cache
 
 .PHONY: ui
-ui: setup ## Open MLflow on http://127.0.0.1:5000
+ui: $(if $(filter kind-ratchet,$(shell kubectl config current-context 2> /dev/null)),ui-cluster,ui-here) ## Open MLflow on http://127.0.0.1:5000: that of the kind cluster, where it is the current context, or this machine's
+
+.PHONY: ui-here
+ui-here: setup
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(RUN)/mlflow ui --host 127.0.0.1 --port 5000 --workers 1 \
 		--backend-store-uri sqlite:///.ratchet/mlflow.db --default-artifact-root .ratchet/artifacts
+
+.PHONY: ui-cluster
+ui-cluster:
+	@k8s/kind/ui
+
+# --- In a kind cluster ----------------------------------------------------------------------------------------------
+# A label of its own for each run would replace every pod at each repetition: the id is always the same.
+SKAFFOLD_RUN := skaffold run --profile local --label skaffold.dev/run-id=local --status-check=false
+
+.PHONY: deploy-local
+deploy-local: ## From nothing, or from what is there, to Ratchet in a kind cluster; may be repeated
+	@k8s/kind/prerequisites
+	@k8s/kind/cluster
+	@k8s/kind/operator
+	@$(MAKE) secrets ENV=local
+	@$(SKAFFOLD_RUN) || { echo "deploy: skaffold could not build, load or apply; its last lines say which" >&2; exit 1; }
+	@k8s/kind/ready
+
+.PHONY: retrain
+retrain: ## Run one cycle in the kind cluster, follow it, and end as it ends
+	@k8s/kind/retrain
+
+.PHONY: delete-local
+delete-local: ## Remove the kind cluster and everything in it
+	@k8s/kind/delete
+
+.PHONY: e2e
+e2e: setup ## Break things in the kind cluster and see them survived; TESTS="-m telling" is the half that CI runs
+	$(RUN)/pytest tests/e2e $(TESTS)
 
 .PHONY: bench
 bench: setup data/flights.written ## Measure against bare scripts, in one run

@@ -114,13 +114,13 @@ def test_a_command_that_does_not_exist_would_be_found():
 
 def test_every_public_target_of_make_is_in_a_document_and_every_named_one_exists():
     makefile = (ROOT / "Makefile").read_text()
-    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
-    for target in re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE):
+    targets = set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
+    for target in re.findall(r"^([a-z0-9-]+):.*## ", makefile, re.MULTILINE):
         assert f"make {target}" in ALL, f"no document names make {target}"
     code = re.findall(r"`([^`\n]+)`", BLOCK.sub("", ALL)) + [
         line for block in BLOCK.findall(ALL) for line in block.splitlines()
     ]
-    named = {match[1] for text in code if (match := re.match(r"make ([a-z-]+)", text))}
+    named = {match[1] for text in code if (match := re.match(r"make ([a-z0-9-]+)", text))}
     assert named <= targets
 
 

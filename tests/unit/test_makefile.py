@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "Makefile").read_text(encoding="utf-8")
-TARGETS = re.findall(r"^\.PHONY: ([a-z-]+)$", TEXT, re.MULTILINE)
-PUBLIC = dict(re.findall(r"^([a-z-]+):.*?## (.+)$", TEXT, re.MULTILINE))
+TARGETS = re.findall(r"^\.PHONY: ([a-z0-9-]+)$", TEXT, re.MULTILINE)
+PUBLIC = dict(re.findall(r"^([a-z0-9-]+):.*?## (.+)$", TEXT, re.MULTILINE))
 
 MAKE = shutil.which("make") or "make"
 

@@ -1,0 +1,152 @@
+"""A cycle as a test starts and watches it: a Job made from the CronJob, small, with a model of its own."""
+
+import copy
+import json
+import secrets
+from dataclasses import dataclass
+
+from tests.e2e.cluster import KubectlError, create, every, get, kubectl, name_of, wait_until
+
+# A month trains and few resamples compare: what is tested is the cycle, not the model.
+SMALL = ("windows.train=1mo", "evaluation.bootstrap_samples=100")
+CYCLE_SECONDS = 420
+SLOT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """A cycle that was started: its Job, and the model that it trains. id: what its children are named after."""
+
+    job: str
+    model: str
+    id: str
+
+    def child(self, step):
+        """The name of a step's Job or SparkApplication."""
+        return f"{self.id}-{step}"
+
+    def object_of(self, step):
+        return get("sparkapplication" if step == "spark" else "job", self.child(step))
+
+    def pods_of(self, step):
+        """The pods of a step: those of its Job, or Spark's driver; retrain: the coordinator's."""
+        if step == "spark":
+            return every("pods", f"spark-app-name={self.child('spark')},spark-role=driver")
+        if step == "executor":
+            return every("pods", f"spark-app-name={self.child('spark')},spark-role=executor")
+        return every("pods", f"batch.kubernetes.io/job-name={self.job if step == 'retrain' else self.child(step)}")
+
+    def running_pod_of(self, step, seconds=180):
+        """The name of the step's newest pod, once its container runs."""
+
+        def running():
+            self.must_not_have_ended(step)
+            return [
+                name_of(pod)
+                for pod in self.pods_of(step)
+                if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
+            ]
+
+        return wait_until(f"a pod of {step} of {self.id} runs", running, seconds, pause=0.5)[-1]
+
+    def wait_for_event(self, pod, event, seconds=180):
+        """Until a pod's log has the event: then the step is where the test wants it."""
+        wait_until(f"{pod} logs {event}", lambda: event in kubectl("logs", pod), seconds, pause=0.5)
+
+    def must_not_have_ended(self, wanted):
+        assert not self.ended, f"the cycle {self.id} ended before {wanted} ran:\n{self.described()}"
+
+    @property
+    def conditions(self):
+        conditions = (get("job", self.job) or {"status": {}})["status"].get("conditions", [])
+        return {condition["type"] for condition in conditions if condition["status"] == "True"}
+
+    @property
+    def ended(self):
+        return bool(self.conditions & {"Complete", "Failed"})
+
+    def end(self, seconds=CYCLE_SECONDS):
+        """Wait for its end: `Complete` or `Failed`."""
+        wait_until(f"the cycle {self.id} has ended", lambda: self.ended, seconds)
+        return "Complete" if "Complete" in self.conditions else "Failed"
+
+    def must_complete(self, seconds=CYCLE_SECONDS):
+        assert self.end(seconds) == "Complete", self.described()
+
+    def must_fail(self, *reasons, seconds=CYCLE_SECONDS):
+        """It ends as failed, and `kubectl describe` of its Job says why."""
+        assert self.end(seconds) == "Failed", self.described()
+        described = self.described().lower()
+        for reason in reasons:
+            assert reason.lower() in described, f"{reason!r} is not in:\n{described}"
+
+    @property
+    def exit_code(self):
+        """With what the coordinator's last pod ended."""
+        statuses = self.pods_of("retrain")[-1]["status"]["containerStatuses"]
+        return statuses[0]["state"]["terminated"]["exitCode"]
+
+    def described(self):
+        return kubectl("describe", "job", self.job)
+
+    def remove(self):
+        """Its Job with all that it owns, and its pods awaited: the next test's pods need their place."""
+        for kind, name in (("job", self.job), ("sparkapplication", self.child("spark"))):
+            kubectl("delete", kind, name, "--ignore-not-found", "--cascade=foreground", "--timeout=90s", seconds=100)
+        for step in ("register", "sklearn"):
+            kubectl("delete", "job", self.child(step), "--ignore-not-found", "--timeout=90s", seconds=100)
+        wait_until(
+            f"the pods of {self.id} are gone",
+            lambda: not any(self.pods_of(step) for step in ("retrain", "sklearn", "spark", "executor", "register")),
+            90,
+        )
+
+
+def start(model, *settings, engines=("sklearn",), job=None, slot=None):
+    """Start a small cycle. settings: what `--set` takes. slot: the time for which a CronJob would have made the Job."""
+    job = job or f"e2e-{secrets.token_hex(4)}"
+    chosen = [f"model={model}", f"retrain.engines=[{', '.join(engines)}]", *SMALL, *settings]
+    create(job_from("retrain", job, *(word for setting in chosen for word in ("--set", setting)), slot=slot))
+    return Cycle(job, model, job if slot is None else f"retrain-{slot.replace('-', '').replace('T', '-').replace(':', '')[:13]}")
+
+
+def job_from(cronjob, name, *arguments, slot=None):
+    """A Job as the CronJob would make it, its container with more arguments."""
+    owner = get("cronjob", cronjob)
+    template = copy.deepcopy(owner["spec"]["jobTemplate"])
+    template["spec"]["template"]["spec"]["containers"][0].setdefault("args", []).extend(arguments)
+    annotations = {} if slot is None else {SLOT: slot}
+    labels = {**template.get("metadata", {}).get("labels", {}), "ratchet-e2e": "true"}
+    metadata = {"name": name, "labels": labels, "annotations": annotations}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": template["spec"]}
+
+
+def job_end(name, seconds=180):
+    """The exit code of a Job's last container, once the Job has ended."""
+
+    def ended():
+        conditions = get("job", name)["status"].get("conditions", [])
+        return [each for each in conditions if each["type"] in ("Complete", "Failed") and each["status"] == "True"]
+
+    wait_until(f"the Job {name} has ended", ended, seconds)
+    pods = every("pods", f"batch.kubernetes.io/job-name={name}")
+    return pods[-1]["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"]
+
+
+def logs_of_job(name):
+    try:
+        return kubectl("logs", f"job/{name}", "--tail", "100")
+    except KubectlError as error:
+        return str(error)
+
+
+def evict(pod):
+    """Ask the API to evict a pod, as a node that is drained does."""
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod}}
+    path = f"/api/v1/namespaces/ratchet/pods/{pod}/eviction"
+    kubectl("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+
+
+def delete_pod(pod, *, force=False):
+    how = ["--grace-period=0", "--force"] if force else []
+    kubectl("delete", "pod", pod, "--wait=false", *how)

@@ -1,0 +1,112 @@
+"""What MLflow in the cluster knows, asked through a port of this machine that is open for one question."""
+
+import json
+import re
+import select
+import subprocess
+import time
+from contextlib import contextmanager
+from urllib.error import URLError
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+from tests.e2e.cluster import CONTEXT, NAMESPACE
+
+_SECONDS = 60
+
+
+@contextmanager
+def _forwarded():
+    command = ["kubectl", "--context", CONTEXT, "-n", NAMESPACE, "port-forward", "--address", "127.0.0.1"]
+    process = subprocess.Popen(
+        [*command, "service/mlflow", ":5000"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        ready, _, _ = select.select([process.stdout], [], [], 20)
+        line = process.stdout.readline() if ready else ""
+        if not (port := re.search(r"127\.0\.0\.1:(\d+)", line)):
+            raise URLError(f"no way to MLflow: {line.strip()}")
+        yield f"http://127.0.0.1:{port[1]}"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _ask(path, query=None, body=None):
+    """The answer as JSON, None where MLflow says that it doesn't exist. Tried again while the server comes back."""
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        try:
+            with _forwarded() as address:
+                url = f"{address}/api/2.0/mlflow/{path}" + (f"?{urlencode(query)}" if query else "")
+                data = None if body is None else json.dumps(body).encode()
+                # The server answers to the names that its manifest lists, and to no others.
+                headers = {"Host": "mlflow:5000", "Content-Type": "application/json"}
+                with urlopen(Request(url, data, headers), timeout=30) as answer:
+                    return json.load(answer)
+        except URLError as error:
+            if getattr(error, "code", None) == 404:
+                return None
+            if time.monotonic() > deadline or getattr(error, "code", 500) < 500:
+                raise
+            time.sleep(1)
+
+
+def versions(model, engine="sklearn"):
+    """The versions of a registered model by number: run, tags; the newest last."""
+    answer = _ask("model-versions/search", {"filter": f"name = '{model}-{engine}'", "max_results": 100})
+    found = [
+        {
+            "version": int(each["version"]),
+            "run": each["run_id"],
+            "tags": {tag["key"]: tag["value"] for tag in each.get("tags", [])},
+        }
+        for each in answer.get("model_versions", [])
+    ]
+    return sorted(found, key=lambda each: each["version"])
+
+
+def aliases(model, engine="sklearn"):
+    """The aliases of a registered model: name → version."""
+    answer = _ask("registered-models/get", {"name": f"{model}-{engine}"})
+    listed = [] if answer is None else answer["registered_model"].get("aliases", [])
+    return {each["alias"]: int(each["version"]) for each in listed}
+
+
+def runs(model):
+    """The runs of a model's experiment, the oldest first: status and tags."""
+    experiment = _ask("experiments/get-by-name", {"experiment_name": model})
+    if experiment is None:
+        return []
+    body = {"experiment_ids": [experiment["experiment"]["experiment_id"]], "order_by": ["attributes.start_time ASC"]}
+    return [
+        {
+            "id": each["info"]["run_id"],
+            "status": each["info"]["status"],
+            "start": each["info"].get("start_time", 0),
+            "tags": {tag["key"]: tag["value"] for tag in each["data"].get("tags", [])},
+        }
+        for each in _ask("runs/search", body=body).get("runs", [])
+    ]
+
+
+def must_have_one_whole_version(model, engine="sklearn"):
+    """One version, decided on, made from a complete run, and champion."""
+    found = versions(model, engine)
+    assert [each["version"] for each in found] == [1], found
+    assert found[0]["tags"].get("ratchet.decision") == "promoted", found
+    assert aliases(model, engine) == {"champion": 1}
+    (run,) = [each for each in runs(model) if each["id"] == found[0]["run"]]
+    assert run["status"] == "FINISHED"
+    assert "ratchet.complete" in run["tags"], run
+
+
+def must_have_no_half_version(model, engine="sklearn"):
+    """Whatever is registered is whole: decided on, and champion where it was promoted."""
+    found, named = versions(model, engine), aliases(model, engine)
+    complete = {each["id"] for each in runs(model) if "ratchet.complete" in each["tags"]}
+    for each in found:
+        assert each["tags"].get("ratchet.decision") in ("promoted", "held"), found
+        assert each["run"] in complete, found
+    promoted = [each["version"] for each in found if each["tags"]["ratchet.decision"] == "promoted"]
+    assert named.get("champion") == (promoted[-1] if promoted else None), (found, named)
