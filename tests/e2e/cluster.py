@@ -8,7 +8,7 @@ CONTEXT = "kind-ratchet"
 NAMESPACE = "ratchet"
 NODE = "ratchet-control-plane"
 # What kubectl says while the API server is away.
-_AWAY = ("refused", "timeout", "EOF", "was not found on this server", "unable to connect", "etcdserver", "reset by peer")
+_AWAY = ("refused", "timeout", "eof", "unable to connect", "etcdserver", "reset by peer", "try again")
 
 
 class KubectlError(AssertionError):
@@ -17,7 +17,7 @@ class KubectlError(AssertionError):
     @property
     def away(self):
         """Whether the API server could not be asked at all."""
-        return any(word.lower() in str(self).lower() for word in _AWAY)
+        return any(word in str(self).lower() for word in _AWAY)
 
 
 def command(*words, stdin=None, seconds=60):
@@ -25,9 +25,11 @@ def command(*words, stdin=None, seconds=60):
     try:
         done = subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired as error:
-        raise KubectlError(f"timeout: {' '.join(words)} had not ended after {seconds} s") from error
+        message = f"timeout: {' '.join(words)} had not ended after {seconds} s"
+        raise KubectlError(message) from error
     if done.returncode != 0:
-        raise KubectlError(f"{' '.join(words)}: {done.stderr.strip()[-2000:]}")
+        message = f"{' '.join(words)}: {done.stderr.strip()[-2000:]}"
+        raise KubectlError(message)
     return done.stdout
 
 
@@ -56,7 +58,10 @@ def name_of(thing):
 
 
 def wait_until(sentence, probe, seconds, pause=1.0):
-    """What `probe` returns once that is true; fails with the sentence after `seconds`. An API that is away is waited for."""
+    """What `probe` returns once that is true; fails with the sentence after `seconds`.
+
+    An API server that is away is waited for, too.
+    """
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -65,8 +70,7 @@ def wait_until(sentence, probe, seconds, pause=1.0):
         except KubectlError as error:
             if not error.away:
                 raise
-        if time.monotonic() > deadline:
-            raise AssertionError(f"after {seconds} s it was not true that {sentence}")
+        assert time.monotonic() < deadline, f"after {seconds} s it was not true that {sentence}"
         time.sleep(pause)
 
 

@@ -107,7 +107,12 @@ def start(model, *settings, engines=("sklearn",), job=None, slot=None):
     job = job or f"e2e-{secrets.token_hex(4)}"
     chosen = [f"model={model}", f"retrain.engines=[{', '.join(engines)}]", *SMALL, *settings]
     create(job_from("retrain", job, *(word for setting in chosen for word in ("--set", setting)), slot=slot))
-    return Cycle(job, model, job if slot is None else f"retrain-{slot.replace('-', '').replace('T', '-').replace(':', '')[:13]}")
+    return Cycle(job, model, job if slot is None else cycle_of(slot))
+
+
+def cycle_of(slot):
+    """The id of a slot's cycle: 2026-01-02T03:04:00Z → retrain-20260102-0304."""
+    return f"retrain-{slot[:10].replace('-', '')}-{slot[11:16].replace(':', '')}"
 
 
 def job_from(cronjob, name, *arguments, slot=None):

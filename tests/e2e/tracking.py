@@ -25,7 +25,8 @@ def _forwarded():
         ready, _, _ = select.select([process.stdout], [], [], 20)
         line = process.stdout.readline() if ready else ""
         if not (port := re.search(r"127\.0\.0\.1:(\d+)", line)):
-            raise URLError(f"no way to MLflow: {line.strip()}")
+            message = f"no way to MLflow: {line.strip()}"
+            raise URLError(message)
         yield f"http://127.0.0.1:{port[1]}"
     finally:
         process.kill()
@@ -42,7 +43,7 @@ def _ask(path, query=None, body=None):
                 data = None if body is None else json.dumps(body).encode()
                 # The server answers to the names that its manifest lists, and to no others.
                 headers = {"Host": "mlflow:5000", "Content-Type": "application/json"}
-                with urlopen(Request(url, data, headers), timeout=30) as answer:
+                with urlopen(Request(url, data, headers), timeout=30) as answer:  # noqa: S310  # http, above
                     return json.load(answer)
         except URLError as error:
             if getattr(error, "code", None) == 404:

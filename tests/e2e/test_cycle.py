@@ -1,0 +1,84 @@
+"""What a newcomer does: one cycle promotes both models, the next holds them; and two cycles never mix."""
+
+import secrets
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.e2e import cycles, tracking
+from tests.e2e.cluster import create, every, get, kubectl, name_of, wait_until
+
+BOTH = ("sklearn", "spark")
+
+
+@pytest.mark.telling
+def test_the_first_cycle_promotes_both_models_and_the_second_holds_them(start, model):
+    start(engines=BOTH).must_complete()
+    for engine in BOTH:
+        tracking.must_have_one_whole_version(model, engine)
+    start(engines=BOTH).must_complete()
+    for engine in BOTH:
+        first, second = tracking.versions(model, engine)
+        assert second["tags"]["ratchet.decision"] == "held"
+        assert second["tags"]["ratchet.reason"]
+        assert tracking.aliases(model, engine)["champion"] == first["version"]
+
+
+@pytest.mark.telling
+def test_a_slot_that_fires_twice_is_one_cycle(start, model):
+    slot = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:00Z}"
+    first, second = start(slot=slot), start(slot=slot)
+    assert first.id == second.id
+    first.must_complete()
+    second.must_complete()
+    tracking.must_have_one_whole_version(model)
+    assert len(tracking.runs(model)) == 1
+
+
+@pytest.mark.telling
+def test_two_cycles_at_once_run_one_after_the_other(start, model):
+    first, second = start(), start()
+    first.must_complete()
+    second.must_complete(2 * cycles.CYCLE_SECONDS)
+    assert [each["version"] for each in tracking.versions(model)] == [1, 2]
+    assert tracking.aliases(model)["champion"] == 1
+    one, other = sorted((window(first), window(second)))
+    assert one[1] <= other[0], f"the children of {first.id} and {second.id} overlapped: {one}, {other}"
+
+
+def window(cycle):
+    """When a cycle's work began and ended: its first child's creation, its registrar's completion."""
+    begin = cycle.object_of("sklearn")["metadata"]["creationTimestamp"]
+    return begin, cycle.object_of("register")["status"]["completionTime"]
+
+
+def test_a_registrar_beside_the_cycles_own_makes_no_second_version(start, model):
+    cycle = start()
+    wait_until("the registrar's Job is there", lambda: cycle.object_of("register"), 240, pause=0.3)
+    beside = f"beside-{secrets.token_hex(3)}"
+    create(cycles.job_from("register", beside, "--cycle", cycle.id, "--set", f"model={model}"))
+    try:
+        cycle.must_complete()
+        assert cycles.job_end(beside) == 0, cycles.logs_of_job(beside)
+    finally:
+        kubectl("delete", "job", beside, "--timeout=60s", seconds=90)
+    tracking.must_have_one_whole_version(model)
+
+
+@pytest.mark.parametrize("engine", BOTH)
+def test_a_cycle_of_one_engine_leaves_the_other_alone(start, model, engine):
+    cycle = start(engines=(engine,))
+    cycle.must_complete()
+    tracking.must_have_one_whole_version(model, engine)
+    (other,) = set(BOTH) - {engine}
+    assert cycle.object_of(other) is None
+    assert tracking.versions(model, other) == []
+
+
+def test_a_cycles_objects_go_with_its_job(start):
+    cycle = start()
+    cycle.must_complete()
+    kubectl("delete", "job", cycle.job, "--cascade=foreground", "--timeout=90s", seconds=100)
+    wait_until("its children are gone", lambda: not cycle.object_of("sklearn") and not cycle.object_of("register"), 60)
+    assert get("lease", "retrain") is None or cycle.id not in str(get("lease", "retrain")["spec"].get("holderIdentity"))
+    assert cycle.id not in [name_of(job) for job in every("jobs")]

@@ -1,0 +1,81 @@
+"""Whole parts that go away: the node's kubelet, the API server, MLflow, PostgreSQL, MinIO, the node itself."""
+
+import time
+
+import pytest
+
+from tests.e2e import tracking
+from tests.e2e.cluster import NODE, command, kubectl, on_node, wait_until, wait_until_at_rest
+
+READ = "train.read"
+API_SERVER = "kube-apiserver.yaml"
+SERVICES = {"mlflow": "deployment/mlflow", "postgres": "statefulset/postgres", "minio": "statefulset/minio"}
+
+
+def api_answers():
+    return kubectl("get", "--raw", "/readyz").strip() == "ok"
+
+
+def test_a_cycle_goes_on_after_the_kubelet_was_stopped_for_30_seconds(start, model):
+    cycle = start()
+    cycle.wait_for_event(cycle.running_pod_of("sklearn"), READ)
+    on_node("systemctl", "stop", "kubelet")
+    try:
+        time.sleep(30)
+    finally:
+        on_node("systemctl", "start", "kubelet")
+    cycle.must_complete()
+    tracking.must_have_one_whole_version(model)
+
+
+def test_a_cycle_goes_on_after_the_api_server_was_away_for_60_seconds(start, model):
+    cycle = start()
+    cycle.wait_for_event(cycle.running_pod_of("sklearn"), READ)
+    on_node("mv", f"/etc/kubernetes/manifests/{API_SERVER}", "/etc/kubernetes/")
+    try:
+        time.sleep(60)
+    finally:
+        on_node("mv", f"/etc/kubernetes/{API_SERVER}", "/etc/kubernetes/manifests/")
+    wait_until("the API server answers again", api_answers, 180)
+    cycle.must_complete()
+    tracking.must_have_one_whole_version(model)
+
+
+def in_mid_training(cycle):
+    cycle.wait_for_event(cycle.running_pod_of("sklearn"), READ)
+
+
+def in_mid_registration(cycle):
+    cycle.running_pod_of("register", 300)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [in_mid_training, pytest.param(in_mid_registration, marks=pytest.mark.telling)],
+    ids=lambda moment: moment.__name__,
+)
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_cycle_survives_or_fails_cleanly_when_a_service_restarts(start, model, service, moment):
+    cycle = start()
+    moment(cycle)
+    kubectl("rollout", "restart", SERVICES[service])
+    state = cycle.end()
+    wait_until_at_rest()
+    tracking.must_have_no_half_version(model)
+    if state == "Failed":
+        start().must_complete()
+    assert tracking.aliases(model)["champion"] == 1
+    tracking.must_have_no_half_version(model)
+
+
+@pytest.mark.telling
+def test_everything_comes_back_when_the_node_restarts_and_the_champion_is_the_same(start, model):
+    start().must_complete()
+    before = tracking.versions(model), tracking.aliases(model)
+    command("docker", "restart", NODE, seconds=120)
+    wait_until("the API server answers again", api_answers, 240)
+    wait_until_at_rest(420)
+    assert (tracking.versions(model), tracking.aliases(model)) == before
+    start().must_complete()
+    assert tracking.aliases(model) == before[1]
+    assert len(tracking.versions(model)) == 2

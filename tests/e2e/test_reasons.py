@@ -1,0 +1,110 @@
+"""Steps that can't start or can't end: the cycle fails soon and says why, where an operator looks."""
+
+import time
+
+import pytest
+
+from tests.e2e import tracking
+from tests.e2e.cluster import get
+
+CONTAINER = "/spec/jobTemplate/spec/template/spec/containers/0"
+DRIVER = "/spec/template/driver"
+EXECUTOR = "/spec/template/executor"
+NO_SECRET = {"secretRef": {"name": "no-such-secret"}}
+SOON_SECONDS = 90
+
+
+def setting(path, value):
+    """An operation of a JSON patch that sets a field, whether it is there or not."""
+    return {"op": "add", "path": path, "value": value}
+
+
+def break_start(patch, engine, what):
+    """Let an engine's definition name something that can't be had."""
+    kind, name = ("cronjob", "train-sklearn") if engine == "sklearn" else ("scheduledsparkapplication", "train-spark")
+    sklearn, spark = {
+        "image": (
+            setting(f"{CONTAINER}/image", "ratchet/none:0.1.0"),
+            setting("/spec/template/image", "ratchet/none:0.1.0"),
+        ),
+        "secret": (
+            setting(f"{CONTAINER}/envFrom/-", NO_SECRET),
+            setting(f"{DRIVER}/template/spec/containers/0/envFrom/-", NO_SECRET),
+        ),
+        "request": (
+            setting(f"{CONTAINER}/resources", {"requests": {"cpu": "64"}, "limits": {"memory": "1Gi"}}),
+            setting(f"{DRIVER}/coreRequest", "64"),
+        ),
+    }[what]
+    patch(kind, name, sklearn if engine == "sklearn" else spark)
+
+
+REASONS = {"image": "ratchet/none:0.1.0", "secret": "no-such-secret", "request": "Insufficient cpu"}
+
+
+@pytest.mark.parametrize("engine", ["sklearn", "spark"])
+@pytest.mark.parametrize("what", [pytest.param("image", marks=pytest.mark.telling), "secret", "request"])
+def test_a_step_that_cannot_start_ends_the_cycle_soon_with_the_reason(start, patch, model, engine, what):
+    break_start(patch, engine, what)
+    began = time.monotonic()
+    cycle = start("retrain.unschedulable_seconds=30", engines=(engine,))
+    cycle.must_fail(engine, REASONS[what], seconds=SOON_SECONDS)
+    assert time.monotonic() - began < SOON_SECONDS
+    assert cycle.exit_code == 1
+    assert tracking.versions(model, engine) == []
+
+
+def test_an_executor_that_fits_nowhere_ends_the_cycle_with_the_reason(start, patch, model):
+    patch("scheduledsparkapplication", "train-spark", setting(f"{EXECUTOR}/coreRequest", "64"))
+    start("retrain.unschedulable_seconds=30", engines=("spark",)).must_fail("spark", "Insufficient cpu", seconds=240)
+    assert tracking.versions(model, "spark") == []
+
+
+def test_one_engines_failure_does_not_keep_the_others_model_from_being_registered(start, patch, model):
+    break_start(patch, "spark", "image")
+    start(engines=("sklearn", "spark")).must_fail("spark", REASONS["image"])
+    tracking.must_have_one_whole_version(model, "sklearn")
+    assert tracking.versions(model, "spark") == []
+
+
+@pytest.mark.telling
+def test_a_scikit_learn_trainer_out_of_memory_is_named_so_with_its_limit(start, patch, model):
+    # Ratchet refuses beforehand what can't fit; told that there is room, it meets the kernel.
+    resources = {"requests": {"cpu": "200m", "memory": "300Mi"}, "limits": {"memory": "300Mi"}}
+    patch("cronjob", "train-sklearn", setting(f"{CONTAINER}/resources", resources))
+    start("sklearn.memory_limit=64GiB").must_fail("sklearn", "out of memory", "300Mi")
+    assert tracking.versions(model) == []
+
+
+@pytest.mark.parametrize("role", ["driver", "executor"])
+def test_a_spark_trainer_out_of_memory_is_named_so_with_its_limit(start, patch, model, role):
+    # The heap may grow to what the container may not hold: the kernel ends it, not Java.
+    path = f"/spec/template/{role}"
+    options = {"driver": "-Xms900m -XX:+AlwaysPreTouch", "executor": "-XX:+AlwaysPreTouch"}[role]
+    patch(
+        "scheduledsparkapplication",
+        "train-spark",
+        setting(f"{path}/memory", "512m"),
+        setting(f"{path}/memoryOverhead", "64m"),
+        setting(f"{path}/javaOptions", f"{options} -XX:MaxDirectMemorySize=1g"),
+    )
+    start(engines=("spark",)).must_fail("spark", "out of memory")
+    assert tracking.versions(model, "spark") == []
+
+
+@pytest.mark.telling
+@pytest.mark.parametrize(
+    ("wrong", "code", "words"),
+    [
+        pytest.param("sklearn.params.no_such_parameter=1", 2, "no_such_parameter", id="configuration"),
+        pytest.param("data.label.column=no_such_column", 3, "no_such_column", id="data"),
+    ],
+)
+def test_an_error_that_no_retry_mends_ends_the_cycle_at_once_with_its_sentence(start, model, wrong, code, words):
+    cycle = start(wrong)
+    cycle.must_fail(words, seconds=180)
+    assert cycle.exit_code == code
+    assert len(cycle.pods_of("sklearn")) == 1
+    assert len(cycle.pods_of("retrain")) == 1
+    assert get("job", cycle.child("register")) is None
+    assert tracking.versions(model) == []
