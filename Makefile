@@ -70,6 +70,10 @@ delete-local: ## Remove the kind cluster and everything in it
 e2e: setup ## Break things in the kind cluster and see them survived; TESTS="-m telling" is the half that CI runs
 	$(RUN)/pytest tests/e2e $(TESTS)
 
+.PHONY: secrets
+secrets: ## Write the random secrets of the overlay ENV, once
+	@k8s/write-secrets $(ENV)
+
 .PHONY: bench
 bench: setup data/flights.written ## Measure against bare scripts, in one run
 	$(RUN)/python bench/run.py $(SIZE)
