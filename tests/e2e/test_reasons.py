@@ -47,7 +47,7 @@ REASONS = {"image": "ratchet/none:0.1.0", "secret": "no-such-secret", "request":
 def test_a_step_that_cannot_start_ends_the_cycle_soon_with_the_reason(start, patch, model, engine, what):
     break_start(patch, engine, what)
     began = time.monotonic()
-    cycle = start("retrain.unschedulable_seconds=30", engines=(engine,))
+    cycle = start(engines=(engine,))
     cycle.must_fail(engine, REASONS[what], seconds=SOON_SECONDS)
     assert time.monotonic() - began < SOON_SECONDS
     assert cycle.exit_code == 1
@@ -56,7 +56,7 @@ def test_a_step_that_cannot_start_ends_the_cycle_soon_with_the_reason(start, pat
 
 def test_an_executor_that_fits_nowhere_ends_the_cycle_with_the_reason(start, patch, model):
     patch("scheduledsparkapplication", "train-spark", setting(f"{EXECUTOR}/coreRequest", "64"))
-    start("retrain.unschedulable_seconds=30", engines=("spark",)).must_fail("spark", "Insufficient cpu", seconds=240)
+    start(engines=("spark",)).must_fail("spark", "Insufficient cpu", seconds=240)
     assert tracking.versions(model, "spark") == []
 
 
