@@ -1,8 +1,9 @@
-"""Who says where Spark runs."""
+"""Who says where Spark runs, and what follows from that."""
 
 import pytest
 
-from ratchet.engines.spark_session import master_is_given
+from ratchet.engines.spark_conf import check_shared, everywhere, master_is_given
+from ratchet.errors import ConfigurationError
 from ratchet.settings import Settings
 
 
@@ -29,6 +30,12 @@ def test_a_master_from_sparks_own_defaults_is_respected(tmp_path):
     assert master_is_given(settings(), {"SPARK_CONF_DIR": str(tmp_path)})
 
 
+def test_a_master_from_the_file_that_spark_submit_is_given_is_respected(tmp_path):
+    (tmp_path / "of the driver.properties").write_text("spark.master=k8s\\://https\\://host\n")
+    arguments = f"--properties-file '{tmp_path}/of the driver.properties' pyspark-shell"
+    assert master_is_given(settings(), {"PYSPARK_SUBMIT_ARGS": arguments})
+
+
 def test_a_master_from_the_settings_is_respected():
     assert master_is_given(settings(**{"spark.master": "spark://host:7077"}), {})
 
@@ -37,3 +44,18 @@ def test_nothing_of_that_means_this_machine(tmp_path):
     (tmp_path / "spark-defaults.conf").write_text("# spark.master spark://host:7077\nspark.ui.enabled true\n")
     variables = {"SPARK_CONF_DIR": str(tmp_path), "PYSPARK_SUBMIT_ARGS": "--conf spark.ui.enabled=true pyspark-shell"}
     assert not master_is_given(settings(), variables)
+
+
+def test_a_cluster_without_a_shared_folder_is_refused(monkeypatch):
+    monkeypatch.delenv("MLFLOW_DFS_TMP", raising=False)
+    with pytest.raises(ConfigurationError, match=r"Spark runs at k8s://host, but MLFLOW_DFS_TMP is not set"):
+        check_shared("k8s://host")
+    check_shared("local[2]")
+    monkeypatch.setenv("MLFLOW_DFS_TMP", "s3a://scratch/tmp")
+    check_shared("k8s://host")
+
+
+@pytest.mark.parametrize(("folder", "system"), [("s3a://scratch/tmp", "s3a://scratch"), ("/tmp/models", None)])  # noqa: S108
+def test_sparks_default_file_system_is_that_of_the_shared_folder(monkeypatch, folder, system):
+    monkeypatch.setenv("MLFLOW_DFS_TMP", folder)
+    assert everywhere().get("spark.hadoop.fs.defaultFS") == system

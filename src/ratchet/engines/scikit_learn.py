@@ -4,7 +4,6 @@ The registered model is a FixedThresholdClassifier around the calibrated pipelin
 chosen threshold to calibrated probabilities without knowing of Ratchet.
 """
 
-import importlib.metadata
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -23,6 +22,7 @@ from ratchet.core.counts import Confusion, Counts
 from ratchet.core.windows import Windows
 from ratchet.engines.autologging import parameters_logged
 from ratchet.engines.base import MonthSummary, WindowSummary
+from ratchet.engines.requirements import pinned
 from ratchet.engines.scikit_learn_pipeline import pipeline
 from ratchet.errors import ConfigurationError, DataError, FailedError
 from ratchet.io import checks, data
@@ -126,7 +126,7 @@ class ScikitLearn:
             serialization_format="cloudpickle",
             signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.long)])),
             input_example=_plain(self._features(self._test.iloc[:3])),
-            pip_requirements=[f"{name}=={importlib.metadata.version(name)}" for name in _REQUIREMENTS],
+            pip_requirements=pinned(_REQUIREMENTS),
         )
         return str(info.model_uri)
 

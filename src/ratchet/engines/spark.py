@@ -4,7 +4,6 @@ The registered model is one PipelineModel: preprocessing, estimator, isotonic ca
 `score`, and a Binarizer that writes `prediction` at the chosen threshold. It serves without knowing of Ratchet.
 """
 
-import importlib.metadata
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
@@ -16,6 +15,7 @@ from ratchet.core.counts import Confusion, Counts
 from ratchet.core.windows import Windows
 from ratchet.engines import spark_facts, spark_pipeline, spark_rows
 from ratchet.engines.base import WindowSummary
+from ratchet.engines.requirements import pinned
 from ratchet.engines.spark_errors import spark_errors
 from ratchet.engines.spark_pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
 from ratchet.engines.spark_rows import VALUE, WINDOW
@@ -146,7 +146,7 @@ class Spark:
                 dfs_tmpdir=self._session.temporary,
                 signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double)])),
                 input_example=self._sampled()[list(self._table.features)].iloc[:_EXAMPLE_ROWS],
-                pip_requirements=_requirements(self._settings.spark.estimator),
+                pip_requirements=pinned(_requirements(self._settings.spark.estimator)),
             )
         return str(info.model_uri)
 
@@ -246,6 +246,5 @@ def _loading[**P, R](load: Callable[P, R], *args: P.args, **kwargs: P.kwargs) ->
         raise FailedError(message) from error
 
 
-def _requirements(estimator: str) -> list[str]:
-    names = [*_REQUIREMENTS, "xgboost-cpu"] if estimator == "xgboost" else _REQUIREMENTS
-    return [f"{name}=={importlib.metadata.version(name)}" for name in names]
+def _requirements(estimator: str) -> Sequence[str]:
+    return (*_REQUIREMENTS, "xgboost-cpu") if estimator == "xgboost" else _REQUIREMENTS

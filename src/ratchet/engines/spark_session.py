@@ -7,23 +7,20 @@ nowhere else.
 
 import importlib
 import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psutil
 
 from ratchet.engines.java import java_home
+from ratchet.engines.spark_conf import check_shared, everywhere, master_is_given, text
 from ratchet.engines.spark_errors import spark_errors
-from ratchet.io.store import s3_endpoint
 from ratchet.settings import Settings, bytes_of
 
 _STOP_SECONDS = 10
@@ -98,25 +95,32 @@ class Session:
             self._error = error
 
     def _session(self) -> Any:
-        given = master_is_given(self._settings, os.environ)
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         if "PYSPARK_GATEWAY_PORT" not in os.environ:
             os.environ["JAVA_HOME"] = str(java_home(self.folder))
-        from pyspark import SparkConf
         from pyspark.sql import SparkSession
 
-        conf = SparkConf()
-        if given:
-            for key, value in _everywhere().items():
-                conf.setIfMissing(key, value)
-        else:
-            conf.setAll(list({**_everywhere(), **self._on_this_machine()}.items()))
-        conf.setAll([(key, _text(value)) for key, value in self._settings.spark.conf.items()])
         with spark_errors("starting Spark"):
+            conf = self._conf()
             spark = SparkSession.builder.config(conf=conf).getOrCreate()
-        if "spark.sql.shuffle.partitions" not in self._settings.spark.conf:
+        if not conf.contains("spark.sql.shuffle.partitions"):
             spark.conf.set("spark.sql.shuffle.partitions", spark.sparkContext.defaultParallelism)
         return spark
+
+    def _conf(self) -> Any:
+        from pyspark import SparkConf, SparkContext
+
+        chosen = [(key, text(value)) for key, value in self._settings.spark.conf.items()]
+        conf = SparkConf()
+        if not master_is_given(self._settings, os.environ):
+            return conf.setAll([*everywhere().items(), *self._on_this_machine().items(), *chosen])
+        # Only the JVM reads what was given, from its options and files; until it runs, all of that looks missing.
+        SparkContext._ensure_initialized(conf=conf.setAll(chosen))  # noqa: SLF001  # no public way
+        conf = SparkConf().setAll(chosen)
+        for key, value in everywhere().items():
+            conf.setIfMissing(key, value)
+        check_shared(conf.get("spark.master", ""))
+        return conf
 
     def _on_this_machine(self) -> dict[str, str]:
         logging = self.folder / "log4j2.properties"
@@ -128,7 +132,7 @@ class Session:
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging.as_uri()} {_JVM}",
             "spark.local.dir": str(self.folder / "local"),
-            "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
+            "spark.sql.warehouse.dir": (self.folder / "warehouse").as_uri(),
         }
 
     def _end_jvm(self, *, at_once: bool) -> None:
@@ -143,53 +147,6 @@ class Session:
             if gateway is not None:
                 _end(gateway, at_once=at_once)
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def master_is_given(settings: Settings, variables: Mapping[str, str]) -> bool:
-    """Whether somebody outside has said where Spark runs; variables: the process's environment."""
-    if "PYSPARK_GATEWAY_PORT" in variables or "MASTER" in variables or "spark.master" in settings.spark.conf:
-        return True
-    if re.search(r"--master|spark\.master", variables.get("PYSPARK_SUBMIT_ARGS", "")):
-        return True
-    folder = variables.get("SPARK_CONF_DIR")
-    defaults = Path(folder) / "spark-defaults.conf" if folder else None
-    return (
-        defaults is not None
-        and defaults.is_file()
-        and re.search(r"^\s*spark\.master\b", defaults.read_text(encoding="utf-8"), re.MULTILINE) is not None
-    )
-
-
-def _everywhere() -> dict[str, str]:
-    """What holds on a cluster, too, unless it is set there."""
-    return {
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.sql.session.timeZone": "UTC",
-        # Rows that become a small pandas frame, or come from one, need no Python workers then.
-        "spark.sql.execution.arrow.pyspark.enabled": "true",
-        # pandas writes nanoseconds, which Spark has no type for; `spark_clock` takes them as what they are.
-        "spark.sql.legacy.parquet.nanosAsLong": "true",
-        **_s3(),
-    }
-
-
-def _s3() -> dict[str, str]:
-    """Where s3a:// is, from the same variables that everyone else reads."""
-    region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
-    found = {} if region is None else {"spark.hadoop.fs.s3a.endpoint.region": region}
-    if "AWS_ACCESS_KEY_ID" in os.environ:
-        provider = "software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider"
-        found["spark.hadoop.fs.s3a.aws.credentials.provider"] = provider
-    if (endpoint := s3_endpoint()) is not None:
-        found["spark.hadoop.fs.s3a.endpoint"] = endpoint
-        found["spark.hadoop.fs.s3a.path.style.access"] = "true"
-        found["spark.hadoop.fs.s3a.connection.ssl.enabled"] = _text(urlsplit(endpoint).scheme == "https")
-    return found
-
-
-def _text(value: bool | float | str) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _end(gateway: Any, *, at_once: bool) -> None:
