@@ -150,8 +150,8 @@ def train(engine: str, environment: str, overrides: tuple[str, ...], as_of: date
     existing version is scored on the same rows. Nothing is registered: `ratchet register` decides.
     """
     settings = _settings(environment, overrides)
+    from ratchet.core import cycle_ids
     from ratchet.engines.opening import open_engine
-    from ratchet.jobs import cycle_ids
 
     checked = cycle_ids.new() if cycle is None else cycle_ids.checked(cycle)
     opened = open_engine(engine, settings)  # Spark starts while MLflow is imported
@@ -171,7 +171,8 @@ def register(environment: str, overrides: tuple[str, ...], cycle: str | None) ->
     """
     settings = _settings(environment, overrides)
     from ratchet import tables
-    from ratchet.jobs import cycle_ids, register
+    from ratchet.core import cycle_ids
+    from ratchet.jobs import register
 
     results = register.register(settings, None if cycle is None else cycle_ids.checked(cycle))
     tables.print_results(results, settings)
@@ -183,17 +184,50 @@ def register(environment: str, overrides: tuple[str, ...], cycle: str | None) ->
 @main.command(short_help="Run a whole cycle: train all engines, then register.")
 @_with_settings
 @_as_of
-@click.option("--cycle", metavar="ID", help="Id of the cycle. Default: a new one, made from the time.")
+@click.option(
+    "--cycle", metavar="ID", help="Id of the cycle. Default: a new one, made from the time or, in a cluster, the Job."
+)
 def retrain(environment: str, overrides: tuple[str, ...], as_of: date | None, cycle: str | None) -> None:
-    """Run one cycle on this machine: each engine's trainer as a process, then the registrar.
+    """Run one cycle: each engine's trainer, then the registrar, and print what was decided.
 
-    One trainer's failure does not keep the other's model from being registered; the cycle then ends as failed.
+    They run as processes on this machine, or as Jobs where retrain.runner is kubernetes. One trainer's failure does
+    not keep the other's model from being registered; the cycle then ends as failed.
     """
-    settings = _settings(environment, overrides)
-    from ratchet.jobs import cycle_ids, retrain
+    try:
+        settings = _settings(environment, overrides)
+        from ratchet.jobs import retrain
 
-    options = ["--env", environment, *(part for override in overrides for part in ("--set", override))]
-    retrain.retrain(settings, options, cycle_ids.new() if cycle is None else cycle_ids.checked(cycle), as_of)
+        options = ["--env", environment, *(part for override in overrides for part in ("--set", override))]
+        done = retrain.retrain(settings, options, cycle, as_of)
+        if done.results:
+            from ratchet import tables
+
+            tables.print_results(done.results, settings)
+        if done.error is not None:
+            raise done.error
+    except RatchetError as error:
+        if "RATCHET_JOB" in os.environ:  # a coordinator in a cluster: `kubectl describe` of its Job should say why, too
+            from ratchet.io.cluster import place
+
+            place.tell(str(error))
+        raise
+
+
+@main.command(short_help="Show the running and the last cycles in a cluster.")
+@click.option("--namespace", metavar="NAME", help="Namespace of the cluster. Default: ratchet, or the pod's own.")
+@click.option("--context", metavar="NAME", help="Context of the kubeconfig. Default: the current one.")
+@click.option("--last", type=click.IntRange(min=1), default=5, show_default=True, help="How many cycles to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def status(namespace: str | None, context: str | None, last: int, *, as_json: bool) -> None:
+    """Show the cycles whose Jobs a cluster still has, the newest first: steps, states, durations, decisions.
+
+    It asks the cluster of the kubeconfig, or inside of a pod its own; MLflow is not asked.
+    """
+    from ratchet import events, tables
+    from ratchet.jobs import status
+
+    events.configure()
+    tables.print_cycles(status.status(namespace, context)[:last], as_json=as_json)
 
 
 @main.command(short_help="Show models, versions, F1, aliases and decisions.")

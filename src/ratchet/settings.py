@@ -192,6 +192,14 @@ class Retrain(Section):
     """The engines of a cycle."""
     deadline_minutes: Annotated[int, Field(ge=1, le=10_080)] = 360
     """Minutes after which a step that has not ended is stopped and counts as failed."""
+    runner: Literal["processes", "kubernetes"] = "processes"
+    """Where steps run: as processes of this machine, or as Jobs of the cluster that `ratchet retrain` is a Job of."""
+    pending_seconds: Annotated[int, Field(ge=5, le=86_400)] = 45
+    """Seconds for which a pod may wait for what isn't there (an image, a Secret, a node that is large enough)."""
+    unschedulable_seconds: Annotated[int, Field(ge=5, le=86_400)] = 600
+    """Seconds for which a pod may wait for room that others take on a node; the cycle's own pods don't count."""
+    when_busy: Literal["wait", "fail"] = "wait"
+    """What a cycle does while another one works in the same namespace of a cluster."""
 
 
 class Settings(Section):

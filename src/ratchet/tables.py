@@ -3,17 +3,28 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ratchet.jobs.register import Result
-from ratchet.jobs.show import Row
+from ratchet.jobs.results import MEASURES, Result
 from ratchet.settings import Settings
 
-_MEASURES = {"F1": "f1", "precision": "precision", "recall": "recall", "ROC AUC": "roc_auc", "threshold": "threshold"}
-_COLOURS = {"promoted": "green", "held": "yellow", "missing": "red"}
+if TYPE_CHECKING:
+    # It brings MLflow, which the coordinator does without.
+    from ratchet.jobs.show import Row
+    from ratchet.jobs.status import CycleStatus
+
+_COLOURS = {
+    "promoted": "green",
+    "held": "yellow",
+    "missing": "red",
+    "failed": "red",
+    "done": "green",
+    "running": "cyan",
+}
 # Where stdout is no terminal, a table is as wide as it must be and nothing is cut.
 _WIDE = 120
 
@@ -27,13 +38,13 @@ def console() -> Console:
 def print_results(results: Sequence[Result], settings: Settings) -> None:
     """A line for each engine: what was decided and why; then where to look next."""
     table = Table(title=f"Cycle {results[0].cycle or '(none)'}", title_justify="left", show_lines=True)
-    for name in ("engine", "version", *_MEASURES, "decision", "reason"):
-        table.add_column(name, justify="right" if name in _MEASURES or name == "version" else "left", overflow="fold")
+    for name in ("engine", "version", *MEASURES, "decision", "reason"):
+        table.add_column(name, justify="right" if name in MEASURES or name == "version" else "left", overflow="fold")
     for result in results:
         table.add_row(
             result.engine,
             "–" if result.version is None else str(result.version),
-            *(_number((result.metrics or {}).get(key)) for key in _MEASURES.values()),
+            *(_number((result.metrics or {}).get(key)) for key in MEASURES.values()),
             Text(result.outcome, style=_COLOURS[result.outcome]),
             Text(result.reason),
         )
@@ -43,11 +54,13 @@ def print_results(results: Sequence[Result], settings: Settings) -> None:
         if result.report is not None:
             out.print(f"report of {result.engine}: {result.report}", soft_wrap=True, markup=False, highlight=False)
     uri = settings.tracking.uri
-    look = "make ui, then http://127.0.0.1:5000" if uri.startswith("sqlite") else uri
+    by_make = "make ui, then http://127.0.0.1:5000"
+    in_cluster = settings.retrain.runner == "kubernetes"
+    look = by_make if uri.startswith("sqlite") else f"{by_make} (in the cluster: {uri})" if in_cluster else uri
     out.print(f"all runs and models: {look}; all versions: ratchet show", soft_wrap=True, markup=False, highlight=False)
 
 
-def print_versions(rows: Sequence[Row], *, as_json: bool) -> None:
+def print_versions(rows: Sequence["Row"], *, as_json: bool) -> None:
     """A line for each version, and for the newest candidate where it got none; as JSON all that is known of each."""
     out = console()
     if as_json:
@@ -72,6 +85,34 @@ def print_versions(rows: Sequence[Row], *, as_json: bool) -> None:
             Text(decision, style=_COLOURS.get(decision, "")),
             Text(row.reason or "–"),
         )
+    out.print(table)
+
+
+def print_cycles(cycles: Sequence["CycleStatus"], *, as_json: bool) -> None:
+    """A line for each step of each cycle, the newest first; as JSON all that is known of each."""
+    out = console()
+    if as_json:
+        text = json.dumps([asdict(cycle) for cycle in cycles], default=str, ensure_ascii=False, indent=2)
+        out.print(text, soft_wrap=True, markup=False, highlight=False)
+        return
+    if not cycles:
+        out.print("No cycle yet: make retrain, or kubectl create job --from=cronjob/retrain NAME, starts one.")
+        return
+    table = Table()
+    for name in ("cycle", "state", "began", "step", "step's state", "seconds", "decision or reason"):
+        table.add_column(name, justify="right" if name == "seconds" else "left", overflow="fold")
+    for cycle in cycles:
+        state = Text(cycle.state, style=_COLOURS.get(cycle.state, ""))
+        heads: list[str | Text] = [cycle.cycle, state, cycle.began or "–"]
+        for step in cycle.steps:
+            seconds = "–" if step.seconds is None else f"{step.seconds:.0f}"
+            table.add_row(
+                *heads, step.step, Text(step.state, style=_COLOURS.get(step.state, "")), seconds, Text(step.said)
+            )
+            heads = ["", "", ""]
+        if not cycle.steps:
+            table.add_row(*heads, "–", "–", "–", Text(cycle.said))
+        table.add_section()
     out.print(table)
 
 

@@ -8,20 +8,24 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from ratchet.io.steps import Ended, OnEvent
 
 GRACE_SECONDS = 20.0
 
 
 class StepProcess:
-    """A running `ratchet` verb. A context manager: leaving it early stops the process.
+    """A running `ratchet` verb; a `Step` of `io.steps`.
 
-    on_event gets each event of the process, from a thread of its own.
+    on_event gets each event of the process, from a thread of its own. clock: seconds by a clock that nobody sets.
     """
 
-    def __init__(self, verb: Sequence[str], on_event: Callable[[Mapping[str, Any]], None]) -> None:
+    def __init__(self, verb: Sequence[str], on_event: OnEvent, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._begun = clock()
         # The verbs and options come from Ratchet's own command line, and no shell is involved.
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "ratchet", *verb], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -34,44 +38,40 @@ class StepProcess:
         for reader in self._readers:
             reader.start()
 
-    def wait(self, seconds: float) -> int | None:
-        """The exit code, or None where the process has not ended within `seconds`."""
-        try:
-            code = self._process.wait(max(seconds, 0))
-        except subprocess.TimeoutExpired:
+    def poll(self) -> Ended | None:
+        """How the process ended; None while it runs."""
+        code = self._process.poll()
+        if code is None:
             return None
         for reader in self._readers:
             reader.join(GRACE_SECONDS)
-        return code
+        # The last line that it wrote to stderr is a failed verb's sentence.
+        return Ended(code, self._last_words.removeprefix("ratchet: "))
 
-    @property
-    def last_words(self) -> str:
-        """The last line that it wrote to stderr: a failed verb's sentence."""
-        return self._last_words.removeprefix("ratchet: ")
+    def age(self) -> float:
+        return self._clock() - self._begun
 
-    def stop(self) -> None:
+    def stop(self, sentence: str = "") -> None:  # noqa: ARG002  # nobody but the caller needs it
         """Ask it to end, and kill it when it doesn't."""
         if self._process.poll() is None:
             self._process.terminate()
-            if self.wait(GRACE_SECONDS) is None:
+            try:
+                self._process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait(GRACE_SECONDS)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def leave(self) -> None:
+        """Stop it: a process does not outlive its cycle."""
         self.stop()
 
-    def _pass_events(self, on_event: Callable[[Mapping[str, Any]], None]) -> None:
+    def _pass_events(self, on_event: OnEvent) -> None:
         for line in self._process.stdout or ():
-            try:
+            # What is no event is what a verb prints for people; the cycle prints its own.
+            event = None
+            with suppress(ValueError):
                 event = json.loads(line)
-            except ValueError:
-                sys.stdout.write(line)
-            else:
+            if isinstance(event, dict):
                 on_event(event)
 
     def _pass_errors(self) -> None:

@@ -5,9 +5,9 @@ follows. What makes a promotion final is one request, the creation of the versio
 aliases as its tags; all acts after it look first whether they have been done, or may be repeated.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
 
 import structlog
 from mlflow.tracking import MlflowClient
@@ -21,30 +21,12 @@ from ratchet.io.lock import Lock, locked
 from ratchet.io.moves import CHAMPION, MOVE, Move
 from ratchet.io.registry import Version
 from ratchet.jobs.judging import judge
+from ratchet.jobs.results import MEASURES, Result
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
 
 _COPIED_TAGS = ("ratchet.cycle", "ratchet.engine", "ratchet.as_of", "ratchet.test_from", "ratchet.test_until")
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of an engine's candidate in a cycle.
-
-    model: the registered model. cycle, run_id, report: None where there is no candidate. version: the number that the
-    candidate got, None where it was held. metrics: of the test window.
-    """
-
-    engine: str
-    model: str
-    cycle: str | None
-    outcome: Literal["promoted", "held", "missing"]
-    reason: str
-    version: int | None = None
-    run_id: str | None = None
-    metrics: Mapping[str, float] | None = None
-    report: str | None = None
 
 
 def register(settings: Settings, cycle: str | None) -> list[Result]:
@@ -71,12 +53,17 @@ def decide_all(client: MlflowClient, settings: Settings, cycle: str | None) -> l
             log.error("register.failed", engine=engine, cycle=cycle, error=str(error))  # noqa: TRY400  # one line
             errors.append(error)
         else:
-            fields = {"outcome": result.outcome, "version": result.version, "reason": result.reason}
-            log.info("register.decided", engine=engine, cycle=cycle, **fields)
+            log.info("register.decided", **_told(result))
             results.append(result)
     if errors:
         raise errors[0]
     return results
+
+
+def _told(result: Result) -> dict[str, Any]:
+    """A result as an event: all of it, but of the metrics only those that the table of a cycle shows."""
+    metrics = result.metrics or {}
+    return asdict(result) | {"metrics": {name: metrics[name] for name in MEASURES.values() if name in metrics}}
 
 
 def _decide(client: MlflowClient, settings: Settings, engine: str, cycle: str | None) -> Result:

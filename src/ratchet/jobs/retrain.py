@@ -1,13 +1,13 @@
-"""A whole cycle on one machine: the trainers as processes, then the registrar.
+"""A whole cycle: the trainers, side by side where they fit, then the registrar.
 
-Where a step runs is the only difference between this and a cycle on a cluster; no step knows.
+This page is what a cycle is. Where its steps run, as processes of this machine or as Jobs of a cluster, is the place's
+matter; no step knows.
 """
 
-import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import partial
 from typing import Any
@@ -16,97 +16,104 @@ import structlog
 
 from ratchet import progress
 from ratchet.errors import ConfigurationError, DataError, FailedError, RatchetError
-from ratchet.io.processes import StepProcess
-from ratchet.settings import Settings, bytes_of
+from ratchet.io.steps import Ended, Order, Place
+from ratchet.jobs.results import Result
+from ratchet.settings import Settings
 
 log = structlog.get_logger()
 
-_POLL_SECONDS = 0.2
-# Python, MLflow and the pictures, beside the rows or the JVM's heap.
-_PROCESS_BYTES = 700 * 1024**2
+
+@dataclass
+class Cycle:
+    """What became of a cycle: the registrar's results, and how each failed step ended."""
+
+    place: Place
+    id: str
+    results: list[Result] = field(default_factory=list)
+    failures: dict[str, Ended] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    @property
+    def error(self) -> RatchetError | None:
+        """The error of the first step that failed, with the sentences of all."""
+        if not self.failures:
+            return None
+        kinds: dict[int | None, type[RatchetError]] = {2: ConfigurationError, 3: DataError}
+        sentences = "; ".join(f"{step} failed: {ended.sentence}" for step, ended in self.failures.items())
+        first = next(iter(self.failures.values()))
+        return kinds.get(first.code, FailedError)(sentences)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A step that ended without its result, its exit code (None: its deadline passed), and its last sentence."""
+def retrain(
+    settings: Settings, options: Sequence[str], cycle: str | None, as_of: date | None, place: Place | None = None
+) -> Cycle:
+    """Run one cycle, and say what became of it.
 
-    step: str
-    code: int | None
-    sentence: str
-
-
-def retrain(settings: Settings, options: Sequence[str], cycle: str, as_of: date | None) -> None:
-    """Run one cycle; `options` are the options by which a step reads the same settings.
-
-    Raises, after everything that could be registered is, the error of the first step that failed.
+    options: those by which a step reads the same settings. cycle: its id; None is an id that the place makes. place:
+    where the steps run; None is what the settings say. Raises RatchetError where the cycle can't be begun.
     """
-    until = [] if as_of is None else ["--as-of", as_of.isoformat()]
-    engines = settings.retrain.engines
-    together = len(engines) > 1 and _fit_together(settings)
-    log.info("retrain.started", cycle=cycle, engines=list(engines), side_by_side=together)
-    verbs: dict[str, Sequence[str]] = {
-        engine: ["train", engine, *options, "--cycle", cycle, *until] for engine in engines
-    }
-    seconds = settings.retrain.deadline_minutes * 60.0
-    failures: list[Failure] = []
-    with progress.bars({f"train {engine}": progress.TRAIN_STEPS for engine in engines}) as advance:
-        for group in [verbs] if together else [{engine: verb} for engine, verb in verbs.items()]:
-            failures += _run(group, seconds, advance)
-    if len(failures) < len(engines):
-        with progress.bars({}) as advance:
-            failures += _run({"register": ["register", *options, "--cycle", cycle]}, seconds, advance)
-    log.info("retrain.done", cycle=cycle, failed=[failure.step for failure in failures])
-    if failures:
-        raise _error(failures)
+    place = place or _place(settings)
+    with place.cycle(cycle) as cycle_id:
+        done = Cycle(place, cycle_id)
+        common = (*options, "--cycle", cycle_id)
+        until = () if as_of is None else ("--as-of", as_of.isoformat())
+        engines = settings.retrain.engines
+        together = len(engines) > 1 and place.together()
+        log.info("retrain.started", cycle=cycle_id, engines=list(engines), side_by_side=together)
+        orders = [Order(engine, ("train", engine), (*common, *until)) for engine in engines]
+        seconds = settings.retrain.deadline_minutes * 60.0
+        with progress.bars({f"train {engine}": progress.TRAIN_STEPS for engine in engines}) as advance:
+            for group in [orders] if together else [[order] for order in orders]:
+                _run(done, group, seconds, advance)
+        if len(done.failures) < len(engines):
+            with progress.bars({}) as advance:
+                _run(done, [Order("register", ("register",), common)], seconds, advance)
+        log.info("retrain.done", cycle=cycle_id, failed=list(done.failures))
+    return done
 
 
-def _run(verbs: Mapping[str, Sequence[str]], seconds: float, advance: progress.Advance) -> list[Failure]:
-    deadline = time.monotonic() + seconds
+def _place(settings: Settings) -> Place:
+    if settings.retrain.runner == "kubernetes":
+        from ratchet.io.cluster.place import open_cluster
+
+        return open_cluster(settings.retrain)
+    from ratchet.jobs.machine import Machine
+
+    return Machine(settings)
+
+
+def _run(cycle: Cycle, orders: Sequence[Order], seconds: float, advance: progress.Advance) -> None:
+    """Run steps side by side until the last has ended; none for longer than `seconds`."""
     with ExitStack() as stack:
-        running = {
-            step: stack.enter_context(StepProcess(verb, partial(_pass_on, step, advance)))
-            for step, verb in verbs.items()
-        }
-        failures = []
+        running = {}
+        for order in orders:
+            running[order.step] = cycle.place.start(order, cycle.id, partial(_pass_on, cycle, order.step, advance))
+            stack.callback(running[order.step].leave)
         while running:
-            for step, process in list(running.items()):
-                code = process.wait(_POLL_SECONDS)
-                late = time.monotonic() > deadline
-                if code is None and not late:
-                    continue
-                del running[step]
-                if code is None:
-                    process.stop()
-                    failures.append(Failure(step, None, f"it had not ended after {seconds / 60:.0f} minutes"))
-                elif code != 0:
-                    failures.append(Failure(step, code, process.last_words))
-        return failures
+            for name, step in list(running.items()):
+                ended = step.poll()
+                if ended is None and step.age() > seconds:
+                    ended = Ended(None, f"it had not ended after {seconds / 60:.0f} minutes")
+                    step.stop(ended.sentence)
+                if ended is not None:
+                    del running[name]
+                    if ended.code != 0:
+                        cycle.failures[name] = ended
+            if running:
+                cycle.sleep(cycle.place.poll_seconds)
 
 
-def _pass_on(step: str, advance: progress.Advance, event: Mapping[str, Any]) -> None:
+def _pass_on(cycle: Cycle, step: str, advance: progress.Advance, event: Mapping[str, Any]) -> None:
     name = str(event.get("event", ""))
-    fields = {
-        key: value for key, value in event.items() if key not in ("event", "level", "timestamp", "engine", "cycle")
-    }
-    getattr(log, str(event.get("level", "info")))(name, step=step, **fields)
+    if name == "register.decided":
+        cycle.results.append(Result(**{key: event[key] for key in _RESULT if key in event}))
+    told = {key: value for key, value in event.items() if key not in _NOT_PASSED_ON}
+    getattr(log, str(event.get("level", "info")))(name, step=step, **told)
     if name.startswith("train."):
         advance(f"train {step}", name)
 
 
-def _fit_together(settings: Settings) -> bool:
-    """Whether the machine's free memory holds both trainers at once."""
-    import psutil
-
-    from ratchet.io import data
-    from ratchet.jobs.train import windows_of
-
-    table = data.inspect(settings.data)
-    rows = data.memory_needed(table, windows_of(settings, table, None), settings.sklearn.estimator)
-    needed = rows + bytes_of(settings.spark.driver_memory) * 3 // 2 + 2 * _PROCESS_BYTES
-    return bool(psutil.virtual_memory().available > needed) and (os.cpu_count() or 1) > 1
-
-
-def _error(failures: Sequence[Failure]) -> RatchetError:
-    kinds: dict[int | None, type[RatchetError]] = {2: ConfigurationError, 3: DataError}
-    sentences = "; ".join(f"{failure.step} failed: {failure.sentence}" for failure in failures)
-    return kinds.get(failures[0].code, FailedError)(sentences)
+# What the line has anyway, and what the table at the end says better.
+_NOT_PASSED_ON = frozenset({"event", "level", "timestamp", "engine", "cycle", "metrics", "report"})
+_RESULT = tuple(each.name for each in fields(Result))

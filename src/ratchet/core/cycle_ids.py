@@ -1,0 +1,39 @@
+"""The id of a cycle: it names the runs and, on a cluster, the objects of the cycle."""
+
+import re
+import secrets
+from datetime import UTC, datetime
+
+from ratchet.errors import ConfigurationError
+
+
+def new() -> str:
+    """An id made from the time, and two random letters, for cycles that begin in one second."""
+    return f"retrain-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(1)}"
+
+
+def from_slot(scheduled: str) -> str:
+    """The id of a slot, from the time at which it was due: a slot that fires twice is one cycle.
+
+    scheduled: a time in ISO 8601 with its zone. Raises ConfigurationError for anything else.
+    """
+    try:
+        due = datetime.fromisoformat(scheduled)
+    except ValueError as error:
+        message = f"the slot {scheduled!r} of the cycle's Job is no time in ISO 8601"
+        raise ConfigurationError(message) from error
+    # In UTC: a clock that is put back has the same hour twice, and those are two slots.
+    return f"retrain-{due.astimezone(UTC):%Y%m%d-%H%M}"
+
+
+def checked(cycle: str, given_by: str = "--cycle") -> str:
+    """The same id; raises ConfigurationError where it could not name an object of a cluster.
+
+    given_by: where it comes from, for the message.
+    """
+    if not re.fullmatch(r"[a-z]([-a-z0-9]{0,50}[a-z0-9])?", cycle):
+        message = (
+            f"{given_by} {cycle!r}: an id begins with a letter and has at most 52 lower-case letters, digits, hyphens"
+        )
+        raise ConfigurationError(message)
+    return cycle

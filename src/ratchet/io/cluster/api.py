@@ -1,0 +1,239 @@
+"""The cluster's API: plain JSON over HTTPS, a deadline on every request, errors sorted by what to do.
+
+Requests go out by urllib3: the package `kubernetes` takes seconds to import, which a cycle has better use for. A server
+that is away for a while is waited for; every other answer is final.
+"""
+
+import copy
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import structlog
+import urllib3
+
+from ratchet.errors import ConfigurationError, FailedError, RatchetError, TemporaryError
+from ratchet.io.cluster.access import Access
+
+type Json = dict[str, Any]
+
+log = structlog.get_logger()
+
+PATIENCE_SECONDS = 300.0
+# A webhook that does not answer is somebody else's pod that starts, or is broken; the latter should be told soon.
+_WEBHOOK_SECONDS = 60.0
+_CONNECT_SECONDS = 3.0
+_READ_SECONDS = 10.0
+_SHORTEST_PAUSE = 0.5
+_LONGEST_PAUSE = 5.0
+_MOST_LOG_BYTES = 4 * 1024**2
+_LONGEST_ANSWER = 400
+_TOO_MANY = 429
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A kind of object: where its collection is below the namespace's, and how an object names its kind."""
+
+    group: str
+    plural: str
+    kind: str
+
+    @property
+    def api_version(self) -> str:
+        """The `apiVersion` of its objects."""
+        return self.group.removeprefix("apis/").removeprefix("api/")
+
+
+JOBS = Resource("apis/batch/v1", "jobs", "Job")
+CRON_JOBS = Resource("apis/batch/v1", "cronjobs", "CronJob")
+APPLICATIONS = Resource("apis/sparkoperator.k8s.io/v1beta2", "sparkapplications", "SparkApplication")
+SCHEDULED_APPLICATIONS = Resource(
+    "apis/sparkoperator.k8s.io/v1beta2", "scheduledsparkapplications", "ScheduledSparkApplication"
+)
+PODS = Resource("api/v1", "pods", "Pod")
+EVENTS = Resource("api/v1", "events", "Event")
+LEASES = Resource("apis/coordination.k8s.io/v1", "leases", "Lease")
+
+
+class AwayError(TemporaryError):
+    """The API server, or what it needs to answer, is away."""
+
+
+class Api:
+    """The API of one namespace.
+
+    patience: seconds for which a request is repeated while the server is away; then TemporaryError is raised.
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        namespace: str,
+        *,
+        patience: float = PATIENCE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.namespace = namespace
+        self._access = access
+        self._patience = patience
+        self._clock = clock
+        self._sleep = sleep
+        self._pool = urllib3.PoolManager(
+            retries=False,
+            timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS),
+            cert_reqs="CERT_REQUIRED" if access.verify else "CERT_NONE",
+            ca_certs=access.ca_file,
+            cert_file=access.cert_file,
+            key_file=access.key_file,
+        )
+
+    def get(self, resource: Resource, name: str) -> Json | None:
+        """An object; None where there is none of that name."""
+        answer = self._patiently("get", resource, name)
+        return None if answer.status == HTTPStatus.NOT_FOUND else _object(answer)
+
+    def items(self, resource: Resource, *, labels: str = "", fields: str = "") -> list[Json]:
+        """All objects that the selectors match; empty where the cluster doesn't know the kind."""
+        chosen = {"labelSelector": labels, "fieldSelector": fields}
+        answer = self._patiently("list", resource, query={key: value for key, value in chosen.items() if value})
+        return [] if answer.status == HTTPStatus.NOT_FOUND else list(_object(answer).get("items", []))
+
+    def create(self, resource: Resource, body: Json) -> Json | None:
+        """The object that was made; None where one of that name exists. Raises ConfigurationError for a wrong one."""
+        answer = self._patiently("create", resource, body=body)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            message = f"the cluster knows no {resource.plural} in the namespace {self.namespace}: {_words(answer)}"
+            raise ConfigurationError(message)
+        return None if answer.status == HTTPStatus.CONFLICT else _object(answer)
+
+    def replace(self, resource: Resource, name: str, body: Json) -> Json | None:
+        """The object as it is now; None where somebody else changed it first, or it is gone."""
+        answer = self._patiently("update", resource, name, body=body)
+        gone = answer.status in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND)
+        return None if gone else _object(answer)
+
+    def patch(self, resource: Resource, name: str, body: Json) -> Json | None:
+        """The object with the body merged into it; None where it is gone."""
+        answer = self._patiently("patch", resource, name, body=body)
+        return None if answer.status == HTTPStatus.NOT_FOUND else _object(answer)
+
+    def delete(self, resource: Resource, name: str, uid: str) -> None:
+        """Delete this very object with what it owns; whether it is there or not."""
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        answer = self._patiently("delete", resource, name, body=body)
+        if answer.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
+            _object(answer)
+
+    def log(self, pod: str, container: str, since: str | None) -> str | None:
+        """What a container wrote, each line after its time; None where it can't be had just now.
+
+        since: a time in RFC 3339, whole seconds; None is the beginning.
+        """
+        query = {"container": container, "timestamps": "true", "limitBytes": str(_MOST_LOG_BYTES)}
+        try:
+            answer = self._once("get", PODS, f"{pod}/log", None, query | ({"sinceTime": since} if since else {}))
+        except AwayError:
+            return None
+        if answer.status != HTTPStatus.OK:
+            return None
+        text = answer.data.decode("utf-8", errors="replace")
+        # A line that the limit has cut is read whole the next time.
+        return text if len(answer.data) < _MOST_LOG_BYTES else text[: text.rfind("\n") + 1]
+
+    def at_once(self) -> "Api":
+        """The same without patience: a request that can't be answered now raises AwayError."""
+        hasty = copy.copy(self)
+        hasty._patience = 0  # noqa: SLF001  # its own class
+        return hasty
+
+    def _patiently(
+        self, verb: str, resource: Resource, name: str = "", *, body: Json | None = None, query: Json | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        begin, pause, told = self._clock(), _SHORTEST_PAUSE, False
+        while True:
+            try:
+                answer = self._once(verb, resource, name, body, query)
+            except AwayError as error:
+                waited = self._clock() - begin
+                limit = min(self._patience, _WEBHOOK_SECONDS) if "webhook" in str(error) else self._patience
+                if waited >= limit:
+                    raise
+                if not told:
+                    log.warning("cluster.away", why=str(error))
+                told = True
+                self._sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                if told:
+                    log.info("cluster.back", seconds=round(self._clock() - begin, 1))
+                self._refuse(answer, verb, resource)
+                return answer
+
+    def _once(
+        self, verb: str, resource: Resource, name: str, body: Json | None, query: Json | None
+    ) -> urllib3.BaseHTTPResponse:
+        method = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
+        path = f"/{resource.group}/namespaces/{quote(self.namespace)}/{resource.plural}" + (
+            f"/{quote(name)}" * bool(name)
+        )
+        address = self._access.address.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
+        content = "application/merge-patch+json" if verb == "patch" else "application/json"
+        try:
+            headers = {"Accept": "application/json", "Content-Type": content}
+            if authorization := self._access.authorization():
+                headers["Authorization"] = authorization
+            answer = self._pool.request(
+                method[verb], address, body=None if body is None else json.dumps(body), headers=headers
+            )
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            message = f"the cluster's API at {self._access.address} does not answer: {_short(str(error))}"
+            raise AwayError(message) from error
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == _TOO_MANY:
+            message = f"the cluster's API can't {verb} {resource.plural} now ({answer.status}): {_words(answer)}"
+            raise AwayError(message)
+        return answer
+
+    def _refuse(self, answer: urllib3.BaseHTTPResponse, verb: str, resource: Resource) -> None:
+        if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            message = (
+                f"the cluster lets this account not {verb} {resource.plural} in the namespace {self.namespace}:"
+                f" {_words(answer)}"
+            )
+            raise ConfigurationError(message)
+
+
+def _object(answer: urllib3.BaseHTTPResponse) -> Json:
+    if answer.status >= HTTPStatus.BAD_REQUEST:
+        kind: type[RatchetError] = (
+            ConfigurationError
+            if answer.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY)
+            else FailedError
+        )
+        message = f"the cluster's API refuses it ({answer.status}): {_words(answer)}"
+        raise kind(message)
+    try:
+        found: Json = json.loads(answer.data)
+    except ValueError as error:
+        message = f"what answers is no API of a cluster: {_short(answer.data.decode('utf-8', errors='replace'))}"
+        raise FailedError(message) from error
+    return found
+
+
+def _words(answer: urllib3.BaseHTTPResponse) -> str:
+    """The message in an answer that is a `Status`, else its text."""
+    text = answer.data.decode("utf-8", errors="replace")
+    try:
+        return _short(str(json.loads(text)["message"]))
+    except (ValueError, KeyError, TypeError):
+        return _short(text) or "no reason is given"
+
+
+def _short(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= _LONGEST_ANSWER else words[:_LONGEST_ANSWER] + "…"

@@ -1,0 +1,71 @@
+"""A container's log, followed by asking for what is new: no line lost, none twice, no connection held.
+
+The API takes whole seconds as the beginning, and lines of stdout and stderr may be a hair out of order. So the last
+seconds are asked for again, and lines that were seen in them are left out.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from ratchet.io.cluster.api import Api
+from ratchet.io.cluster.endings import sentence_in
+
+_OVERLAP = timedelta(seconds=2)
+
+
+class Follower:
+    """The log of one container of one pod. said: the last sentence of a failed verb in it."""
+
+    def __init__(self, api: Api, pod: str, container: str) -> None:
+        self._api = api
+        self._pod = pod
+        self._container = container
+        self._last: datetime | None = None
+        self._seen: dict[str, datetime] = {}
+        self.said = ""
+
+    def events(self) -> list[Mapping[str, Any]] | None:
+        """The events that are new; None where the log can't be had just now."""
+        since = None if self._last is None else self._last - _OVERLAP
+        text = self._api.log(self._pod, self._container, None if since is None else f"{since:%Y-%m-%dT%H:%M:%SZ}")
+        if text is None:
+            return None
+        found = []
+        for line in self._new(text):
+            self.said = sentence_in(line) or self.said
+            if (event := _event(line)) is not None:
+                found.append(event)
+        return found
+
+    def _new(self, text: str) -> Iterator[str]:
+        for stamped in text.splitlines():
+            stamp, _, line = stamped.partition(" ")
+            moment = _moment(stamp)
+            if moment is None or stamped in self._seen:
+                continue
+            self._seen[stamped] = moment
+            self._last = max(self._last or moment, moment)
+            yield line
+        if self._last is not None:
+            border = self._last - 2 * _OVERLAP
+            self._seen = {stamped: moment for stamped, moment in self._seen.items() if moment >= border}
+
+
+def _event(line: str) -> Mapping[str, Any] | None:
+    if not line.startswith("{"):
+        return None
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
+
+
+def _moment(stamp: str) -> datetime | None:
+    """The time before a line, to the microsecond; its nanoseconds are in the text that is compared."""
+    try:
+        return datetime.fromisoformat(stamp).astimezone(UTC)
+    except ValueError:
+        return None

@@ -1,0 +1,92 @@
+"""A step that is a SparkApplication: the Spark trainer, whose driver and executors have pods of their own.
+
+The driver's pod is the truth. The operator's state lags behind it, stays `SUBMITTED` for ever where the pod waits,
+and says `FAILED` of a driver that runs when the operator was restarted at the wrong moment.
+"""
+
+from collections.abc import Sequence
+
+from ratchet.io.cluster import endings, pods, waiting
+from ratchet.io.cluster.api import APPLICATIONS, Json
+from ratchet.io.cluster.pods import DRIVER, EXECUTOR
+from ratchet.io.cluster.waiting import Waiting
+from ratchet.io.cluster.watch import ClusterStep
+from ratchet.io.steps import Ended
+
+# For how long a driver may be gone before the operator has said what it makes of that.
+_GONE_SECONDS = 30.0
+
+
+class SparkStep(ClusterStep):
+    """A step that runs as a SparkApplication."""
+
+    _driver_gone: float | None = None
+    _had_driver = False
+    _killed: str | None = None
+
+    def _look(self) -> Ended | None:
+        application = self._hasty.get(APPLICATIONS, self._name)
+        if application is None:
+            return Ended(None, f"its SparkApplication {self._name} was deleted")
+        found = self._pods(f"sparkoperator.k8s.io/app-name={self._name}")
+        driver = pods.newest(pod for pod in found if _role(pod) == "driver")
+        executors = [pod for pod in found if _role(pod) == "executor"]
+        self._look_for_killed(executors)
+        ended = self._without_driver(application) if driver is None else self._by_driver(driver)
+        if ended is not None:
+            return ended if ended.code == 0 else self._with_memory(ended)
+        return self._waits(self._why(application, driver, executors))
+
+    def _by_driver(self, driver: Json) -> Ended | None:
+        self._had_driver, self._driver_gone = True, None
+        self._runs(driver, (DRIVER,))
+        said = self._follow(driver, (DRIVER,))
+        ended = endings.of_pod(driver, (DRIVER,), said)
+        if ended is not None:
+            self._ended_at(driver, (DRIVER,))
+        return ended
+
+    def _without_driver(self, application: Json) -> Ended | None:
+        ended = endings.of_application(application)
+        if not self._had_driver or (ended is not None and ended.code == 0):
+            return ended
+        sentence = "its driver's pod was deleted"
+        if ended is not None:
+            return Ended(None, f"{sentence}; {ended.sentence}")
+        self._driver_gone = self._driver_gone or self._watched.clock()
+        over = self._watched.clock() - self._driver_gone >= _GONE_SECONDS
+        return self._give_up(Ended(None, sentence)) if over else None
+
+    def _why(self, application: Json, driver: Json | None, executors: Sequence[Json]) -> Waiting | None:
+        if driver is None:
+            return None if self._had_driver else waiting.of_application(application)
+        why = waiting.of_pod(driver, self._events_of(driver))
+        if why is not None or not executors or any(_works(pod) for pod in executors):
+            return why
+        reasons = (waiting.of_pod(pod, self._events_of(pod)) for pod in executors)
+        return next((reason for reason in reasons if reason is not None), None)
+
+    def _look_for_killed(self, executors: Sequence[Json]) -> None:
+        """Remember an executor that was killed for its memory: Spark tries others, and its own words name no limit."""
+        for pod in executors:
+            status = pods.container(pod, (EXECUTOR,))
+            if self._killed is None and status is not None and endings.out_of_memory(pod, status):
+                self._killed = endings.memory_sentence(pod, status["name"])
+
+    def _with_memory(self, ended: Ended) -> Ended:
+        if self._killed is None or ended.sentence.startswith("out of memory"):
+            return ended
+        return Ended(ended.code, f"{self._killed}; {ended.sentence}")
+
+    def _halt(self) -> None:
+        # Deleted: a SparkApplication has no other way to end its pods. The journal has what became of it.
+        self._watched.api.delete(APPLICATIONS, self._name, self._uid)
+
+
+def _role(pod: Json) -> str | None:
+    label = pod["metadata"].get("labels", {}).get("spark-role")
+    return None if label is None else str(label)
+
+
+def _works(pod: Json) -> bool:
+    return bool(pod.get("status", {}).get("phase") == "Running")

@@ -1,0 +1,115 @@
+"""What `ratchet status` tells: the cycles of a cluster, read off their Jobs; MLflow is not asked."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ratchet.errors import RatchetError
+from ratchet.io.cluster import access, journal
+from ratchet.io.cluster.api import JOBS, Api, Json
+from ratchet.io.cluster.place import id_of
+from ratchet.io.cluster.pods import moment
+
+NAMESPACE = "ratchet"
+_CONTAINER = "retrain"
+
+
+@dataclass(frozen=True)
+class StepStatus:
+    """A step of a cycle.
+
+    state: submitted, waiting, running, done, failed. seconds: from its submission to its end, or until now. said: what
+    was decided, why it failed or waits. facts: what else the coordinator wrote down.
+    """
+
+    step: str
+    state: str
+    seconds: float | None
+    said: str
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CycleStatus:
+    """A cycle: waiting, running, done, failed. said: where it has no step yet, why."""
+
+    cycle: str
+    job: str
+    state: str
+    began: str | None
+    ended: str | None
+    steps: tuple[StepStatus, ...]
+    decisions: tuple[Mapping[str, Any], ...]
+    said: str
+
+
+def status(namespace: str | None, context: str | None) -> list[CycleStatus]:
+    """The cycles whose Jobs are there, the newest first. Raises RatchetError where the cluster can't be asked.
+
+    namespace, context: None are the pod's own inside of a cluster, else `ratchet` and the kubeconfig's current one.
+    """
+    way_in = (access.inside() if context is None else None) or access.outside(context)
+    api = Api(way_in, namespace or os.environ.get("RATCHET_NAMESPACE") or NAMESPACE, patience=0)
+    jobs = [job for job in api.items(JOBS) if _is_cycle(job)]
+    jobs.sort(key=lambda job: str(job["metadata"].get("creationTimestamp")), reverse=True)
+    return [cycle_of(job, datetime.now(UTC)) for job in jobs]
+
+
+def cycle_of(job: Json, now: datetime) -> CycleStatus:
+    """A cycle, from its Job and the journal on it."""
+    written = journal.read(job) or {}
+    decisions = tuple(written.get("decisions", ()))
+    state = _state(job)
+    facts: Mapping[str, Mapping[str, Any]] = written.get("steps", {})
+    steps = tuple(_step(name, of_step, decisions, now) for name, of_step in facts.items())
+    return CycleStatus(
+        cycle=str(written.get("cycle") or _id(job)),
+        job=job["metadata"]["name"],
+        state="waiting" if state == "running" and not written else state,
+        began=written.get("began") or job.get("status", {}).get("startTime"),
+        ended=written.get("ended"),
+        steps=steps,
+        decisions=decisions,
+        said=_why(job),
+    )
+
+
+def _is_cycle(job: Json) -> bool:
+    return any(each["name"] == _CONTAINER for each in job["spec"]["template"]["spec"]["containers"])
+
+
+def _state(job: Json) -> str:
+    kinds = {each["type"] for each in job.get("status", {}).get("conditions", ()) if each["status"] == "True"}
+    if "Complete" in kinds:
+        return "done"
+    return "failed" if "Failed" in kinds else "running"
+
+
+def _why(job: Json) -> str:
+    for each in job.get("status", {}).get("conditions", ()):
+        if each["type"] == "Failed" and each["status"] == "True":
+            return f"{each.get('reason')}: {each.get('message')}"
+    return ""
+
+
+def _id(job: Json) -> str:
+    try:
+        return id_of(job)
+    except RatchetError:  # its coordinator has failed, and says so
+        return str(job["metadata"]["name"])
+
+
+def _step(name: str, facts: Mapping[str, Any], decisions: tuple[Mapping[str, Any], ...], now: datetime) -> StepStatus:
+    begin, end = moment(facts.get("submitted")), moment(facts.get("ended")) or now
+    said = facts.get("sentence") or ""
+    if name == "register" and not said:
+        said = "; ".join(f"{each.get('engine')} {each.get('outcome')}: {each.get('reason')}" for each in decisions)
+    return StepStatus(
+        step=name,
+        state=str(facts.get("state", "submitted")),
+        seconds=None if begin is None else (end - begin).total_seconds(),
+        said=said,
+        facts=facts,
+    )
