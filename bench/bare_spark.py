@@ -2,11 +2,13 @@
 
 The yardstick of `bench/run.py`: the same columns, windows, stages and parameters as `ratchet train spark`, straight
 through pyspark; no checks, no logging, no evidence. Needs Java on the PATH or in JAVA_HOME.
+The variable DRIVER_MEMORY is the heap of Spark's JVM.
 Usage: python bench/bare_spark.py [TABLE]
 """
 
 import json
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -30,7 +32,7 @@ numeric, categorical, at = config["numeric"], config["categorical"], config["tim
 spark = (
     SparkSession.builder.config("spark.ui.enabled", "false")
     .config("spark.ui.showConsoleProgress", "false")
-    .config("spark.driver.memory", "2g")
+    .config("spark.driver.memory", os.environ.get("DRIVER_MEMORY", "2g"))
     .config("spark.driver.host", "127.0.0.1")
     .config("spark.driver.bindAddress", "127.0.0.1")
     .config("spark.driver.extraJavaOptions", "-XX:+UseParallelGC")

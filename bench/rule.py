@@ -20,7 +20,8 @@ from sklearn.frozen import FrozenEstimator
 
 from ratchet import configuration
 from ratchet.core.counts import Counts
-from ratchet.core.metrics import f1_all_positive, f1_of
+from ratchet.core.f1 import f1_of
+from ratchet.core.metrics import f1_all_positive
 from ratchet.core.threshold import choose
 from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.scikit_learn_pipeline import pipeline

@@ -1,15 +1,16 @@
 """`make bench`: what Ratchet costs beside bare scripts that do only what can't be left out.
 
 Each figure is a ratio of pairs run in turn on this machine, with the load beside it. Usage: python bench/run.py
-[quick|full]. `quick` (the default) takes the flights as they are, ten minutes on two cores; `full` adds 3.3 million
-rows for both engines and 10 million for Spark, most of an hour more.
+[quick|full|NAME ...]. `quick` (the default) takes the flights as they are, ten minutes on two cores; `full` adds 3.3
+million rows for both engines and 10 million for Spark, twenty minutes more. NAME is one of them: sklearn, spark, cycle,
+sklearn-10, spark-10, spark-30, the number being how many times over the flights are taken.
 """
 
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from measure import Ratio, Taken, measure, paired
 FOLDER = Path(tempfile.gettempdir()) / "ratchet-bench"
 TABLE = "data/flights"
 PYTHON = sys.executable
+QUICK = ("sklearn", "spark", "cycle")
+SIZES = {"quick": QUICK, "full": (*QUICK, "sklearn-10", "spark-10", "spark-30")}
 _MIB = 1024**2
 
 
@@ -39,27 +42,31 @@ fits, calibrates, chooses the threshold and scores with the same settings, and n
 """
 
 
-def main(size: str) -> None:
-    """Run every measurement and write the table."""
-    rows = "\n".join(_measurements(size))
+def main(names: Sequence[str]) -> None:
+    """Run the measurements and write the table."""
+    chosen = [name for given in names for name in SIZES.get(given, (given,))]
+    rows = "\n".join(_measured(name) for name in chosen)
     machine = f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, Python {sys.version.split()[0]}"
     text = _PAGE.format(machine=machine, rows=rows)
-    (FOLDER / f"{size}.md").write_text(text, encoding="utf-8")
+    (FOLDER / f"{'-'.join(names)}.md").write_text(text, encoding="utf-8")
     print(text)
 
 
-def _measurements(size: str) -> Iterator[str]:
+def _measured(name: str) -> str:
     variables = _fresh()
-    _five_versions(variables)
-    yield _row("sklearn, flights, 5 versions", paired(_train("sklearn"), _bare("sklearn"), variables, 3), 1.8, 1.2)
-    yield _row("spark, flights", paired(_train("spark"), _bare("spark"), variables, 1), 1.3, None)
-    yield _cycle(_fresh())
-    if size == "full":
-        for engine, times, wall in (("sklearn", 10, 1.15), ("spark", 10, 1.3), ("spark", 30, None)):
-            table = _larger(times)
-            variables = _fresh() | {"RATCHET__DATA__URI": table, "RATCHET__SPARK__DRIVER_MEMORY": "8GiB"}
-            ratio = paired(_train(engine), _bare(engine, table), variables, 1)
-            yield _row(f"{engine}, {times * 0.327:.1f} million rows", ratio, wall, 1.2 if engine == "sklearn" else None)
+    if name == "cycle":
+        return _cycle(variables)
+    if name == "sklearn":
+        _five_versions(variables)
+        return _row("sklearn, flights, 5 versions", paired(_train(name), _bare(name), variables, 3), 1.8, 1.2)
+    if name == "spark":
+        return _row("spark, flights", paired(_train(name), _bare(name), variables, 2), 1.3, None)
+    engine, _, times = name.partition("-")
+    table = _larger(int(times))
+    variables |= {"RATCHET__DATA__URI": table, "RATCHET__SPARK__DRIVER_MEMORY": "8GiB", "DRIVER_MEMORY": "8g"}
+    ratio = paired(_train(engine), _bare(engine, table), variables, 1)
+    wall = {"sklearn-10": 1.15, "spark-10": 1.3}.get(name)
+    return _row(f"{engine}, {int(times) * 0.327:.1f} million rows", ratio, wall, 1.2 if engine == "sklearn" else None)
 
 
 def _train(engine: str) -> list[str]:
@@ -117,15 +124,15 @@ def _larger(times: int) -> str:
 def _row(name: str, ratio: Ratio, wall: float | None, peak: float | None) -> str:
     cells: Sequence[str] = (
         name,
-        f"{ratio.wall:.2f} × ({ratio.ours.wall:.1f} s)",
+        f"{ratio.wall:.2f} × ({ratio.ours.wall:.1f} s, CPU {ratio.ours.cpu:.0f} s)",
         "" if wall is None else f"≤ {wall} ×",
         f"{ratio.peak:.2f} × ({ratio.ours.peak / _MIB:.0f} MiB; Python {ratio.ours.python_peak / _MIB:.0f})",
         "" if peak is None else f"≤ {peak} ×",
-        f"{ratio.bare.wall:.1f} s, {ratio.bare.peak / _MIB:.0f} MiB",
+        f"{ratio.bare.wall:.1f} s, CPU {ratio.bare.cpu:.0f} s, {ratio.bare.peak / _MIB:.0f} MiB",
         f"{ratio.load:.1f}",
     )
     return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "quick")
+    main(sys.argv[1:] or ["quick"])

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ratchet.core.comparison import compare
 from ratchet.core.counts import Confusion
-from ratchet.core.metrics import f1_of
+from ratchet.core.f1 import f1_of
 
 
 def confusion(right, wrong, missed, days=28):

@@ -6,6 +6,7 @@ from sklearn import metrics as measures
 
 from ratchet.core import metrics
 from ratchet.core.counts import Counts
+from ratchet.core.f1 import f1
 from tests.unit.strategies import LEVELS, counted, rows
 
 
@@ -61,7 +62,7 @@ def test_labelling_every_row_positive_is_what_a_threshold_of_zero_does(drawn):
 
 
 def test_f1_is_nought_where_nothing_is_or_is_labelled_positive():
-    assert metrics.f1([0, 1], [0, 1], [0, 1]).tolist() == [0.0, 0.5]
+    assert f1([0, 1], [0, 1], [0, 1]).tolist() == [0.0, 0.5]
 
 
 def test_precision_is_nought_where_no_row_is_labelled_positive():

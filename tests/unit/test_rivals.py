@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ratchet.core.counts import Confusion, Counts
-from ratchet.core.metrics import f1_of, precision_of, recall_of
+from ratchet.core.f1 import f1_of, precision_of, recall_of
 from ratchet.errors import FailedError
 from ratchet.io import data
 from ratchet.io.registry import Version

@@ -7,10 +7,10 @@ summed over days first, so it sees each distinct score at most twice, however ma
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from sklearn import metrics as measures
 
-from ratchet.core.counts import Bools, Confusion, Counts, Floats, Ints
+from ratchet.core.counts import Bools, Counts, Floats, Ints
+from ratchet.core.f1 import f1, f1_of, precision_of, recall_of
 
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "brier", "log_loss")
 
@@ -42,28 +42,6 @@ def expanded(counts: Counts) -> tuple[Bools, Floats, Ints]:
     rows = np.concatenate([negative, positive])
     kept = rows > 0
     return label[kept], np.concatenate([scores, scores])[kept], rows[kept]
-
-
-def f1(true_positive: npt.ArrayLike, false_positive: npt.ArrayLike, false_negative: npt.ArrayLike) -> Floats:
-    """F1 = 2 TP / (2 TP + FP + FN), element by element; 0 where nothing is or is labelled positive."""
-    twice = 2 * np.asarray(true_positive, dtype=np.float64)
-    whole = twice + np.asarray(false_positive, dtype=np.float64) + np.asarray(false_negative, dtype=np.float64)
-    return np.divide(twice, whole, out=np.zeros_like(whole), where=whole > 0)
-
-
-def f1_of(confusion: Confusion) -> float:
-    """F1 of all days together."""
-    return float(f1(confusion.true_positive.sum(), confusion.false_positive.sum(), confusion.false_negative.sum()))
-
-
-def precision_of(confusion: Confusion) -> float:
-    """The share of the rows labelled positive that are; 0 where none is labelled so."""
-    return _share(confusion.true_positive.sum(), confusion.false_positive.sum())
-
-
-def recall_of(confusion: Confusion) -> float:
-    """The share of the positive rows that are labelled so; 0 where there are none."""
-    return _share(confusion.true_positive.sum(), confusion.false_negative.sum())
 
 
 def f1_all_positive(counts: Counts) -> float:
@@ -136,7 +114,3 @@ def calibration_points(counts: Counts, bins: int = 10) -> list[CalibrationBin]:
         for b in range(bins)
         if rows[b] > 0
     ]
-
-
-def _share(part: np.int64, rest: np.int64) -> float:
-    return float(part / (part + rest)) if part + rest else 0.0

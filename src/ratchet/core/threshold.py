@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ratchet.core.counts import Counts, Floats
-from ratchet.core.metrics import f1
+from ratchet.core.f1 import f1
 
 
 @dataclass(frozen=True)

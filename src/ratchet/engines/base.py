@@ -74,10 +74,16 @@ class Engine(Protocol):
         """
 
     def log_model(self) -> str:
-        """Log the model to the active MLflow run; returns its address (`models:/m-…` or `runs:/…/model`)."""
+        """Log the model to the active MLflow run; returns its address (`models:/m-…` or `runs:/…/model`).
+
+        May go on in a thread of its own beside `count_test` and `confusion_of`.
+        """
 
     def mislabelled(self, model_uri: str) -> int:
-        """Load the logged model anew as pyfunc and count sample test rows that it labels otherwise than the trainer."""
+        """Load the logged model anew as pyfunc and count sample test rows that it labels otherwise than the trainer.
+
+        May go on in a thread of its own.
+        """
 
     def close(self) -> None:
         """Give back memory and processes; may be called twice."""

@@ -137,6 +137,7 @@ class Spark:
         from mlflow.models import ModelSignature
         from mlflow.types import ColSpec, DataType, Schema
 
+        self._session.get()  # active in this thread, too
         inputs = [ColSpec(DataType.double, name) for name in self._table.numeric]
         inputs += [ColSpec(DataType.string, name) for name in self._table.categorical]
         with spark_errors("logging the model"):

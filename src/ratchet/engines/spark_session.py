@@ -11,16 +11,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from ratchet import background
 from ratchet.engines.java import java_home
 from ratchet.engines.spark_conf import check_shared, everywhere, master_is_given, text
 from ratchet.engines.spark_errors import spark_errors
+from ratchet.errors import FailedError
 from ratchet.settings import Settings, bytes_of
 
 _STOP_SECONDS = 10
@@ -49,21 +51,19 @@ class Session:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.folder = Path(tempfile.mkdtemp(prefix="ratchet-spark-"))
-        self._spark: Any = None
-        self._error: BaseException | None = None
         # Here, not in the thread: MLflow imports it, too, and two threads in one package's imports may meet half-made.
         importlib.import_module("pyspark.sql")
-        self._starting = threading.Thread(target=self._start, name="spark-start", daemon=True)
-        self._starting.start()
+        self._spark: Future[Any] | None = background.begin("spark-start", self._session)
 
     def get(self) -> Any:
         """The session, once it has started. Raises ConfigurationError without Java, FailedError if it can't start."""
-        self._starting.join()
-        if self._error is not None:
-            raise self._error
+        if self._spark is None:
+            message = "the Spark session has been stopped"
+            raise FailedError(message)
+        spark = self._spark.result()
         # The session was made by another thread, but Spark keeps the active one by thread; MLflow asks for it.
-        self._spark._jvm.SparkSession.setActiveSession(self._spark._jsparkSession)  # noqa: SLF001  # no public way
-        return self._spark
+        spark._jvm.SparkSession.setActiveSession(spark._jsparkSession)  # noqa: SLF001  # no public way
+        return spark
 
     @property
     def temporary(self) -> str | None:
@@ -72,11 +72,10 @@ class Session:
 
     def stop(self) -> None:
         """End the session, its JVM and its files; may be called twice."""
-        self._starting.join()
-        spark, self._spark = self._spark, None
-        if spark is not None:
-            with suppress(Exception):  # a JVM that has died is stopped
-                spark.stop()
+        starting, self._spark = self._spark, None
+        if starting is not None:
+            with suppress(Exception):  # one that could not start, or whose JVM has died, is stopped
+                starting.result().stop()
         self._end_jvm(at_once=False)
 
     def kill(self) -> None:
@@ -87,12 +86,6 @@ class Session:
                 if any(str(self.folder) in argument for argument in process.cmdline()):
                     process.kill()
         self._end_jvm(at_once=True)
-
-    def _start(self) -> None:
-        try:
-            self._spark = self._session()
-        except BaseException as error:  # noqa: BLE001  # raised again in the thread that waits
-            self._error = error
 
     def _session(self) -> Any:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)

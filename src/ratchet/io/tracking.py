@@ -6,13 +6,16 @@ thousand metrics take seconds.
 """
 
 import tempfile
+import threading
 import time
 import traceback
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import mlflow
 from mlflow.data.dataset_source_registry import resolve_dataset_source
@@ -22,11 +25,14 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema
 
+from ratchet import background
 from ratchet.core.counts import day_number
-from ratchet.core.rolling import RollingDay
 from ratchet.errors import Interrupted, TemporaryError
 from ratchet.io.connection import connect
 from ratchet.settings import Settings
+
+if TYPE_CHECKING:  # scikit-learn comes with it, which a trainer's start need not wait for
+    from ratchet.core.rolling import RollingDay
 
 _PARAMS_A_BATCH = 100
 _METRICS_A_BATCH = 1000
@@ -81,7 +87,7 @@ class Run:
         for start in range(0, len(entities), _PARAMS_A_BATCH):
             self.client.log_batch(self.run_id, params=entities[start : start + _PARAMS_A_BATCH])
 
-    def metrics(self, metrics: Mapping[str, float], days: Sequence[RollingDay]) -> None:
+    def metrics(self, metrics: Mapping[str, float], days: Sequence["RollingDay"]) -> None:
         """Log the metrics of the test window, and those of its days at the day's number and time; NaN is left out."""
         now = int(time.time() * 1000)
         entities = [Metric(key, value, now, 0) for key, value in metrics.items()]
@@ -95,6 +101,26 @@ class Run:
             for name, content in files.items():
                 (Path(folder) / name).write_bytes(content)
             self.client.log_artifacts(self.run_id, folder)
+
+    def beside[R](self, call: Callable[[], R]) -> Future[R]:
+        """Begin a call in a thread of its own, in which this run is the active one, too."""
+        attached = threading.Event()
+
+        def attach_and_call() -> R:
+            try:
+                mlflow.start_run(run_id=self.run_id)
+            finally:
+                attached.set()
+            return call()
+
+        future = background.begin("beside-run", attach_and_call)
+        try:
+            attached.wait()
+        except BaseException:
+            # Attaching sets the run's state; whoever ends the run now must be the later one.
+            attached.wait()
+            raise
+        return future
 
     def data_input(self, context: str, uri: str, digest: str, columns: Mapping[str, str]) -> None:
         """Log what was read. context: `training` or `test`. columns: `double`, `string` or `boolean` by name."""
@@ -145,7 +171,7 @@ def _remove_twins(run: Run, attempt: str) -> None:
             run.client.delete_run(twin.info.run_id)
 
 
-def _rolling_metrics(days: Iterable[RollingDay]) -> Iterator[Metric]:
+def _rolling_metrics(days: Iterable["RollingDay"]) -> Iterator[Metric]:
     for day in days:
         number = day_number(day.day)
         for name in _ROLLING:

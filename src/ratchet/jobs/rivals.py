@@ -11,7 +11,7 @@ import structlog
 from ratchet.core.comparison import Comparison, Interval
 from ratchet.core.comparison import compare as resample
 from ratchet.core.counts import Confusion, Counts
-from ratchet.core.metrics import f1_of, precision_of, recall_of
+from ratchet.core.f1 import f1_of, precision_of, recall_of
 from ratchet.core.rival import Rival
 from ratchet.engines.base import Engine
 from ratchet.errors import RatchetError

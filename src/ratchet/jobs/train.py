@@ -4,14 +4,15 @@ It measures and decides nothing. The same page serves both engines; `cli` calls 
 just one of them. Whatever kills it, running it again for the same cycle ends in the same state.
 """
 
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from importlib import import_module
 
 import structlog
 
+from ratchet import background
 from ratchet.core.threshold import choose
 from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.base import Engine
@@ -67,16 +68,17 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
     for window, context in ((windows.train, "training"), (windows.test, "test")):
         run.data_input(context, table.uri, data.digest(table, window), data.column_kinds(table))
     # Drawing takes a second to import; the fit, which spends most of its time outside Python, leaves room for it.
-    threading.Thread(target=_import_evidence, daemon=True).start()
+    background.begin("import-evidence", import_module, "ratchet.jobs.evidence")
     parameters = _timed("fit", engine.fit)
     threshold = choose(_timed("calibrate", engine.calibrate))
     engine.set_threshold(threshold.value)
+    # Spark saves a model in many small jobs, one after the other; scoring gives the cores work meanwhile.
+    logged = run.beside(engine.log_model)
     counts = _timed("score", engine.count_test)
     compared = _timed("compare", rivals.compare, settings, engine, versions, chosen, counts, threshold.value)
     run.params(_not_yet_logged(run, parameters))
-    model_uri = _timed("log_model", engine.log_model)
-    wrong = _timed("verify", engine.mislabelled, model_uri)
-    run.tags({"ratchet.model_uri": model_uri, "ratchet.verified": "false" if wrong else "true"})
+    model_uri = _timed("log_model", logged.result)
+    checking = background.begin("verify", engine.mislabelled, model_uri)
     from ratchet.jobs import evidence
 
     result = evidence.Result(
@@ -93,16 +95,14 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
         model_uri,
     )
     numbers = _timed("evaluate", evidence.log, result, run)
+    wrong = _timed("verify", checking.result)
+    run.tags({"ratchet.model_uri": model_uri, "ratchet.verified": "false" if wrong else "true"})
     if wrong:
         message = f"the logged model {model_uri} labels {wrong} of the sampled test rows otherwise than the trainer did"
         raise FailedError(message)
     run.tags({"ratchet.complete": "true"})
     log.info("train.done", f1=round(numbers["f1"], 4), threshold=round(threshold.value, 4), model=model_uri)
     return numbers["f1"]
-
-
-def _import_evidence() -> None:
-    import ratchet.jobs.evidence  # noqa: F401
 
 
 def windows_of(settings: Settings, table: Table, as_of: date | None) -> Windows:
