@@ -1,13 +1,23 @@
-"""The place where a cycle's steps run as processes: the machine that it was started on."""
+"""The place where a cycle's steps run on the machine that it was started on.
+
+Trainers are processes. The registrar, which needs no engine, works in this one: it then has MLflow imported already
+when the last trainer ends.
+"""
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from typing import Any
 
+from ratchet import background
 from ratchet.core import cycle_ids
+from ratchet.errors import RatchetError
 from ratchet.io.processes import StepProcess
-from ratchet.io.steps import OnEvent, Order, Step
+from ratchet.io.steps import Ended, OnEvent, Order, Step
+from ratchet.jobs.results import Result
 from ratchet.settings import Settings, bytes_of
 
 # Python, MLflow and the pictures, beside the rows or the JVM's heap.
@@ -41,6 +51,48 @@ class Machine:
         needed = rows + bytes_of(settings.spark.driver_memory) * 3 // 2 + 2 * _PROCESS_BYTES
         return bool(psutil.virtual_memory().available > needed) and (os.cpu_count() or 1) > 1
 
-    def start(self, order: Order, cycle: str, on_event: OnEvent) -> Step:  # noqa: ARG002  # the order says it
-        """Start a process."""
-        return StepProcess([*order.verb, *order.arguments], on_event, self._clock)
+    def start(self, order: Order, cycle: str, on_event: OnEvent) -> Step:
+        """Start a trainer's process, or the registrar."""
+        if order.verb == ("register",):
+            return _Registrar(self._settings, cycle, on_event, self._clock)
+        return StepProcess([*order.verb, *order.arguments], partial(self._pass_on, on_event), self._clock)
+
+    def _pass_on(self, on_event: OnEvent, event: Mapping[str, Any]) -> None:
+        on_event(event)
+        if event.get("event") == "train.done":
+            # A trainer is leaving a core; the registrar's imports take a second or two.
+            background.begin("import-register", import_module, "ratchet.jobs.register")
+
+
+class _Registrar:
+    """The registrar in a thread of this process; a `Step` of `io.steps`. What it asks of MLflow has deadlines."""
+
+    def __init__(self, settings: Settings, cycle: str, on_event: OnEvent, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._begun = clock()
+        self._results = background.begin("register", _register, settings, cycle, on_event)
+
+    def poll(self) -> Ended | None:
+        """How it ended; None while it works."""
+        if not self._results.done():
+            return None
+        try:
+            missing = [result.reason for result in self._results.result() if result.outcome == "missing"]
+        except RatchetError as error:
+            return Ended(error.exit_code, str(error))
+        return Ended(1, missing[0]) if missing else Ended(0)
+
+    def age(self) -> float:
+        return self._clock() - self._begun
+
+    def stop(self, sentence: str) -> None:
+        """It ends with this process; whatever it is at may be cut off anywhere and done again."""
+
+    def leave(self) -> None:
+        """As `stop`."""
+
+
+def _register(settings: Settings, cycle: str, on_event: OnEvent) -> Sequence[Result]:
+    from ratchet.jobs.register import register
+
+    return register(settings, cycle, on_event)

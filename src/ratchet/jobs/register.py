@@ -5,7 +5,7 @@ follows. What makes a promotion final is one request, the creation of the versio
 aliases as its tags; all acts after it look first whether they have been done, or may be repeated.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from ratchet.io.connection import connect, mlflow_errors
 from ratchet.io.lock import Lock, locked
 from ratchet.io.moves import CHAMPION, MOVE, Move
 from ratchet.io.registry import Version
+from ratchet.io.steps import OnEvent
 from ratchet.jobs.judging import judge
 from ratchet.jobs.results import MEASURES, Result
 from ratchet.settings import Settings
@@ -29,18 +30,24 @@ log = structlog.get_logger()
 _COPIED_TAGS = ("ratchet.cycle", "ratchet.engine", "ratchet.as_of", "ratchet.test_from", "ratchet.test_until")
 
 
-def register(settings: Settings, cycle: str | None) -> list[Result]:
+def _log(event: Mapping[str, Any]) -> None:
+    told = dict(event)
+    getattr(log, told.pop("level"))(told.pop("event"), **told)
+
+
+def register(settings: Settings, cycle: str | None, tell: OnEvent = _log) -> list[Result]:
     """Decide on the candidates of a cycle, one for each configured engine.
 
     cycle: None is the newest with a complete run. An engine without a candidate is a result with the outcome
-    `missing`. Raises RatchetError; one engine's error is raised when the others have been decided on.
+    `missing`. tell: gets each decision as an event, when it has been made. Raises RatchetError; one engine's error is
+    raised when the others have been decided on.
     """
     with mlflow_errors(settings):
         client = connect(settings)
-        return decide_all(client, settings, cycle)
+        return decide_all(client, settings, cycle, tell)
 
 
-def decide_all(client: MlflowClient, settings: Settings, cycle: str | None) -> list[Result]:
+def decide_all(client: MlflowClient, settings: Settings, cycle: str | None, tell: OnEvent = _log) -> list[Result]:
     """The same with a client that is connected."""
     cycle = cycle or candidates.newest_cycle(client, settings)
     results: list[Result] = []
@@ -50,10 +57,10 @@ def decide_all(client: MlflowClient, settings: Settings, cycle: str | None) -> l
             with mlflow_errors(settings):
                 result = _decide(client, settings, engine, cycle)
         except RatchetError as error:
-            log.error("register.failed", engine=engine, cycle=cycle, error=str(error))  # noqa: TRY400  # one line
+            tell({"event": "register.failed", "level": "error", "engine": engine, "cycle": cycle, "error": str(error)})
             errors.append(error)
         else:
-            log.info("register.decided", **_told(result))
+            tell({"event": "register.decided", "level": "info", **_told(result)})
             results.append(result)
     if errors:
         raise errors[0]

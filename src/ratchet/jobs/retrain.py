@@ -16,7 +16,7 @@ import structlog
 
 from ratchet import progress
 from ratchet.errors import ConfigurationError, DataError, FailedError, RatchetError
-from ratchet.io.steps import Ended, Order, Place
+from ratchet.io.steps import Ended, Order, Place, Step
 from ratchet.jobs.results import Result
 from ratchet.settings import Settings
 
@@ -58,14 +58,13 @@ def retrain(
         done = Cycle(place, cycle_id)
         common = (*options, "--cycle", cycle_id)
         until = () if as_of is None else ("--as-of", as_of.isoformat())
-        engines = settings.retrain.engines
-        together = len(engines) > 1 and place.together()
-        log.info("retrain.started", cycle=cycle_id, engines=list(engines), side_by_side=together)
+        # Spark takes longest, so it starts first.
+        engines = sorted(settings.retrain.engines, key=lambda engine: engine != "spark")
+        log.info("retrain.started", cycle=cycle_id, engines=engines)
         orders = [Order(engine, ("train", engine), (*common, *until)) for engine in engines]
         seconds = settings.retrain.deadline_minutes * 60.0
         with progress.bars({f"train {engine}": progress.TRAIN_STEPS for engine in engines}) as advance:
-            for group in [orders] if together else [[order] for order in orders]:
-                _run(done, group, seconds, advance)
+            _run(done, orders, seconds, advance)
         if len(done.failures) < len(engines):
             with progress.bars({}) as advance:
                 _run(done, [Order("register", ("register",), common)], seconds, advance)
@@ -84,24 +83,38 @@ def _place(settings: Settings) -> Place:
 
 
 def _run(cycle: Cycle, orders: Sequence[Order], seconds: float, advance: progress.Advance) -> None:
-    """Run steps side by side until the last has ended; none for longer than `seconds`."""
+    """Run steps, side by side where the place has room, until the last has ended; none for longer than `seconds`."""
+    waiting = list(orders)
+    running: dict[str, Step] = {}
     with ExitStack() as stack:
-        running = {}
-        for order in orders:
-            running[order.step] = cycle.place.start(order, cycle.id, partial(_pass_on, cycle, order.step, advance))
-            stack.callback(running[order.step].leave)
-        while running:
+
+        def start() -> None:
+            order = waiting.pop(0)
+            step = cycle.place.start(order, cycle.id, partial(_pass_on, cycle, order.step, advance))
+            stack.callback(step.leave)
+            running[order.step] = step
+
+        start()
+        # Asked only now: on a machine the answer takes as long as the first step needs to begin.
+        together = bool(waiting) and cycle.place.together()
+        while waiting or running:
+            while waiting and (together or not running):
+                start()
             for name, step in list(running.items()):
-                ended = step.poll()
-                if ended is None and step.age() > seconds:
-                    ended = Ended(None, f"it had not ended after {seconds / 60:.0f} minutes")
-                    step.stop(ended.sentence)
-                if ended is not None:
+                if (ended := _ended(step, seconds)) is not None:
                     del running[name]
                     if ended.code != 0:
                         cycle.failures[name] = ended
             if running:
                 cycle.sleep(cycle.place.poll_seconds)
+
+
+def _ended(step: Step, seconds: float) -> Ended | None:
+    ended = step.poll()
+    if ended is None and step.age() > seconds:
+        ended = Ended(None, f"it had not ended after {seconds / 60:.0f} minutes")
+        step.stop(ended.sentence)
+    return ended
 
 
 def _pass_on(cycle: Cycle, step: str, advance: progress.Advance, event: Mapping[str, Any]) -> None:
