@@ -5,9 +5,11 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 UV_VERSION := 0.13.9
+VERSION := 0.1.0
 SAMPLE := data/flights
 ENV ?= dev
 SIZE ?= quick
+IMAGES ?= control trainer-sklearn trainer-spark mlflow minio
 
 # uv: the one on the PATH, else the pinned one from PyPI in .tools/.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
@@ -24,7 +26,7 @@ run: setup data/flights.written ## Run one whole cycle on the sample: train both
 .PHONY: test
 test: setup ## Check and test everything that needs no cluster
 	@$(MAKE) check
-	$(RUN)/pytest tests --ignore tests/e2e -n 2 --dist loadfile
+	$(RUN)/pytest tests --ignore tests/e2e --ignore tests/images -n 2 --dist loadfile
 
 .PHONY: check
 check: setup ## Lint, types, layers
@@ -44,6 +46,19 @@ ui-here: setup
 .PHONY: ui-cluster
 ui-cluster:
 	@k8s/kind/ui
+
+# --- Images ---------------------------------------------------------------------------------------------------------
+.PHONY: images
+images: ## Build the images, and print what each adds to its base
+	for name in $(IMAGES); do \
+		DOCKER_BUILDKIT=1 docker build --tag ratchet/$$name:$(VERSION) --file images/$$name/Dockerfile .; \
+	done
+	images/sizes $(VERSION) $(IMAGES)
+
+# Needs what `make images` made.
+.PHONY: test-images
+test-images: setup
+	$(RUN)/pytest tests/images
 
 # --- In a kind cluster ----------------------------------------------------------------------------------------------
 # A label of its own for each run would replace every pod at each repetition: the id is always the same.

