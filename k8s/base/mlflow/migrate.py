@@ -1,3 +1,4 @@
+# ruff: noqa: INP001  # a file of a ConfigMap, not of a package
 """Brings MLflow's database to the schema of this image; run before each server, by one of them at a time.
 
 MLflow's own lock is a file in its pod, so two servers would make the tables at once. PostgreSQL's lock is for all.

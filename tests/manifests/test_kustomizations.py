@@ -1,0 +1,169 @@
+"""Every kustomization builds, in every combination that a user may choose."""
+
+import re
+
+import pytest
+
+from tests.manifests import rules
+from tests.manifests.kustomize import ROOT, build, copy_tree
+
+K8S = ROOT / "k8s"
+OPERATOR = "https://github.com/kubeflow/spark-operator//config/default?ref=v2.5.1"
+# What can be built by itself and without a network; the operator is in `test_operator`.
+WHOLE = ["configs", "k8s/namespace", "k8s/base", *sorted(f"k8s/base/{path.name}" for path in K8S.glob("base/*/"))]
+OVERLAYS = sorted(path.parent.name for path in K8S.glob("overlays/*/kustomization.yaml"))
+
+
+def by_kind(objects, kind):
+    return {thing["metadata"]["name"]: thing for thing in objects if thing["kind"] == kind}
+
+
+@pytest.mark.parametrize("name", [*WHOLE, *(f"k8s/overlays/{name}" for name in OVERLAYS)])
+def test_builds_without_a_word(name, tree):
+    assert build(tree / name)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_is_at_most_15_lines(overlay):
+    assert len((K8S / "overlays" / overlay / "kustomization.yaml").read_text().splitlines()) <= 15
+
+
+@pytest.mark.parametrize("component", sorted(folder.name for folder in (K8S / "components").iterdir()))
+def test_a_component_says_what_it_is_for(component):
+    readme = K8S / "components" / component / "README.md"
+    assert readme.is_file(), f"{component} has no README.md"
+    assert readme.read_text().startswith(f"# {component}\n")
+
+
+def test_no_field_is_deprecated():
+    old = r"^(commonLabels|patchesStrategicMerge|patchesJson6902|bases|vars|imageTags):"
+    found = [path for path in K8S.rglob("kustomization.yaml") if re.search(old, path.read_text(), re.MULTILINE)]
+    assert found == []
+
+
+def test_files_are_named_by_their_kind(tree):
+    for path in sorted((tree / "k8s/base").glob("*/*.yaml")):
+        if path.name not in ("kustomization.yaml", "references.yaml"):
+            kinds = set(re.findall(r"^kind: (\w+)$", path.read_text(), re.MULTILINE))
+            assert {kind.lower() for kind in kinds} == {path.stem}, path
+
+
+def test_no_object_is_made_twice(overlays):
+    for name, objects in overlays.items():
+        names = [(thing["kind"], thing["metadata"]["name"]) for thing in objects]
+        assert len(names) == len(set(names)), name
+
+
+def test_nothing_is_a_job(overlays):
+    """A Job can't be changed: the next apply would trip over it."""
+    assert all(not by_kind(objects, "Job") for objects in overlays.values())
+
+
+def test_overlays_differ_in_nothing_that_cannot_be_changed(overlays):
+    """So one can be applied over another: selectors, names of Services, claims."""
+
+    def fixed(objects):
+        workloads = [thing for thing in objects if thing["kind"] in ("Deployment", "StatefulSet")]
+        keys = ("selector", "serviceName", "volumeClaimTemplates")
+        return {thing["metadata"]["name"]: {key: thing["spec"].get(key) for key in keys} for thing in workloads}
+
+    assert fixed(overlays["local"]) == fixed(overlays["dev"]) == fixed(overlays["prod"])
+
+
+def test_claims_have_sizes_and_outlive_the_overlay(overlays):
+    for name, objects in overlays.items():
+        for thing in by_kind(objects, "StatefulSet").values():
+            assert thing["spec"]["persistentVolumeClaimRetentionPolicy"]["whenDeleted"] == "Retain", name
+            for claim in thing["spec"]["volumeClaimTemplates"]:
+                assert claim["spec"]["resources"]["requests"]["storage"], name
+        assert not by_kind(objects, "Namespace"), f"deleting {name} would delete the claims with their namespace"
+        assert not by_kind(objects, "PersistentVolumeClaim"), f"deleting {name} would delete the claims"
+
+
+def test_the_namespace_enforces_restricted(tree):
+    namespace = by_kind(build(tree / "k8s/namespace"), "Namespace")["ratchet"]
+    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_at_rest_the_local_overlay_asks_for_little(overlays):
+    """The operator included, at most 300m of CPU and 1.5 GiB; `test_operator` knows its share."""
+    servers = [
+        container["resources"]["requests"]
+        for kind in ("Deployment", "StatefulSet")
+        for thing in by_kind(overlays["local"], kind).values()
+        for container in thing["spec"]["template"]["spec"]["containers"]
+    ]
+    cpu = sum(int(each["cpu"].removesuffix("m")) for each in servers)
+    memory = sum(int(each["memory"][:-2]) * {"Mi": 1, "Gi": 1024}[each["memory"][-2:]] for each in servers)
+    assert (cpu <= 300 - 100, memory <= 1536 - 256) == (True, True), (cpu, memory)
+
+
+def test_prod_keeps_mlflow_up(overlays):
+    deployment = by_kind(overlays["prod"], "Deployment")["mlflow"]
+    budget = by_kind(overlays["prod"], "PodDisruptionBudget")["mlflow"]
+    assert deployment["spec"]["replicas"] > budget["spec"]["minAvailable"]
+    assert budget["spec"]["selector"] == deployment["spec"]["selector"]
+
+
+def test_the_tables_address_is_a_plain_setting(overlays):
+    for name, objects in overlays.items():
+        settings = next(
+            thing["data"]
+            for thing in objects
+            if thing["kind"] == "ConfigMap" and thing["metadata"]["name"].startswith("ratchet-settings-")
+        )
+        assert settings["RATCHET__DATA__URI"].startswith("s3://"), name
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory, tree):
+    """An overlay whose database and buckets are somewhere else, from a registry of its own."""
+    folder = copy_tree(tmp_path_factory.mktemp("foreign"))
+    overlay = folder / "k8s/overlays/foreign"
+    overlay.mkdir()
+    (overlay / "kustomization.yaml").write_text("""\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: ratchet
+resources: [../../base, secrets]
+components:
+  - ../../components/network-policy
+  - ../../components/external-postgres
+  - ../../components/external-s3
+  - ../../components/release
+configMapGenerator:
+  - {name: mlflow-database, behavior: merge, literals: ["DATABASE_ADDRESS=db.example.com:5432/mlflow?sslmode=require"]}
+  - {name: s3, behavior: merge, literals: [AWS_REGION=eu-central-1]}
+images:
+  - {name: ratchet/control, newName: registry.example.com/ratchet/control}
+  - {name: ratchet/trainer-spark, newName: registry.example.com/ratchet/trainer-spark}
+""")
+    (overlay / "secrets").mkdir()
+    for path in (folder / "k8s/overlays/prod/secrets").iterdir():
+        (overlay / "secrets" / path.name).write_bytes(path.read_bytes())
+    return build(overlay)
+
+
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
+def test_a_foreign_database_and_foreign_buckets_follow_the_rules(rule, foreign):
+    assert list(rule(foreign)) == []
+
+
+def test_a_foreign_database_may_be_called(foreign):
+    egress = by_kind(foreign, "NetworkPolicy")["to-postgres"]["spec"]["egress"]
+    assert egress == [{"ports": [{"protocol": "TCP", "port": 5432}]}]
+
+
+def test_foreign_buckets_may_be_called(foreign):
+    egress = by_kind(foreign, "NetworkPolicy")["to-minio"]["spec"]["egress"]
+    assert egress == [{"ports": [{"protocol": "TCP", "port": 443}]}]
+
+
+def test_an_overlays_registry_reaches_spark_too(foreign):
+    application = by_kind(foreign, "ScheduledSparkApplication")["train-spark"]["spec"]["template"]
+    assert application["image"] == "registry.example.com/ratchet/trainer-spark:0.1.0"
+
+
+def test_only_addresses_of_the_pinned_operator_are_read_from_elsewhere():
+    lines = [line.strip() for path in K8S.rglob("*.yaml") for line in path.read_text().splitlines()]
+    assert [line for line in lines if re.match(r"- https?://", line)] == [f"- {OPERATOR}"]
