@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratchet.errors import ConfigurationError
 from ratchet.core import cycle_ids
+from ratchet.errors import ConfigurationError
 
 # What Kubernetes takes as a name (RFC 1123), beginning with a letter; an engine's name must still fit behind it.
 _ACCEPTED = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")

@@ -1,0 +1,130 @@
+"""How a step ended: its exit code and its last sentence, read off its objects."""
+
+import pytest
+
+from ratchet.io.cluster import endings
+from ratchet.io.steps import Ended
+from tests.unit.cluster_objects import application, ended, job, pod, running, waits
+
+NAMES = ("train-sklearn",)
+DELETED = {"metadata": {"deletionTimestamp": "2026-11-24T19:00:40Z"}}
+
+
+def failed(code, name="c-sklearn-abcde", **others):
+    return pod(name, phase="Failed", state=ended(code, **others))
+
+
+def deleted(thing):
+    thing["metadata"]["deletionTimestamp"] = "2026-11-24T19:00:40Z"
+    return thing
+
+
+def of(thing, *attempts, said=""):
+    return endings.of_job(thing, attempts, NAMES, said)
+
+
+def test_a_pod_that_succeeded_ends_its_job_before_the_job_says_so():
+    assert of(job(), pod(phase="Succeeded", state=ended(0))) == Ended(0)
+    assert of(job("c-sklearn", ("Complete", "CompletionsReached"))) == Ended(0)
+
+
+@pytest.mark.parametrize("thing", [pod(state=running()), pod(phase="Pending", state=waits("ContainerCreating"))])
+def test_a_job_whose_pod_works_has_not_ended(thing):
+    assert of(job(), thing) is None
+    assert of(job(), failed(1, "first"), thing) is None
+
+
+@pytest.mark.parametrize("code", [2, 3])
+def test_a_wrong_configuration_and_wrong_data_end_the_step_at_once_with_their_sentence(code):
+    message = '{"event": "train.started"}\nratchet: the column late is missing\n'
+    assert of(job(), failed(code, message=message)) == Ended(code, "the column late is missing")
+
+
+def test_another_failure_is_worth_another_try_until_the_job_has_failed():
+    attempts = (failed(1, "first", message="ratchet: MLflow does not answer"),)
+    assert of(job(), *attempts) is None
+    over = job("c-sklearn", ("Failed", "BackoffLimitExceeded"))
+    assert of(over, *attempts) == Ended(1, "MLflow does not answer")
+
+
+def test_the_sentence_comes_from_the_log_where_the_container_has_no_message():
+    over = job("c-sklearn", ("Failed", "BackoffLimitExceeded"))
+    assert of(over, failed(1), said="the sentence in the log").sentence == "the sentence in the log"
+    assert of(over, failed(1)).sentence == "its container ended with 1: Error"
+
+
+@pytest.mark.parametrize("reason", ["OOMKilled", "Error"])
+def test_out_of_memory_ends_the_step_at_once_and_names_the_limit(reason):
+    found = of(job(), failed(137, reason=reason))
+    assert found.code == 137
+    assert (
+        found.sentence
+        == "out of memory: the container train-sklearn of the pod c-sklearn-abcde reached its limit of 2Gi"
+    )
+
+
+def test_a_container_without_a_limit_is_out_of_memory_all_the_same():
+    thing = failed(137, reason="OOMKilled")
+    thing["spec"]["containers"][0]["resources"] = {}
+    assert "has no limit of its own" in of(job(), thing).sentence
+
+
+def test_a_pod_that_somebody_ended_is_not_out_of_memory():
+    assert of(job(), deleted(failed(137))) is None
+    disrupted = failed(137)
+    disrupted["status"]["conditions"] = [{"type": "DisruptionTarget", "status": "True"}]
+    assert of(job(), disrupted) is None
+
+
+def test_the_newest_attempt_says_how_a_failed_job_ended():
+    first, second = failed(1, "first", message="ratchet: one"), failed(1, "second", message="ratchet: two")
+    second["metadata"]["creationTimestamp"] = "2026-11-24T19:05:00Z"
+    assert of(job("c", ("Failed", "BackoffLimitExceeded")), second, first).sentence == "two"
+
+
+def test_a_failed_job_without_a_pod_is_told_by_its_condition():
+    found = of(job("c", ("Failed", "BackoffLimitExceeded")))
+    assert found == Ended(None, "its Job failed: BackoffLimitExceeded: Job: BackoffLimitExceeded")
+    assert "DeadlineExceeded" in of(job("c", ("Failed", "DeadlineExceeded")), failed(143)).sentence
+
+
+def test_a_pod_that_failed_before_its_container_says_why():
+    evicted = pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory.")
+    found = endings.of_pod(evicted, NAMES)
+    assert found == Ended(
+        None, "its pod failed before its container ran: Evicted: The node was low on resource: memory."
+    )
+    broken = pod(phase="Failed")
+    broken["status"]["initContainerStatuses"] = [{"name": "setup", "state": ended(4, message="no\nway")}]
+    assert endings.of_pod(broken, NAMES).sentence == "its init container setup ended with 4: way"
+
+
+def test_a_running_pod_has_not_ended():
+    assert endings.of_pod(pod(state=running()), NAMES) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ("COMPLETED", Ended(0)),
+        ("FAILED", Ended(None, "the Spark operator says that it failed: driver pod not found")),
+        ("SUBMITTED", None),
+        ("RUNNING", None),
+        (None, None),
+    ],
+)
+def test_an_application_without_a_driver_ended_as_the_operator_says(state, expected):
+    assert endings.of_application(application(state, "driver pod\nnot found")) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("ratchet: first\nratchet: last\nother", "last"),
+        ("  ratchet: indented", "indented"),
+        ("nothing of it: ratchet: no", ""),
+        ("", ""),
+    ],
+)
+def test_the_last_line_of_a_failed_verb_is_its_sentence(text, sentence):
+    assert endings.sentence_in(text) == sentence
