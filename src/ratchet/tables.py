@@ -27,6 +27,8 @@ _COLOURS = {
 }
 # Where stdout is no terminal, a table is as wide as it must be and nothing is cut.
 _WIDE = 120
+# What a failed pull of an image says fills a page; `--json` and `kubectl describe` have it whole.
+_LONGEST_REASON = 120
 
 
 def console() -> Console:
@@ -114,6 +116,10 @@ def print_cycles(cycles: Sequence["CycleStatus"], *, as_json: bool) -> None:
             table.add_row(*heads, "–", "–", "–", Text(cycle.said))
         table.add_section()
     out.print(table)
+
+
+def _first(text: str) -> str:
+    return text if len(text) <= _LONGEST_REASON else text[:_LONGEST_REASON] + "…"
 
 
 def _number(value: float | None) -> str:

@@ -122,7 +122,6 @@ class Cluster:
             if found is None:
                 if (made := self._api.create(resource, self._made(order, cycle))) is not None:
                     log.info("step.submitted", step=order.step, kind=resource.kind, name=name)
-                    self._journal.note(order.step, state="submitted", child=f"{resource.kind} {name}")
                     return made
             elif not self._goes(found):
                 if found["metadata"].get("labels", {}).get(CYCLE) != cycle or not children.owners(found) & self._owners:

@@ -48,6 +48,8 @@ def of_pod(pod: Json, events: Sequence[Json] = ()) -> Waiting | None:
         waiting = status.get("state", {}).get("waiting", {})
         reason, message = waiting.get("reason", ""), _short(waiting.get("message", ""))
         if reason in _IMAGE:
+            # The two take turns; what is missing is one and the same.
+            reason = "ImagePullBackOff" if reason == "ErrImagePull" else reason
             return Waiting(reason, name, f"the image {status.get('image') or '?'} can't be pulled: {reason}: {message}")
         if reason in _CONTAINER:
             return Waiting(reason, name, f"the container {status['name']} can't be made: {reason}: {message}")

@@ -29,6 +29,7 @@ _LOG_SECONDS = 20.0
 _LOG_PAUSE = 1.0
 # A pod that has just been made says nothing yet; asking for its events can wait.
 _EVENTS_AFTER_SECONDS = 4.0
+_OPERATOR_SECONDS = 30.0
 
 
 @dataclass
@@ -63,6 +64,7 @@ class ClusterStep(ABC):
         self._facts: dict[str, str | float | None] = {}
         created = pods.moment(child["metadata"].get("creationTimestamp")) or _now()
         self._created = created
+        watched.journal.note(step, state="submitted", submitted=_text(created))
         self._begun = watched.clock() - max((_now() - created).total_seconds(), 0.0)
 
     def poll(self) -> Ended | None:
@@ -112,7 +114,9 @@ class ClusterStep(ABC):
         """The step's end where it has waited too long for what it lacks."""
         if why is None:
             return None
-        if why.reason != self._told:
+        # The operator's turn is the usual way; it is worth a word only where it takes long.
+        told = why.kind != "operator" or self.age() > _OPERATOR_SECONDS
+        if told and why.reason != self._told:
             self._told = why.reason
             log.info("step.waiting", step=self._step, reason=why.reason, why=why.sentence)
             self._watched.journal.note(self._step, state="waiting", sentence=why.sentence)
@@ -124,9 +128,11 @@ class ClusterStep(ABC):
 
     def _runs(self, pod: Json, names: Sequence[str]) -> None:
         """Say and write down when it began to run, once for each pod."""
-        self._patience.begin_anew()
         times = pods.times(pod, names)
-        if times.started is None or self._told == pod["metadata"]["uid"]:
+        if times.started is None:
+            return
+        self._patience.begin_anew()
+        if self._told == pod["metadata"]["uid"]:
             return
         self._told = pod["metadata"]["uid"]
         made = times.created or self._created
