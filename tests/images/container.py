@@ -9,8 +9,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 VERSION = re.search(r"^VERSION := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
 RESTRICTED = (
-    *("--read-only", "--tmpfs", "/tmp:mode=1777", "--user", "10001:10001"),  # noqa: S108  # the container's
-    *("--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "none"),
+    # Programs may lie there, as in a pod's own folder: Spark unpacks libraries into it.
+    *("--read-only", "--tmpfs", "/tmp:mode=1777,exec", "--user", "10001:10001"),  # noqa: S108  # the container's
+    *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+    # Java wants to find itself by its name.
+    *("--network", "none", "--hostname", "localhost"),
 )
 SECONDS = 120
 DOCKER = shutil.which("docker") or "docker"
