@@ -192,7 +192,7 @@ def jobs_end_by_their_code(objects: list[dict]) -> Iterator[str]:
         failing = {code for rule in rules if rule["action"] == "FailJob" for code in rule["onExitCodes"]["values"]}
         if not failing >= {2, 3}:
             yield f"CronJob {name}: is tried again after {', '.join(map(str, sorted({2, 3} - failing)))}"
-        if {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]} not in _without_status(rules):
+        if {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]} not in rules:
             yield f"CronJob {name}: counts a pod that was disrupted"
         if wrong := {rule["onExitCodes"]["containerName"] for rule in rules if "onExitCodes" in rule} - {container}:
             yield f"CronJob {name}: its rules are for {', '.join(wrong)}"
@@ -317,13 +317,3 @@ def _edges(objects: list[dict], direction: str, peers: str) -> set[tuple[str, st
             pairs = ((one, other) if direction == "egress" else (other, one) for one in own for other in others)
             found |= {(one.where, other.where, port["port"]) for one, other in pairs for port in rule["ports"]}
     return found
-
-
-def _without_status(rules: list[dict]) -> list[dict]:
-    """The API server adds the status that a condition has by default."""
-    return [
-        rule | {"onPodConditions": [{"type": condition["type"]} for condition in rule["onPodConditions"]]}
-        if "onPodConditions" in rule
-        else rule
-        for rule in rules
-    ]
