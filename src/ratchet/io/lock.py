@@ -8,21 +8,20 @@ why not otherwise.
 """
 
 import json
-import os
 import random
-import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from ratchet.errors import TemporaryError
+from ratchet.io import whereabouts
+from ratchet.io.whereabouts import Whereabouts
 
 PREFIX = "ratchet.lock."
 
@@ -107,11 +106,9 @@ class Lock:
 
     def _announce(self) -> None:
         self._announced = self.ticks()
-        pid = os.getpid()
-        own = Announcement(
-            self.who, socket.gethostname(), _place(), pid, _started(pid) or "", self.clock(), self.seconds
-        )
-        self.client.set_registered_model_tag(self.name, self.key, json.dumps(asdict(own)))
+        own = whereabouts.own()
+        announcement = Announcement(self.who, own.host, own.place, own.pid, own.started, self.clock(), self.seconds)
+        self.client.set_registered_model_tag(self.name, self.key, json.dumps(asdict(announcement)))
 
     def _other(self) -> Announcement | None:
         """The oldest live announcement of somebody else; the dead ones are removed."""
@@ -142,7 +139,7 @@ class Lock:
         """
         first_seen = self._seen.setdefault(seen_as, self.ticks())
         return (
-            _gone(announcement)
+            whereabouts.gone(Whereabouts(announcement.host, announcement.place, announcement.pid, announcement.started))
             or self.ticks() - first_seen >= announcement.seconds
             or self.clock() >= announcement.since + 2 * announcement.seconds
         )
@@ -170,30 +167,3 @@ def _described(announcement: Announcement) -> str:
         f"{announcement.who} on {announcement.host} (process {announcement.pid}) since {since:%Y-%m-%d %H:%M:%S} UTC,"
         f" at most until {until:%H:%M:%S}"
     )
-
-
-def _place() -> str:
-    """Where a process's number means one process: this boot of this machine, this namespace of processes."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return ""
-
-
-def _started(pid: int) -> str | None:
-    """When a process began, in the kernel's ticks since boot; None where it is gone or has only not been reaped."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    except OSError:
-        return ""
-    return None if fields[0] in ("Z", "X") else fields[19]
-
-
-def _gone(announcement: Announcement) -> bool:
-    if not announcement.place or announcement.place != _place():
-        return False
-    started = _started(announcement.pid)
-    return started is None or bool(started and announcement.started and started != announcement.started)

@@ -14,11 +14,15 @@ type OnEvent = Callable[[Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class Order:
-    """What a step has to do: `verb` with `arguments` is its command line, after `ratchet`."""
+    """What a step has to do: `verb` with `arguments` is its command line, after `ratchet`.
+
+    engines: those that a registrar has to decide on; its arguments say so, too.
+    """
 
     step: str
     verb: tuple[str, ...]
     arguments: tuple[str, ...]
+    engines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from mlflow.types import ColSpec, DataType, Schema
 from ratchet import background
 from ratchet.core.counts import day_number
 from ratchet.errors import Interrupted, TemporaryError
+from ratchet.io import lost_runs
 from ratchet.io.connection import connect
 from ratchet.settings import Settings
 
@@ -147,6 +148,7 @@ def recorded_run(settings: Settings, cycle: str, engine: str) -> Iterator[Run]:
         "ratchet.engine": engine,
         "ratchet.model": settings.model,
         "ratchet.attempt": attempt,
+        lost_runs.TAG: lost_runs.tag(),
     }
     mlflow.start_run(experiment_id=experiment, run_name=f"{cycle}-{engine}", tags=tags)
     active = mlflow.active_run()
@@ -154,6 +156,7 @@ def recorded_run(settings: Settings, cycle: str, engine: str) -> Iterator[Run]:
     status = RunStatus.FAILED
     try:
         _remove_twins(run, attempt)
+        lost_runs.close_before(client, experiment, cycle, engine, run.run_id)
         yield run
         status = RunStatus.FINISHED
     except (Interrupted, KeyboardInterrupt, SystemExit) as error:

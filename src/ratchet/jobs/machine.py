@@ -54,7 +54,9 @@ class Machine:
     def start(self, order: Order, cycle: str, on_event: OnEvent) -> Step:
         """Start a trainer's process, or the registrar."""
         if order.verb == ("register",):
-            return _Registrar(self._settings, cycle, on_event, self._clock)
+            retrain = self._settings.retrain.model_copy(update={"engines": order.engines})
+            settings = self._settings.model_copy(update={"retrain": retrain})
+            return _Registrar(settings, cycle, on_event, self._clock)
         return StepProcess([*order.verb, *order.arguments], partial(self._pass_on, on_event), self._clock)
 
     def _pass_on(self, on_event: OnEvent, event: Mapping[str, Any]) -> None:

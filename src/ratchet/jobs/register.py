@@ -14,7 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core.decision import Decision, Outcome
 from ratchet.errors import RatchetError
-from ratchet.io import candidates, moves, registry
+from ratchet.io import candidates, lost_runs, moves, registry
 from ratchet.io.candidates import Candidate
 from ratchet.io.connection import connect, mlflow_errors
 from ratchet.io.lock import Lock, locked
@@ -50,6 +50,8 @@ def register(settings: Settings, cycle: str | None, tell: OnEvent = _log) -> lis
 def decide_all(client: MlflowClient, settings: Settings, cycle: str | None, tell: OnEvent = _log) -> list[Result]:
     """The same with a client that is connected."""
     cycle = cycle or candidates.newest_cycle(client, settings)
+    if cycle:
+        lost_runs.close_of_cycle(client, settings.experiment, cycle)
     results: list[Result] = []
     errors: list[RatchetError] = []
     for engine in settings.retrain.engines:

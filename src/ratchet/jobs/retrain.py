@@ -65,9 +65,16 @@ def retrain(
         seconds = settings.retrain.deadline_minutes * 60.0
         with progress.bars({f"train {engine}": progress.TRAIN_STEPS for engine in engines}) as advance:
             _run(done, orders, seconds, advance)
-        if len(done.failures) < len(engines):
+        if trained := tuple(engine for engine in settings.retrain.engines if engine not in done.failures):
+            # Only on what there is: to a registrar, a run that is missing is a failure worth another try.
+            those = ("--set", f"retrain.engines=[{', '.join(trained)}]")
             with progress.bars({}) as advance:
-                _run(done, [Order("register", ("register",), common)], seconds, advance)
+                _run(done, [Order("register", ("register",), (*common, *those), trained)], seconds, advance)
+        done.results += [
+            Result(engine, settings.registered_name(engine), cycle_id, "missing", ended.sentence)
+            for engine, ended in done.failures.items()
+            if engine in engines
+        ]
         log.info("retrain.done", cycle=cycle_id, failed=list(done.failures))
     return done
 
