@@ -1,0 +1,84 @@
+"""Every overlay is what this cluster's API accepts, the operator's resources included."""
+
+import copy
+import json
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+from tests.e2e.cluster import CONTEXT, KubectlError, kubectl
+from tests.manifests import schemas
+from tests.manifests.kustomize import ROOT, build, copy_tree
+
+OVERLAYS = sorted(path.parent.name for path in (ROOT / "k8s/overlays").glob("*/kustomization.yaml"))
+
+pytestmark = pytest.mark.telling
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    return copy_tree(tmp_path_factory.mktemp("manifests"))
+
+
+@pytest.fixture(scope="module")
+def conforms(tmp_path_factory):
+    """kubeconform with the schemas of this cluster: the sentences about what does not conform."""
+    program = shutil.which("kubeconform")
+    assert program, "kubeconform is not on the PATH; https://github.com/yannh/kubeconform says how to get it"
+    location = schemas.write(json.loads(kubectl("get", "--raw", "/openapi/v2")), tmp_path_factory.mktemp("schemas"))
+
+    def ask(objects):
+        done = subprocess.run(
+            [program, "-strict", "-output", "json", "-schema-location", location],
+            input=yaml.safe_dump_all(objects),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return [f"{each['kind']} {each['name']}: {each['msg']}" for each in json.loads(done.stdout)["resources"]]
+
+    return ask
+
+
+def dry_run(folder):
+    """What the API server says to an overlay that it would get; a warning is a mistake."""
+    words = ["kubectl", "--context", CONTEXT, "apply", "--dry-run=server", "--validate=strict", "--kustomize", folder]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_api_server_accepts(overlay, deployed, tree):
+    assert dry_run(tree / "k8s/overlays" / overlay) == (0, "")
+
+
+def test_the_api_server_accepts_the_namespace(deployed, tree):
+    assert dry_run(tree / "k8s/namespace") == (0, "")
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_kubeconform_accepts(overlay, deployed, conforms, tree):
+    assert conforms(build(tree / "k8s/overlays" / overlay)) == []
+
+
+def test_kubeconform_accepts_the_operator_as_it_is_installed(deployed, conforms):
+    kinds = "deployment,service,serviceaccount,role,rolebinding"
+    objects = json.loads(kubectl("get", kinds, "--namespace", "spark-operator", "-o", "json"))["items"]
+    assert len(objects) > 5
+    assert conforms(objects) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [("CronJob", "suspended"), ("ScheduledSparkApplication", "suspended"), ("Deployment", "replica")]
+)
+def test_a_misspelt_key_is_refused(kind, key, deployed, conforms, tree):
+    objects = copy.deepcopy([thing for thing in build(tree / "k8s/base") if thing["kind"] == kind])
+    objects[0]["spec"][key] = True
+    found = conforms(objects)
+    assert len(found) == 1
+    assert key in found[0]
+    with pytest.raises(KubectlError, match=key):
+        kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=yaml.safe_dump_all(objects))
