@@ -75,7 +75,7 @@ def test_a_pod_that_is_on_its_way_lacks_nothing(thing):
 def test_an_init_container_is_looked_at_too():
     thing = pod(phase="Pending", state=waits("PodInitializing"))
     thing["status"]["initContainerStatuses"] = [{"name": "setup", "image": "x:1", "state": waits("ErrImagePull", "no")}]
-    assert waiting.of_pod(thing).sentence == "the image x:1 can't be pulled: ErrImagePull: no"
+    assert waiting.of_pod(thing).sentence == "the image x:1 can't be pulled: ImagePullBackOff: no"
 
 
 @pytest.mark.parametrize(

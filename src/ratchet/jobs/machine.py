@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from ratchet import background
@@ -63,7 +62,7 @@ class Machine:
         on_event(event)
         if event.get("event") == "train.done":
             # A trainer is leaving a core; the registrar's imports take a second or two.
-            background.begin("import-register", import_module, "ratchet.jobs.register")
+            background.begin("import-register", _import_register)
 
 
 class _Registrar:
@@ -92,6 +91,10 @@ class _Registrar:
 
     def leave(self) -> None:
         """As `stop`."""
+
+
+def _import_register() -> None:
+    import ratchet.jobs.register  # noqa: F401  # for what the import itself does
 
 
 def _register(settings: Settings, cycle: str, on_event: OnEvent) -> Sequence[Result]:
