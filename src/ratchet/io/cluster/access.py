@@ -1,7 +1,7 @@
 """The way into a cluster: its address, and what proves who asks.
 
 Inside of a pod both are files that the kubelet keeps up to date. Outside, the package `kubernetes` reads the
-kubeconfig; only there is it imported, since that takes seconds.
+kubeconfig; only there is it imported.
 """
 
 import os
