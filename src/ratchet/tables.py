@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -28,7 +28,7 @@ _COLOURS = {
 # Where stdout is no terminal, a table is as wide as it must be and nothing is cut.
 _WIDE = 120
 # What a failed pull of an image says fills a page; `--json` and `kubectl describe` have it whole.
-_LONGEST_REASON = 120
+_LONGEST_REASON = 300
 
 
 def console() -> Console:
@@ -102,18 +102,23 @@ def print_cycles(cycles: Sequence["CycleStatus"], *, as_json: bool) -> None:
         return
     table = Table()
     for name in ("cycle", "state", "began", "step", "step's state", "seconds", "decision or reason"):
-        table.add_column(name, justify="right" if name == "seconds" else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if name == "seconds" else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name == "cycle")
     for cycle in cycles:
         state = Text(cycle.state, style=_COLOURS.get(cycle.state, ""))
         heads: list[str | Text] = [cycle.cycle, state, cycle.began or "–"]
         for step in cycle.steps:
             seconds = "–" if step.seconds is None else f"{step.seconds:.0f}"
             table.add_row(
-                *heads, step.step, Text(step.state, style=_COLOURS.get(step.state, "")), seconds, Text(step.said)
+                *heads,
+                step.step,
+                Text(step.state, style=_COLOURS.get(step.state, "")),
+                seconds,
+                Text(_first(step.said)),
             )
             heads = ["", "", ""]
         if not cycle.steps:
-            table.add_row(*heads, "–", "–", "–", Text(cycle.said))
+            table.add_row(*heads, "–", "–", "–", Text(_first(cycle.said)))
         table.add_section()
     out.print(table)
 

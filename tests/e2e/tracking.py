@@ -74,13 +74,13 @@ def aliases(model, engine="sklearn"):
     return {each["alias"]: int(each["version"]) for each in listed}
 
 
-def runs(model):
-    """The runs of a model's experiment, the oldest first: status and tags."""
+def runs(model, cycle=None):
+    """The runs of a model's experiment, or of one cycle in it, the oldest first: status and tags."""
     experiment = _ask("experiments/get-by-name", {"experiment_name": model})
     if experiment is None:
         return []
     body = {"experiment_ids": [experiment["experiment"]["experiment_id"]], "order_by": ["attributes.start_time ASC"]}
-    return [
+    found = [
         {
             "id": each["info"]["run_id"],
             "status": each["info"]["status"],
@@ -89,6 +89,7 @@ def runs(model):
         }
         for each in _ask("runs/search", body=body).get("runs", [])
     ]
+    return [run for run in found if cycle in (None, run["tags"].get("ratchet.cycle"))]
 
 
 def must_have_one_whole_version(model, engine="sklearn"):

@@ -44,9 +44,9 @@ def test_the_page_says_promoted_and_why():
 
 
 def test_the_page_says_held_and_that_no_version_was_made():
-    page = with_decision(PAGE, decision("held: F1 0.5 ties", "held", None), "flights-sklearn")
+    page = with_decision(PAGE, decision("F1 0.5 ties", "held", None), "flights-sklearn")
     assert "held · no version was made" in page
-    assert "Held: F1 0.5 ties." in page
+    assert "F1 0.5 ties." in page
 
 
 def test_nothing_else_of_the_page_changes():

@@ -68,10 +68,9 @@ def decide(
         promoted, why = _first(candidate_f1, f1_all_positive)
     else:
         promoted, why = _against(candidate_f1, ranked, probability, confidence)
-    reason = why if promoted else f"held: {why}"
     return Decision(
         "promoted" if promoted else "held",
-        reason,
+        why,
         candidate_f1,
         f1_all_positive,
         probability,

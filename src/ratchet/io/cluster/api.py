@@ -1,7 +1,7 @@
 """The cluster's API: plain JSON over HTTPS, a deadline on every request, errors sorted by what to do.
 
-Requests go out by urllib3 and objects stay what the server sent: docs/decisions/0006 says why. A server that is away for
-a while is waited for; every other answer is final.
+Requests go out by urllib3 and objects stay what the server sent (docs/decisions/0006). A server that is away is
+waited for, within a deadline; every other answer is final.
 """
 
 import copy
