@@ -34,6 +34,7 @@ check: setup ## Lint, types, layers
 	$(RUN)/ruff check
 	$(RUN)/mypy
 	$(RUN)/lint-imports --no-cache
+	$(RUN)/hadolint --config images/hadolint.yaml images/*/Dockerfile
 
 .PHONY: ui
 ui: $(if $(filter kind-ratchet,$(shell kubectl config current-context 2> /dev/null)),ui-cluster,ui-here) ## Open MLflow on http://127.0.0.1:5000: that of the kind cluster, where it is the current context, or this machine's
@@ -59,6 +60,11 @@ images: ## Build the images, and print what each adds to its base
 .PHONY: test-images
 test-images: setup
 	$(RUN)/pytest tests/images
+
+# `make test` has no network and may have no kubectl; here both must be there.
+.PHONY: test-manifests
+test-manifests: setup
+	RATCHET_KUBECTL_REQUIRED=1 $(RUN)/pytest tests/manifests
 
 # --- In a kind cluster ----------------------------------------------------------------------------------------------
 # A label of its own for each run would replace every pod at each repetition: the id is always the same.
