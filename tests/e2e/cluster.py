@@ -7,8 +7,17 @@ import time
 CONTEXT = "kind-ratchet"
 NAMESPACE = "ratchet"
 NODE = "ratchet-control-plane"
-# What kubectl says while the API server is away.
-_AWAY = ("refused", "timeout", "eof", "unable to connect", "etcdserver", "reset by peer", "try again")
+# What kubectl says while the API server is away; one that has just started forbids everything to everyone.
+_AWAY = (
+    "refused",
+    "timeout",
+    "eof",
+    "unable to connect",
+    "etcdserver",
+    "reset by peer",
+    "try again",
+    "forbidden: user",
+)
 
 
 class KubectlError(AssertionError):

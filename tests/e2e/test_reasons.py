@@ -70,9 +70,9 @@ def test_one_engines_failure_does_not_keep_the_others_model_from_being_registere
 @pytest.mark.telling
 def test_a_scikit_learn_trainer_out_of_memory_is_named_so_with_its_limit(start, patch, model):
     # Ratchet refuses beforehand what can't fit; told that there is room, it meets the kernel.
-    resources = {"requests": {"cpu": "200m", "memory": "300Mi"}, "limits": {"memory": "300Mi"}}
+    resources = {"requests": {"cpu": "200m", "memory": "256Mi"}, "limits": {"memory": "256Mi"}}
     patch("cronjob", "train-sklearn", setting(f"{CONTAINER}/resources", resources))
-    start("sklearn.memory_limit=64GiB").must_fail("sklearn", "out of memory", "300Mi")
+    start("sklearn.memory_limit=64GiB", "windows.train=12mo").must_fail("sklearn", "out of memory", "256Mi")
     assert tracking.versions(model) == []
 
 

@@ -83,9 +83,26 @@ def test_a_webhook_that_does_not_answer_is_told_of_sooner(api, cluster, clock):
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_missing_right_is_a_matter_of_configuration_and_names_it(api, cluster, clock, status):
-    cluster.forced = [(status, {"message": "jobs is forbidden"})]
+    cluster.forced = [(status, {"message": "jobs is forbidden"})] * 99
     with pytest.raises(ConfigurationError, match="not list jobs in the namespace ratchet: jobs is forbidden"):
         api.items(JOBS)
+    assert 20 <= clock.now < 30
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_server_that_has_just_started_and_knows_no_rights_yet_is_waited_for(api, cluster, clock, status):
+    cluster.add("jobs", "one")
+    cluster.forced = [(status, {"message": "jobs is forbidden"})] * 3
+    with pytest.raises(AwayError, match="lets nobody in yet"):
+        api.at_once().get(JOBS, "one")
+    assert api.get(JOBS, "one")["metadata"]["name"] == "one"
+    assert 0 < clock.now < 5
+
+
+def test_without_patience_a_refusal_is_told_at_once(cluster, clock):
+    cluster.forced = [(403, {"message": "jobs is forbidden"})]
+    with serving(cluster) as address, pytest.raises(ConfigurationError, match="jobs is forbidden"):
+        api_of(address, clock, patience=0).items(JOBS)
     assert clock.now == 0
 
 

@@ -26,6 +26,8 @@ log = structlog.get_logger()
 PATIENCE_SECONDS = 300.0
 # A webhook that does not answer is somebody else's pod that starts, or is broken; the latter should be told soon.
 _WEBHOOK_SECONDS = 60.0
+# A server that has just started refuses everyone until it knows its rules.
+_REFUSING_SECONDS = 20.0
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 10.0
 _SHORTEST_PAUSE = 0.5
@@ -33,6 +35,7 @@ _LONGEST_PAUSE = 5.0
 _MOST_LOG_BYTES = 4 * 1024**2
 _LONGEST_ANSWER = 400
 _TOO_MANY = 429
+_REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,8 @@ class Api:
         self.namespace = namespace
         self._access = access
         self._patience = patience
+        self._refusing = _REFUSING_SECONDS if patience else 0.0
+        self._refused_since: list[float] = []  # shared by all copies
         self._clock = clock
         self._sleep = sleep
         self._pool = urllib3.PoolManager(
@@ -197,10 +202,22 @@ class Api:
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == _TOO_MANY:
             message = f"the cluster's API can't {verb} {resource.plural} now ({answer.status}): {_words(answer)}"
             raise AwayError(message)
+        self._bear(answer)
         return answer
 
+    def _bear(self, answer: urllib3.BaseHTTPResponse) -> None:
+        """Take a refusal for an outage, until it has lasted too long for that."""
+        if answer.status not in _REFUSALS:
+            self._refused_since.clear()
+            return
+        if not self._refused_since:
+            self._refused_since.append(self._clock())
+        if self._clock() - self._refused_since[0] < self._refusing:
+            message = f"the cluster's API at {self._access.address} lets nobody in yet: {_words(answer)}"
+            raise AwayError(message)
+
     def _refuse(self, answer: urllib3.BaseHTTPResponse, verb: str, resource: Resource) -> None:
-        if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        if answer.status in _REFUSALS:
             message = (
                 f"the cluster lets this account not {verb} {resource.plural} in the namespace {self.namespace}:"
                 f" {_words(answer)}"
