@@ -88,6 +88,6 @@ def patch(system):
 
     yield change
     for kind, name, spec in reversed(before):
-        whole = get(kind, name)
-        whole["spec"] = spec
-        kubectl("replace", "-f", "-", stdin=json.dumps(whole))
+        # Not by `kubectl replace`: it takes its input for what was applied, and the next apply stumbles over that.
+        back = [{"op": "replace", "path": "/spec", "value": spec}]
+        kubectl("patch", kind, name, "--type=json", "-p", json.dumps(back))

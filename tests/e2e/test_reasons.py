@@ -24,19 +24,24 @@ def break_start(patch, engine, what):
     kind, name = ("cronjob", "train-sklearn") if engine == "sklearn" else ("scheduledsparkapplication", "train-spark")
     sklearn, spark = {
         "image": (
-            setting(f"{CONTAINER}/image", "ratchet/none:0.1.0"),
-            setting("/spec/template/image", "ratchet/none:0.1.0"),
+            [setting(f"{CONTAINER}/image", "ratchet/none:0.1.0")],
+            [setting("/spec/template/image", "ratchet/none:0.1.0")],
         ),
         "secret": (
-            setting(f"{CONTAINER}/envFrom/-", NO_SECRET),
-            setting(f"{DRIVER}/template/spec/containers/0/envFrom/-", NO_SECRET),
+            [setting(f"{CONTAINER}/envFrom/-", NO_SECRET)],
+            [setting(f"{DRIVER}/template/spec/containers/0/envFrom/-", NO_SECRET)],
         ),
         "request": (
-            setting(f"{CONTAINER}/resources", {"requests": {"cpu": "64"}, "limits": {"memory": "1Gi"}}),
-            setting(f"{DRIVER}/coreRequest", "64"),
+            [setting(f"{CONTAINER}/resources", {"requests": {"cpu": "64"}, "limits": {"memory": "1Gi"}})],
+            cores(DRIVER, "64"),
         ),
     }[what]
-    patch(kind, name, sklearn if engine == "sklearn" else spark)
+    patch(kind, name, *(sklearn if engine == "sklearn" else spark))
+
+
+def cores(role, number):
+    """Operations that let Spark's pods of a role ask for so many cores. Less may not be their limit."""
+    return [setting(f"{role}/coreRequest", number), setting(f"{role}/coreLimit", number)]
 
 
 REASONS = {"image": "ratchet/none:0.1.0", "secret": "no-such-secret", "request": "Insufficient cpu"}
@@ -55,7 +60,7 @@ def test_a_step_that_cannot_start_ends_the_cycle_soon_with_the_reason(start, pat
 
 
 def test_an_executor_that_fits_nowhere_ends_the_cycle_with_the_reason(start, patch, model):
-    patch("scheduledsparkapplication", "train-spark", setting(f"{EXECUTOR}/coreRequest", "64"))
+    patch("scheduledsparkapplication", "train-spark", *cores(EXECUTOR, "64"))
     start(engines=("spark",)).must_fail("spark", "Insufficient cpu", seconds=240)
     assert tracking.versions(model, "spark") == []
 

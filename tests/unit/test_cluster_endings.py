@@ -128,3 +128,16 @@ def test_an_application_without_a_driver_ended_as_the_operator_says(state, expec
 )
 def test_the_last_line_of_a_failed_verb_is_its_sentence(text, sentence):
     assert endings.sentence_in(text) == sentence
+
+
+def test_of_what_spark_submit_wrote_the_exception_is_told():
+    wrote = (
+        "failed to run spark-submit: WARNING: Using incubator modules\n26/11/25 14:10:05 ERROR Client: Please check\n"
+        'Exception in thread "main" io.fabric8.kubernetes.client.KubernetesClientException: Failure executing: POST. '
+        'Message: Pod "c-spark-driver" is invalid: must be less than 1. Received status: Status(code=422, causes=[]).\n'
+        "\tat io.fabric8.kubernetes.client.KubernetesClientException.copyAsCause(KubernetesClientException.java:205)\n"
+    )
+    told = 'Failure executing: POST. Message: Pod "c-spark-driver" is invalid: must be less than 1.'
+    assert endings.of_application(application("FAILED", wrote)).sentence.endswith(f"that it failed: {told}")
+    caused = f"{wrote}Caused by: java.io.IOException: connection reset\n"
+    assert endings.of_application(application("FAILED", caused)).sentence.endswith("that it failed: connection reset")

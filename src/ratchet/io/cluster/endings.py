@@ -4,6 +4,7 @@ A pod's container says more, and sooner, than the Job or the SparkApplication ab
 left to say anything.
 """
 
+import re
 from collections.abc import Sequence
 
 from ratchet.io.cluster import pods
@@ -11,6 +12,8 @@ from ratchet.io.cluster.api import Json
 from ratchet.io.steps import Ended
 
 _PREFIX = "ratchet: "
+# After the API server's own words fabric8 adds its whole answer, which says the same again.
+_EXCEPTION = re.compile(r"^(?:Exception in .+? |Caused by: )[\w.$]+: (.+?)(?: Received status: .*)?$", re.MULTILINE)
 _KILLED = 137
 # Trying again is useless: a wrong configuration, wrong data.
 _FINAL = (2, 3)
@@ -67,9 +70,18 @@ def of_application(application: Json) -> Ended | None:
         case "COMPLETED":
             return Ended(0)
         case "FAILED":
-            message = " ".join((state.get("errorMessage") or "no reason is given").split())
-            return Ended(None, f"the Spark operator says that it failed: {message}")
+            return Ended(None, f"the Spark operator says that it failed: {operator_reason(state)}")
     return None
+
+
+def operator_reason(state: Json) -> str:
+    """What the operator says of a failure: of all that spark-submit wrote, the exception's message.
+
+    state: the `applicationState` of a SparkApplication.
+    """
+    text = state.get("errorMessage") or "no reason is given"
+    found = _EXCEPTION.findall(text)
+    return " ".join((found[-1] if found else text).split())
 
 
 def out_of_memory(pod: Json, status: Json) -> bool:

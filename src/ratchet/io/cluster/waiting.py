@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from ratchet.io.cluster import pods
+from ratchet.io.cluster import endings, pods
 from ratchet.io.cluster.api import Json
 
 _LONGEST_MESSAGE = 300
@@ -72,7 +72,7 @@ def of_application(application: Json) -> Waiting | None:
     """Why the operator has started no driver; None where it says nothing of it."""
     name = application["metadata"]["name"]
     state = application.get("status", {}).get("applicationState", {})
-    message = _short(state.get("errorMessage") or "no reason is given")
+    message = _short(endings.operator_reason(state))
     match state.get("state", ""):
         case "":
             sentence = f"the Spark operator has not taken up {name}: it does not run, or does not act in this namespace"
