@@ -52,9 +52,9 @@ def get(kind, name):
     return json.loads(text) if text.strip() else None
 
 
-def every(kind, selector=""):
+def every(kind, selector="", namespace=NAMESPACE):
     """All objects of a kind, the oldest first."""
-    items = json.loads(kubectl("get", kind, "-l", selector, "-o", "json"))["items"]
+    items = json.loads(kubectl("get", kind, "-l", selector, "-o", "json", "--namespace", namespace))["items"]
     return sorted(items, key=lambda item: item["metadata"]["creationTimestamp"])
 
 
@@ -89,11 +89,11 @@ def on_node(*words, seconds=60):
 
 
 def at_rest():
-    """Whether every Deployment and StatefulSet has all its pods ready."""
+    """Whether every Deployment and StatefulSet has all its pods ready, the operator's among them."""
     return all(
         thing["status"].get("readyReplicas", 0) == thing["spec"]["replicas"]
         and thing["status"].get("observedGeneration") == thing["metadata"]["generation"]
-        for thing in every("deployments") + every("statefulsets")
+        for thing in every("deployments") + every("statefulsets") + every("deployments", namespace="spark-operator")
     )
 
 

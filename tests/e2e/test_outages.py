@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tests.e2e import tracking
-from tests.e2e.cluster import NODE, command, kubectl, on_node, wait_until, wait_until_at_rest
+from tests.e2e.cluster import NODE, KubectlError, command, kubectl, on_node, wait_until, wait_until_at_rest
 
 READ = "train.read"
 API_SERVER = "kube-apiserver.yaml"
@@ -13,7 +13,10 @@ SERVICES = {"mlflow": "deployment/mlflow", "postgres": "statefulset/postgres", "
 
 
 def api_answers():
-    return kubectl("get", "--raw", "/readyz").strip() == "ok"
+    try:
+        return kubectl("get", "--raw", "/readyz").strip() == "ok"
+    except KubectlError:  # it answers that it is not ready, or that it knows nobody yet
+        return False
 
 
 def test_a_cycle_goes_on_after_the_kubelet_was_stopped_for_30_seconds(start, model):

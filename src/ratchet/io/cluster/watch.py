@@ -60,6 +60,7 @@ class ClusterStep(ABC):
         self._read_to_the_end: set[str] = set()
         self._first_seen: dict[str, float] = {}
         self._told: str | None = None
+        self._running: str | None = None
         self._decided = False
         self._facts: dict[str, str | float | None] = {}
         created = pods.moment(child["metadata"].get("creationTimestamp")) or _now()
@@ -131,10 +132,11 @@ class ClusterStep(ABC):
         times = pods.times(pod, names)
         if times.started is None:
             return
-        self._patience.begin_anew()
-        if self._told == pod["metadata"]["uid"]:
+        if self._running == pod["metadata"]["uid"]:
             return
-        self._told = pod["metadata"]["uid"]
+        self._running = pod["metadata"]["uid"]
+        self._patience.begin_anew()
+        self._told = None
         made = times.created or self._created
         self._facts = {
             "submitted": _text(self._created),

@@ -1,0 +1,70 @@
+"""Steps as the coordinator looks at them, again and again, with a clock that moves only between two looks."""
+
+import pytest
+import structlog
+
+from ratchet.io.cluster.journal import Journal
+from ratchet.io.cluster.pods import DRIVER
+from ratchet.io.cluster.spark_step import SparkStep
+from ratchet.io.cluster.watch import Watched
+from ratchet.settings import Retrain
+from tests.unit.cluster_objects import application, pod, running, unscheduled
+from tests.unit.cluster_server import Clock, Cluster, api_of, serving
+
+APPLICATION = {"sparkoperator.k8s.io/app-name": "c-spark"}
+NO_ROOM = (
+    "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 Preemption is not helpful"
+)
+
+
+@pytest.fixture
+def cluster():
+    return Cluster()
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def spark(cluster, clock):
+    """A Spark step whose driver runs."""
+    cluster.add("jobs", "c")
+    cluster.add("sparkapplications", "c-spark", application("RUNNING"))
+    driver = pod("c-driver", DRIVER, state=running(), labels={**APPLICATION, "spark-role": "driver"})
+    cluster.add("pods", "c-driver", driver)
+    with serving(cluster) as address:
+        api = api_of(address, clock)
+        journal = Journal(api, cluster.objects["jobs", "c"], "c")
+        watched = Watched(api, journal, Retrain(pending_seconds=45), clock, clock.sleep)
+        yield SparkStep(watched, "spark", "c", cluster.objects["sparkapplications", "c-spark"], lambda _event: None)
+
+
+def looks(step, clock, seconds):
+    """What the step says by looks five seconds apart, until it has ended or the time is over."""
+    for _ in range(seconds // 5):
+        if (ended := step.poll()) is not None:
+            return ended
+        clock.sleep(5)
+    return None
+
+
+def test_an_executor_that_fits_on_no_node_ends_the_step_though_its_driver_runs(spark, cluster, clock):
+    executor = unscheduled(f"{NO_ROOM} for scheduling.", "c-exec-1")
+    executor["metadata"]["labels"] = {**APPLICATION, "spark-role": "executor"}
+    cluster.add("pods", "c-exec-1", executor)
+    with structlog.testing.capture_logs() as logs:
+        ended = looks(spark, clock, 60)
+    assert ended is not None
+    assert "c-exec-1 fits on no node" in ended.sentence
+    assert 45 <= clock.now < 60
+    assert [event["event"] for event in logs] == ["step.started", "step.waiting", "step.failed"]
+    assert cluster.made("sparkapplications") == []
+
+
+def test_a_driver_that_runs_with_its_executor_goes_on(spark, cluster, clock):
+    executor = pod("c-exec-1", "spark-kubernetes-executor", state=running())
+    executor["metadata"]["labels"] = {**APPLICATION, "spark-role": "executor"}
+    cluster.add("pods", "c-exec-1", executor)
+    assert looks(spark, clock, 60) is None
