@@ -92,20 +92,27 @@ def _ended(job: str) -> str:
 
 
 def _peaks(application: str) -> Iterator[tuple[str, int]]:
-    """The largest memory so far of each running pod, from its control group on the node (either version)."""
+    """The largest memory so far of each running pod, by its control group (either version), and of Python in it."""
     pods: list[dict[str, Any]] = json.loads(
         _kubectl("get", "pods", "-l", f"spark-app-name={application}", "-o", "json")
     )["items"]
     for pod in pods:
-        uid = pod["metadata"]["uid"].replace("-", "[-_]")
-        names = "-name memory.max_usage_in_bytes -o -name memory.peak"
-        find = (
-            f"find /sys/fs/cgroup -path '*{uid}*' \\( {names} \\) -exec cat {{}} + 2> /dev/null | sort -n | tail -n 1"
-        )
-        node = ("docker", "exec", NODE, "sh", "-c", find)
-        done = subprocess.run(node, capture_output=True, text=True, check=False, timeout=60)
-        if done.stdout.strip():
-            yield pod["metadata"]["name"], int(done.stdout)
+        uid, name = pod["metadata"]["uid"].replace("-", "[-_]"), pod["metadata"]["name"]
+        files = "-name memory.max_usage_in_bytes -o -name memory.peak"
+        if whole := _largest(f"find /sys/fs/cgroup -path '*{uid}*' \\( {files} \\) -exec cat {{}} +"):
+            yield name, whole
+        inside = f"find /sys/fs/cgroup -path '*{uid}*' -name cgroup.procs -exec cat {{}} +"
+        peak = "awk '/VmHWM/ {print $2 * 1024}' /proc/$p/status"
+        python = f"for p in $({inside}); do grep -qs python /proc/$p/comm && {peak}; done"
+        if process := _largest(python):
+            yield f"{name}, its Python process", process
+
+
+def _largest(command: str) -> int:
+    """The largest of the numbers that a command on the node prints; 0 where it prints none."""
+    node = ("docker", "exec", NODE, "sh", "-c", f"({command}) 2> /dev/null | sort -n | tail -n 1")
+    done = subprocess.run(node, capture_output=True, text=True, check=False, timeout=60)
+    return int(done.stdout or 0)
 
 
 def _kubectl(*words: str) -> str:
