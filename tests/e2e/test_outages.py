@@ -5,7 +5,17 @@ import time
 import pytest
 
 from tests.e2e import tracking
-from tests.e2e.cluster import NODE, KubectlError, command, kubectl, on_node, wait_until, wait_until_at_rest
+from tests.e2e.cluster import (
+    NODE,
+    KubectlError,
+    command,
+    every,
+    kubectl,
+    name_of,
+    on_node,
+    wait_until,
+    wait_until_at_rest,
+)
 
 READ = "train.read"
 API_SERVER = "kube-apiserver.yaml"
@@ -17,6 +27,16 @@ def api_answers():
         return kubectl("get", "--raw", "/readyz").strip() == "ok"
     except KubectlError:  # it answers that it is not ready, or that it knows nobody yet
         return False
+
+
+def starts():
+    """How often each server, the operator's among them, has been started."""
+    pods = every("pods") + every("pods", namespace="spark-operator")
+    return {
+        name_of(pod): sum(each["restartCount"] for each in pod["status"]["containerStatuses"])
+        for pod in pods
+        if pod["metadata"].get("ownerReferences", [{}])[0].get("kind") in ("ReplicaSet", "StatefulSet")
+    }
 
 
 def test_a_cycle_goes_on_after_the_kubelet_was_stopped_for_30_seconds(start, model):
@@ -75,8 +95,15 @@ def test_a_cycle_survives_or_fails_cleanly_when_a_service_restarts(start, model,
 def test_everything_comes_back_when_the_node_restarts_and_the_champion_is_the_same(start, model):
     start().must_complete()
     before = tracking.versions(model), tracking.aliases(model)
+    began = starts()
     command("docker", "restart", NODE, seconds=120)
     wait_until("the API server answers again", api_answers, 240)
+    # Until the kubelet has had its say the API tells what was before.
+    wait_until(
+        "every server has started anew",
+        lambda: all(starts().get(name, count + 1) > count for name, count in began.items()),
+        240,
+    )
     wait_until_at_rest(420)
     assert (tracking.versions(model), tracking.aliases(model)) == before
     again = start()

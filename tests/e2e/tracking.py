@@ -6,13 +6,14 @@ import select
 import subprocess
 import time
 from contextlib import contextmanager
+from http.client import HTTPException
 from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from tests.e2e.cluster import CONTEXT, NAMESPACE
 
-_SECONDS = 60
+_SECONDS = 180
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def _ask(path, query=None, body=None):
                 headers = {"Host": "mlflow:5000", "Content-Type": "application/json"}
                 with urlopen(Request(url, data, headers), timeout=30) as answer:  # noqa: S310  # http, above
                     return json.load(answer)
-        except URLError as error:
+        except (OSError, HTTPException) as error:  # among them whatever the port's other end does while it comes back
             if getattr(error, "code", None) == 404:
                 return None
             if time.monotonic() > deadline or getattr(error, "code", 500) < 500:
