@@ -16,9 +16,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-KUBECTL = ("kubectl", "--context", "kind-ratchet", "--namespace", "ratchet")
+sys.path.insert(0, str(Path(__file__).parent))
+
+from kind_cluster import CONTEXT, kubectl
+
 COLUMNS = ("submit", "pending", "start", "work", "log", "leave", "noticed")
 WORK = ("train.read", "train.fit", "train.calibrate", "train.score", "train.compare")
 
@@ -44,7 +48,7 @@ def main(name: str | None) -> None:
 
 def _cycle(name: str | None) -> dict[str, Any]:
     told = subprocess.run(
-        [sys.executable, "-m", "ratchet", "status", "--json", "--context", "kind-ratchet"],
+        [sys.executable, "-m", "ratchet", "status", "--json", "--context", CONTEXT],
         check=True,
         capture_output=True,
         text=True,
@@ -80,7 +84,7 @@ def _parts(cycle: Mapping[str, Any], step: Mapping[str, Any], noticed: datetime)
 
 
 def _pod(labels: str) -> dict[str, Any]:
-    pods: list[dict[str, Any]] = json.loads(_kubectl("get", "pods", "-l", labels, "-o", "json"))["items"]
+    pods: list[dict[str, Any]] = json.loads(kubectl("get", "pods", "-l", labels, "-o", "json"))["items"]
     if not pods:
         sys.exit(f"the pod of {labels} is gone; make retrain makes another")
     return pods[-1]
@@ -88,12 +92,8 @@ def _pod(labels: str) -> dict[str, Any]:
 
 def _lines(pod: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The events that a pod logged."""
-    log = _kubectl("logs", pod["metadata"]["name"])
+    log = kubectl("logs", pod["metadata"]["name"])
     return [json.loads(line) for line in log.splitlines() if line.startswith('{"') and '"event"' in line]
-
-
-def _kubectl(*words: str) -> str:
-    return subprocess.run([*KUBECTL, *words], check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 def _time(text: str) -> datetime:

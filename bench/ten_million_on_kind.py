@@ -19,12 +19,11 @@ import boto3
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from kind_cluster import KUBECTL, NODE, kubectl
 from larger import write
 
 TIMES = 30
 TABLE = Path(tempfile.gettempdir()) / "ratchet-bench" / f"flights-{TIMES}"
-KUBECTL = ("kubectl", "--context", "kind-ratchet", "--namespace", "ratchet")
-NODE = "ratchet-control-plane"
 SECRET = Path("k8s/overlays/local/secrets/s3-sample-data.env")
 DEADLINE_SECONDS = 3600
 
@@ -44,7 +43,7 @@ def main() -> None:
         for name, peak in _peaks(f"{job}-spark"):
             peaks[name] = max(peak, peaks.get(name, 0))
         time.sleep(2)
-    print(_kubectl("logs", f"job/{job}"))
+    print(kubectl("logs", f"job/{job}"))
     for name, peak in peaks.items():
         print(f"{name}: at most {peak / 1024**2:.0f} MiB")
     print(f"{job}: {ended}")
@@ -78,15 +77,15 @@ def _forwarded() -> Iterator[str]:
 
 
 def _start(job: str, uri: str) -> None:
-    made = json.loads(_kubectl("create", "job", job, "--from=cronjob/retrain", "--dry-run=client", "-o", "json"))
+    made = json.loads(kubectl("create", "job", job, "--from=cronjob/retrain", "--dry-run=client", "-o", "json"))
     settings = (f"data.uri={uri}", f"model={job}", "retrain.engines=[spark]")
     container = made["spec"]["template"]["spec"]["containers"][0]
     container["args"] += [word for setting in settings for word in ("--set", setting)]
-    subprocess.run([*KUBECTL, "create", "-f", "-"], input=json.dumps(made), text=True, check=True, timeout=60)
+    kubectl("create", "-f", "-", stdin=json.dumps(made))
 
 
 def _ended(job: str) -> str:
-    conditions = json.loads(_kubectl("get", "job", job, "-o", "json"))["status"].get("conditions", [])
+    conditions = json.loads(kubectl("get", "job", job, "-o", "json"))["status"].get("conditions", [])
     kinds = [each["type"] for each in conditions if each["status"] == "True"]
     return next((kind for kind in kinds if kind in ("Complete", "Failed")), "")
 
@@ -94,7 +93,7 @@ def _ended(job: str) -> str:
 def _peaks(application: str) -> Iterator[tuple[str, int]]:
     """The largest memory so far of each running pod, by its control group (either version), and of Python in it."""
     pods: list[dict[str, Any]] = json.loads(
-        _kubectl("get", "pods", "-l", f"spark-app-name={application}", "-o", "json")
+        kubectl("get", "pods", "-l", f"spark-app-name={application}", "-o", "json")
     )["items"]
     for pod in pods:
         uid, name = pod["metadata"]["uid"].replace("-", "[-_]"), pod["metadata"]["name"]
@@ -113,10 +112,6 @@ def _largest(command: str) -> int:
     node = ("docker", "exec", NODE, "sh", "-c", f"({command}) 2> /dev/null | sort -n | tail -n 1")
     done = subprocess.run(node, capture_output=True, text=True, check=False, timeout=60)
     return int(done.stdout or 0)
-
-
-def _kubectl(*words: str) -> str:
-    return subprocess.run([*KUBECTL, *words], check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 if __name__ == "__main__":

@@ -6,17 +6,7 @@ import structlog
 from ratchet.errors import ConfigurationError, FailedError
 from ratchet.io.cluster import access
 from ratchet.io.cluster.api import APPLICATIONS, JOBS, PODS, AwayError
-from tests.unit.cluster_server import Clock, Cluster, api_of, serving
-
-
-@pytest.fixture
-def cluster():
-    return Cluster()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
+from tests.unit.cluster_server import api_of, serving
 
 
 @pytest.fixture

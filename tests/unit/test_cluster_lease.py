@@ -3,7 +3,7 @@
 import pytest
 
 from ratchet.io.cluster.lease import NAME, SECONDS, Holder, Lease
-from tests.unit.cluster_server import Clock, Cluster, api_of, serving
+from tests.unit.cluster_server import Cluster, api_of, serving
 
 ONE, TWO = Holder("cycle-one", "job-one", "uid-1"), Holder("cycle-two", "job-two", "uid-2")
 
@@ -14,11 +14,6 @@ def cluster():
     assert found.add("jobs", "job-one")["metadata"]["uid"] == ONE.uid
     assert found.add("jobs", "job-two")["metadata"]["uid"] == TWO.uid
     return found
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture

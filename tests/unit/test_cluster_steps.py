@@ -9,22 +9,12 @@ from ratchet.io.cluster.spark_step import SparkStep
 from ratchet.io.cluster.watch import Watched
 from ratchet.settings import Retrain
 from tests.unit.cluster_objects import application, pod, running, unscheduled
-from tests.unit.cluster_server import Clock, Cluster, api_of, serving
+from tests.unit.cluster_server import api_of, serving
 
 APPLICATION = {"sparkoperator.k8s.io/app-name": "c-spark"}
 NO_ROOM = (
     "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 Preemption is not helpful"
 )
-
-
-@pytest.fixture
-def cluster():
-    return Cluster()
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from ratchet.io.cluster import waiting
 from ratchet.io.cluster.patience import Patience
 from ratchet.settings import Retrain
 from tests.unit.cluster_objects import application, event, job, pod, unscheduled, waits
-from tests.unit.cluster_server import Clock
 
 NOWHERE = (
     "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available:"
@@ -104,11 +103,6 @@ def test_an_application_without_a_driver_says_whose_turn_it_is(state, reason, ki
 
 def test_an_application_that_ended_waits_for_nothing():
     assert waiting.of_application(application("FAILED")) is None
-
-
-@pytest.fixture
-def clock():
-    return Clock()
 
 
 @pytest.fixture

@@ -130,9 +130,7 @@ class ClusterStep(ABC):
     def _runs(self, pod: Json, names: Sequence[str]) -> None:
         """Say and write down when it began to run, once for each pod."""
         times = pods.times(pod, names)
-        if times.started is None:
-            return
-        if self._running == pod["metadata"]["uid"]:
+        if times.started is None or self._running == pod["metadata"]["uid"]:
             return
         self._running = pod["metadata"]["uid"]
         self._patience.begin_anew()
