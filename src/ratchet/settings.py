@@ -165,6 +165,10 @@ class Promotion(Section):
     """How many existing versions are scored anew, the champion always among them, then the newest."""
     lock_seconds: Annotated[int, Field(ge=5, le=3_600)] = 60
     """Seconds for which a registrar holds a model's lock; one that was killed blocks the next for no longer."""
+    validation: Flag = False
+    """Whether a better version is tried in the image that will serve it before it becomes champion."""
+    approval: Literal["automatic", "manual"] = "automatic"
+    """`manual`: a better version stays in `staging` until `ratchet promote` is called."""
 
     @model_validator(mode="after")
     def _measurable(self) -> "Promotion":
@@ -202,6 +206,39 @@ class Retrain(Section):
     """What a cycle does while another one works in the same namespace of a cluster."""
 
 
+class Serving(Section):
+    """What a version must be able to do before it serves, and how it is brought to serve."""
+
+    latency_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
+    """95th percentile of the time that a request with one row may take while a version is validated."""
+    memory_limit: Memory | None = None
+    """Memory that its server may use while it is validated. None: the limit of its container."""
+    start_seconds: Annotated[int, Field(ge=5, le=3_600)] = 180
+    """Seconds in which its server must answer after it was started."""
+    ready_seconds: Annotated[int, Field(ge=10, le=3_600)] = 300
+    """Seconds in which all its pods must be ready; otherwise `champion` and the pods go back."""
+    settle_seconds: Annotated[int, Field(ge=0, le=3_600)] = 20
+    """Seconds for which they are looked at once they are ready, before the rollout counts as done."""
+
+
+class Watch(Section):
+    """When a champion counts as too weak on the newest labelled days."""
+
+    floor: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """The rolling F1 below which a day counts as low. None: nine tenths of the F1 on the version's own test rows."""
+    windows: Annotated[int, Field(ge=1, le=366)] = 5
+    """The newest days whose rolling windows are looked at."""
+    low: Annotated[int, Field(ge=1, le=366)] = 2
+    """How many of them must be low, the newest among them, for a cycle to be started."""
+
+    @model_validator(mode="after")
+    def _reachable(self) -> "Watch":
+        if self.low > self.windows:
+            message = f"low is {self.low} and windows {self.windows}; low can be at most windows"
+            raise ValueError(message)
+        return self
+
+
 class Settings(Section):
     """All settings of Ratchet."""
 
@@ -217,6 +254,8 @@ class Settings(Section):
     promotion: Promotion = Promotion()
     tracking: Tracking = Tracking()
     retrain: Retrain = Retrain()
+    serving: Serving = Serving()
+    watch: Watch = Watch()
 
     def registered_name(self, engine: str) -> str:
         """Name of an engine's registered model."""
