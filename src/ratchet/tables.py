@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _COLOURS = {
     "promoted": "green",
+    "staged": "cyan",
     "held": "yellow",
     "missing": "red",
     "failed": "red",

@@ -1,6 +1,7 @@
-"""Promoted or held, and why in one sentence.
+"""Promoted, staged or held, and why in one sentence.
 
-`jobs.register` decides here, once for each run. Only the standard library is imported.
+`jobs.register` decides here, once for each run; what is staged, `jobs.conclude` makes promoted or held later. Only the
+standard library is imported.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Literal
 
 from ratchet.core.rival import Rival
 
-Outcome = Literal["promoted", "held"]
+Outcome = Literal["promoted", "staged", "held"]
 
 _FEWEST_DIGITS = 3
 _MOST_DIGITS = 17
@@ -24,7 +25,7 @@ class Decision:
 
     f1: the candidate's. f1_all_positive: that of labelling every test row positive. probability: that the candidate is
     truly better than every version scored on its rows; None where none was. unknown: numbers of existing versions
-    whose F1 nobody knows. version: the number that the candidate got; None where it was held.
+    whose F1 nobody knows. version: the number that the candidate got; None where it got none.
     """
 
     outcome: Outcome

@@ -16,8 +16,8 @@ END = "<!-- ratchet: end of decision -->"
 _SECTION = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
 _BOX = "border:1px solid {colour};border-left-width:8px;border-radius:4px;padding:0.6em 1em;margin:1em 0"
 _BADGE = "background:{colour};color:#fff;border-radius:4px;padding:0.15em 0.6em;font-weight:600"
-# Blue and vermilion of a palette for colour-blind people (Okabe and Ito), and a grey; the word says it, too.
-_COLOURS = {"promoted": "#0072B2", "held": "#B24700", "open": "#5F6368"}
+# Blue, green and vermilion of a palette for colour-blind people (Okabe and Ito), and a grey; the word says it, too.
+_COLOURS = {"promoted": "#0072B2", "staged": "#00795C", "held": "#B24700", "open": "#5F6368"}
 
 
 def open_section() -> str:

@@ -44,6 +44,8 @@ class Candidate:
         match self.tags.get("ratchet.decision"):
             case "promoted":
                 return "promoted"
+            case "staged":
+                return "staged"
             case "held":
                 return "held"
         return None

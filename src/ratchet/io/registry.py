@@ -18,8 +18,9 @@ from mlflow.tracking import MlflowClient
 from mlflow.utils.uri import append_to_uri_path
 
 from ratchet.errors import FailedError
-from ratchet.io import moves
+from ratchet.io import moves, staging
 from ratchet.io.moves import CHAMPION, MOVE, Move, ignoring_absent
+from ratchet.io.staging import DECISION, STAGED
 
 _EXISTS = frozenset({"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"})
 _PAGE = 200
@@ -57,6 +58,16 @@ class Version:
     def champion(self) -> bool:
         """Whether it serves."""
         return CHAMPION in self.aliases
+
+    @property
+    def by_registrar(self) -> bool:
+        """Whether the registrar has finished making it: it was staged, or its way to `champion` is written down."""
+        return self.move is not None or STAGED in self.tags
+
+    @property
+    def staged(self) -> bool:
+        """Whether nobody has said yet if it may serve."""
+        return STAGED in self.tags and self.tags.get(DECISION) == "staged"
 
 
 def registered(client: MlflowClient, name: str) -> RegisteredModel | None:
@@ -105,9 +116,9 @@ def create(
 
 
 def adopt(client: MlflowClient, name: str, version: Version, *, tags: Mapping[str, str], description: str) -> None:
-    """Make a version that somebody registered from the run by hand the registrar's own; its move is written last."""
+    """Make a version that somebody registered from the run by hand the registrar's own, by what is written last."""
     client.update_model_version(name, str(version.number), description)
-    for key, value in sorted({**tags, _MADE_FROM: version.run_id}.items(), key=lambda tag: tag[0] == MOVE):
+    for key, value in sorted({**tags, _MADE_FROM: version.run_id}.items(), key=lambda tag: tag[0] in (MOVE, STAGED)):
         client.set_model_version_tag(name, str(version.number), key, value)
 
 
@@ -129,6 +140,15 @@ def settle(client: MlflowClient, name: str) -> None:
     begun = [(number, move) for number, move in found if move is not None and not move.done]
     for number, move in sorted(begun, key=lambda entry: entry[1].at):
         moves.finish(client, name, number, move)
+    model = registered(client, name)
+    if model is not None:
+        staging.settle(client, model, _search(client, name))
+
+
+def decide(client: MlflowClient, name: str, number: int, outcome: str, reason: str) -> None:
+    """Write on a version what was decided on it; the outcome last, by which it stops being staged."""
+    client.set_model_version_tag(name, str(number), "ratchet.reason", reason)
+    client.set_model_version_tag(name, str(number), DECISION, outcome)
 
 
 def _remove_twins(client: MlflowClient, name: str) -> None:

@@ -8,9 +8,10 @@ from mlflow.tracking import MlflowClient
 from ratchet.errors import ConfigurationError
 from ratchet.io import moves, registry
 from ratchet.io.connection import connect, mlflow_errors
-from ratchet.io.lock import locked
+from ratchet.io.lock import Lock, locked
 from ratchet.io.moves import PREVIOUS, Move
 from ratchet.io.registry import Version
+from ratchet.jobs import conclude
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
@@ -53,9 +54,16 @@ def _move(settings: Settings, model: str, version: int | None, because: str) -> 
             move = Move(None if champion is None else champion.number, f"{by}, by hand", moves.now(), because)
             moves.begin(client, model, target.number, move)
             moves.finish(client, model, target.number, move)
+            if target.staged:
+                _approve(client, settings, lock, target.number, f"approved by {by}: {because}")
     was = "there was none before" if champion is None else f"it was version {champion.number}"
     log.info("champion.moved", verb=verb, model=model, version=target.number, by=by, because=because)
     return f"version {target.number} of {model} is the champion now; {was}"
+
+
+def _approve(client: MlflowClient, settings: Settings, lock: Lock, number: int, why: str) -> None:
+    existing = registry.versions(client, lock.name)
+    conclude.approve(client, settings, lock, _numbered(lock.name, existing, number), existing, why)
 
 
 def _check_exists(client: MlflowClient, settings: Settings, model: str) -> None:

@@ -3,6 +3,8 @@
 `cli` calls it, in an image that has no engine. It may be killed between any two requests and run again: the same state
 follows. What makes a promotion final is one request, the creation of the version with the decision and the move of the
 aliases as its tags; all acts after it look first whether they have been done, or may be repeated.
+
+Where a version is to be tried or approved first, what is better is staged here, and `jobs.conclude` has the last word.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,6 +22,7 @@ from ratchet.io.connection import connect, mlflow_errors
 from ratchet.io.lock import Lock, locked
 from ratchet.io.moves import CHAMPION, MOVE, Move
 from ratchet.io.registry import Version
+from ratchet.io.staging import DECISION, STAGED
 from ratchet.io.steps import OnEvent
 from ratchet.jobs.judging import judge
 from ratchet.jobs.results import MEASURES, Result
@@ -103,51 +106,62 @@ def _settled(client: MlflowClient, settings: Settings, run_id: str, lock: Lock) 
     # Read only now: another registrar may have decided on this run while this one waited for the lock.
     candidate = candidates.read(client, run_id)
     existing = registry.versions(client, lock.name)
-    own = next((version for version in existing if version.made_from == run_id and version.move is not None), None)
-    if candidate.outcome == "held" or (candidate.outcome == "promoted" and own is not None):
+    own = own_version(existing, run_id)
+    if candidate.outcome == "held" or (candidate.outcome is not None and own is not None):
         return candidate.outcome, candidate.tag("ratchet.reason"), None if own is None else own.number
-    decision = _decision(client, settings, candidate, existing, own)
-    if decision.promoted and own is None:
+    decision = decided(client, settings, candidate, existing, own)
+    if decision.outcome != "held" and own is None:
         lock.check()
         decision = replace(decision, version=_make_version(client, lock.name, candidate, decision, existing))
     if decision.version is not None:
         registry.link(client, lock.name, decision.version, candidate.tag("ratchet.model_uri"))
     candidates.record(client, candidate, decision, settings, {"decided_by": moves.who(), "decided_at": moves.now()})
-    if decision.promoted:
+    if decision.outcome != "held":
         lock.check()
         registry.settle(client, lock.name)
     return decision.outcome, decision.reason, decision.version
 
 
-def _decision(
+def own_version(existing: Sequence[Version], run_id: str) -> Version | None:
+    """The version that the registrar has made of a run; None where it has not, or did not come to the end of it."""
+    return next((version for version in existing if version.made_from == run_id and version.by_registrar), None)
+
+
+def decided(
     client: MlflowClient, settings: Settings, candidate: Candidate, existing: Sequence[Version], own: Version | None
 ) -> Decision:
     """Decide, or decide again as it was decided when the version was made: later versions are no rivals of it."""
     rivals = [version for version in existing if version.run_id != candidate.run_id]
     if own is None:
-        return judge(candidate, candidates.rivals(client, candidate), rivals, settings.promotion)
+        decision = judge(candidate, candidates.rivals(client, candidate), rivals, settings.promotion)
+        return replace(decision, outcome="staged") if decision.promoted and _is_tried_first(settings) else decision
     earlier = [_as_then(version, own) for version in rivals if version.number < own.number]
     decision = judge(candidate, candidates.rivals(client, candidate), earlier, settings.promotion)
-    return replace(decision, outcome="promoted", reason=own.tags["ratchet.reason"], version=own.number)
+    outcome: Outcome = "promoted" if own.move is not None else "staged"
+    return replace(decision, outcome=outcome, reason=own.tags["ratchet.reason"], version=own.number)
+
+
+def _is_tried_first(settings: Settings) -> bool:
+    return settings.promotion.validation or settings.promotion.approval == "manual"
 
 
 def _as_then(version: Version, own: Version) -> Version:
     """A version as it was before `own` became champion."""
-    was_champion = own.move is not None and own.move.previous == version.number
+    if own.move is None:
+        return version
+    was_champion = own.move.previous == version.number
     return replace(version, aliases=(CHAMPION,) if was_champion else ())
 
 
 def _make_version(
     client: MlflowClient, name: str, candidate: Candidate, decision: Decision, existing: Sequence[Version]
 ) -> int:
-    champion = next((version.number for version in existing if version.champion), None)
-    move = Move(champion, f"ratchet register by {moves.who()}", moves.now(), decision.reason)
     tags = {
-        "ratchet.decision": decision.outcome,
+        DECISION: decision.outcome,
         "ratchet.reason": decision.reason,
         "ratchet.f1": repr(decision.f1),
         **{key: candidate.tag(key) for key in _COPIED_TAGS},
-        MOVE: move.to_tag(),
+        **_last_tag(decision, existing),
     }
     description = f"{decision.reason}.\n\nCycle {candidate.cycle}. The evidence: {candidate.report}"
     by_hand = next((version for version in existing if version.run_id == candidate.run_id), None)
@@ -156,3 +170,11 @@ def _make_version(
         return by_hand.number
     model_uri = candidate.tag("ratchet.model_uri")
     return registry.create(client, name, candidate.run_id, model_uri, tags=tags, description=description)
+
+
+def _last_tag(decision: Decision, existing: Sequence[Version]) -> dict[str, str]:
+    """What makes the version the registrar's own: that it is staged, or its way to `champion`."""
+    if decision.outcome == "staged":
+        return {STAGED: moves.now()}
+    champion = next((version.number for version in existing if version.champion), None)
+    return {MOVE: Move(champion, f"ratchet register by {moves.who()}", moves.now(), decision.reason).to_tag()}

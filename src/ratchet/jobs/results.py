@@ -16,13 +16,13 @@ class Result:
     """What became of an engine's candidate in a cycle.
 
     model: the registered model. cycle, run_id, report: None where there is no candidate. version: the number that the
-    candidate got, None where it was held. metrics: of the test window.
+    candidate got, None where it got none. metrics: of the test window.
     """
 
     engine: str
     model: str
     cycle: str | None
-    outcome: Literal["promoted", "held", "missing"]
+    outcome: Literal["promoted", "staged", "held", "missing"]
     reason: str
     version: int | None = None
     run_id: str | None = None

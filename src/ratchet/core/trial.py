@@ -1,0 +1,110 @@
+"""Whether a version may serve, judged by how its server behaved when it was tried.
+
+`jobs.validate` tries a version in the image that will serve it and writes the verdict to the version as a tag;
+`jobs.conclude` goes by it. Only the standard library is imported.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from ratchet.errors import FailedError
+
+TAG = "ratchet.validation"
+# Libraries add in different orders on different processors; a probability that is another differs by more.
+_SAME_PROBABILITY = 1e-6
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What was seen of a version's server.
+
+    broken: why it could not be tried to the end, in one sentence; empty where it could. rows: how many were labelled.
+    wrong: how many of them otherwise than by the trainer. apart: the largest distance of a probability from the
+    trainer's. malformed: the status of the answer to each malformed request, by what was wrong with it. latencies:
+    seconds of each request with one row. memory_bytes: the most that the server had.
+    """
+
+    broken: str = ""
+    rows: int = 0
+    wrong: int = 0
+    apart: float = 0.0
+    malformed: Mapping[str, int] | None = None
+    latencies: Sequence[float] = ()
+    memory_bytes: int = 0
+    start_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is said of a trial. reason: a sentence, without its full stop. at: when, in ISO 8601."""
+
+    outcome: Literal["passed", "failed"]
+    reason: str
+    p95_seconds: float | None
+    memory_bytes: int
+    start_seconds: float
+    at: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the version may serve."""
+        return self.outcome == "passed"
+
+    @classmethod
+    def from_tag(cls, text: str) -> "Verdict":
+        """Read a version's tag; raises FailedError where it is none."""
+        try:
+            return cls(**json.loads(text))
+        except (TypeError, ValueError) as error:
+            message = f"the tag {TAG} can't be read: {text!r}; delete it in MLflow and validate again"
+            raise FailedError(message) from error
+
+    def to_tag(self) -> str:
+        """The verdict as a tag's value."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+def judge(trial: Trial, latency_seconds: float, memory_limit: int, at: str) -> Verdict:
+    """Judge a trial: passed, or failed for the first thing that was wrong.
+
+    latency_seconds: what the 95th percentile of the latencies may be. memory_limit: bytes that the server may have.
+    """
+    slow = p95(trial.latencies)
+    reason = trial.broken or _wrong(trial, slow, latency_seconds, memory_limit)
+    good = (
+        f"all {trial.rows} labels are the trainer's, 95 of 100 requests took at most {_seconds(slow)},"
+        f" and {_mib(trial.memory_bytes)} were used"
+    )
+    start = round(trial.start_seconds, 2)
+    return Verdict("failed" if reason else "passed", reason or good, slow, trial.memory_bytes, start, at)
+
+
+def p95(latencies: Sequence[float]) -> float | None:
+    """The smallest latency that 95 of 100 requests don't exceed (nearest rank); None where there are none."""
+    return round(sorted(latencies)[math.ceil(0.95 * len(latencies)) - 1], 4) if latencies else None
+
+
+def _wrong(trial: Trial, slow: float | None, latency_seconds: float, memory_limit: int) -> str:
+    if trial.wrong:
+        return f"{trial.wrong} of {trial.rows} labels are not the trainer's"
+    if not trial.apart <= _SAME_PROBABILITY:
+        return f"a probability differs from the trainer's by {trial.apart:.3g}"
+    for what, status in (trial.malformed or {}).items():
+        if not 400 <= status < 500:  # noqa: PLR2004  # HTTP's range
+            return f"a request with {what} was answered with {status} instead of 4xx"
+    if slow is None or slow > latency_seconds:
+        return f"95 of 100 requests took at most {_seconds(slow)}, and serving.latency_seconds is {latency_seconds:g}"
+    if trial.memory_bytes > memory_limit:
+        return f"its server used {_mib(trial.memory_bytes)} of memory, and {_mib(memory_limit)} is its limit"
+    return ""
+
+
+def _seconds(value: float | None) -> str:
+    return "no time that is known" if value is None else f"{value:.3f} s"
+
+
+def _mib(count: int) -> str:
+    return f"{count / 1024**2:.0f} MiB"
