@@ -213,6 +213,32 @@ def retrain(environment: str, overrides: tuple[str, ...], as_of: date | None, cy
         raise
 
 
+@main.command(short_help="Serve a version of an engine's model over HTTP.")
+@click.argument("engine", type=click.Choice(["sklearn", "spark"]), metavar="ENGINE")
+@_with_settings
+@click.option(
+    "--version",
+    type=click.IntRange(min=1),
+    envvar="RATCHET_VERSION",
+    help="Number of the version. Default: the champion, which is waited for.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port to listen on.")
+def serve(engine: str, environment: str, overrides: tuple[str, ...], version: int | None, host: str, port: int) -> None:
+    """Serve the model of ENGINE, sklearn or spark, by MLflow's scoring protocol.
+
+    \b
+    POST /invocations                     labels, as `mlflow models serve` answers
+    POST /invocations?probabilities=true  labels and probabilities
+    GET  /ping /version                   as there; /ping answers 503 until the model is loaded
+    GET  /metrics                         requests, latency, labels, the version, for Prometheus
+    """  # noqa: D301  # \\b is the character that keeps click from wrapping what follows
+    settings = _settings(environment, overrides)
+    from ratchet.jobs import serve
+
+    serve.serve(settings, engine, version, host, port)
+
+
 @main.command(short_help="Show the running and the last cycles in a cluster.")
 @click.option("--namespace", metavar="NAME", help="Namespace of the cluster. Default: ratchet, or the pod's own.")
 @click.option("--context", metavar="NAME", help="Context of the kubeconfig. Default: the current one.")

@@ -1,17 +1,20 @@
 """What a trainer asks of an engine; `jobs.train` knows engines by this protocol alone.
 
 The calls come in this order: `read`, `fit`, `calibrate`, `set_threshold`, `count_test`, `confusion_of` (once for each
-existing version), `log_model`, `mislabelled`, `close`. An engine holds rows; what leaves it is counts.
+existing version), `log_model`, `sample`, `mislabelled`, `close`. An engine holds rows; what leaves it is counts.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from ratchet.core.counts import Confusion, Counts
 from ratchet.core.windows import Window, Windows
 from ratchet.io.data import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,15 @@ class WindowSummary:
     def base_rate(self) -> float:
         """The share of positive rows."""
         return self.positives / self.rows
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some test rows as a server would be sent them, with what the trainer says of each: label (0, 1), probability."""
+
+    rows: "pd.DataFrame"
+    labels: Sequence[int]
+    probabilities: Sequence[float]
 
 
 class Engine(Protocol):
@@ -78,6 +90,9 @@ class Engine(Protocol):
 
         May go on in a thread of its own beside `count_test` and `confusion_of`.
         """
+
+    def sample(self) -> Sample:
+        """Some test rows with the trainer's own labels and probabilities: the same ones each time it is asked."""
 
     def mislabelled(self, model_uri: str) -> int:
         """Load the logged model anew as pyfunc and count sample test rows that it labels otherwise than the trainer.

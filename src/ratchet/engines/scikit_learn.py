@@ -21,7 +21,7 @@ from sklearn.pipeline import Pipeline
 from ratchet.core.counts import Confusion, Counts
 from ratchet.core.windows import Windows
 from ratchet.engines.autologging import parameters_logged
-from ratchet.engines.base import MonthSummary, WindowSummary
+from ratchet.engines.base import MonthSummary, Sample, WindowSummary
 from ratchet.engines.requirements import pinned
 from ratchet.engines.scikit_learn_pipeline import pipeline
 from ratchet.errors import ConfigurationError, DataError, FailedError
@@ -130,11 +130,15 @@ class ScikitLearn:
         )
         return str(info.model_uri)
 
+    def sample(self) -> Sample:
+        few = self._test.iloc[np.linspace(0, len(self._test) - 1, _SAMPLE_ROWS).astype(np.int64)]
+        features = self._features(few)
+        labels, probabilities = self._model.predict(features), self._model.predict_proba(features)[:, 1]
+        return Sample(_plain(features), labels.tolist(), probabilities.tolist())
+
     def mislabelled(self, model_uri: str) -> int:
-        sample = self._test.iloc[np.linspace(0, len(self._test) - 1, _SAMPLE_ROWS).astype(np.int64)]
-        features = self._features(sample)
-        served = _load(model_uri).predict(_plain(features))
-        return int((np.asarray(served) != self._model.predict(features)).sum())
+        sample = self.sample()
+        return int((np.asarray(_load(model_uri).predict(sample.rows)) != np.asarray(sample.labels)).sum())
 
     def close(self) -> None:
         self._train = self._calibration = None

@@ -14,7 +14,7 @@ import pandas as pd
 from ratchet.core.counts import Confusion, Counts
 from ratchet.core.windows import Windows
 from ratchet.engines import spark_facts, spark_pipeline, spark_rows
-from ratchet.engines.base import WindowSummary
+from ratchet.engines.base import Sample, WindowSummary
 from ratchet.engines.requirements import pinned
 from ratchet.engines.spark_errors import spark_errors
 from ratchet.engines.spark_pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
@@ -151,12 +151,17 @@ class Spark:
             )
         return str(info.model_uri)
 
+    def sample(self) -> Sample:
+        found = self._sampled()
+        labels, probabilities = found[PREDICTION].astype(int), found[SCORE]
+        return Sample(found[list(self._table.features)], labels.tolist(), probabilities.tolist())
+
     def mislabelled(self, model_uri: str) -> int:
         import mlflow
 
-        sample = self._sampled()
-        served = _loading(mlflow.pyfunc.load_model, model_uri).predict(sample[list(self._table.features)])
-        return sum(1 for one, other in zip(served, sample[PREDICTION], strict=True) if one != other)
+        sample = self.sample()
+        served = _loading(mlflow.pyfunc.load_model, model_uri).predict(sample.rows)
+        return sum(1 for one, other in zip(served, sample.labels, strict=True) if one != other)
 
     def close(self) -> None:
         self._session.stop()
@@ -199,7 +204,7 @@ class Spark:
             few = rows.orderBy(f.xxhash64(DAY, *features)).limit(_SAMPLE_ROWS)
             given = few.select(WINDOW, *features, f.struct(*features).alias("__given__"))
             with spark_errors("sampling the test window"):
-                labelled = self._model.transform(given).select("__given__.*", PREDICTION)
+                labelled = self._model.transform(given).select("__given__.*", PREDICTION, SCORE)
                 self._sample = labelled.toPandas()
         return self._sample
 

@@ -107,7 +107,7 @@ def why_missing(client: MlflowClient, settings: Settings, engine: str, cycle: st
 
 def rivals(client: MlflowClient, candidate: Candidate) -> tuple[Rival, ...]:
     """The rows of the candidate's comparison.csv; raises FailedError where it has none."""
-    return Rival.from_csv(_read(client, candidate, COMPARISON).decode("utf-8"))
+    return Rival.from_csv(artifact(client, candidate.run_id, COMPARISON).decode("utf-8"))
 
 
 def record(
@@ -119,7 +119,7 @@ def record(
     """
     name = settings.registered_name(candidate.engine)
     _write(client, candidate, DECISION, _json(candidate, decision, settings, details))
-    report = _read(client, candidate, REPORT).decode("utf-8")
+    report = artifact(client, candidate.run_id, REPORT).decode("utf-8")
     _write(client, candidate, REPORT, with_decision(report, decision, name))
     tags = {"ratchet.decision": decision.outcome, "ratchet.reason": decision.reason}
     client.log_batch(candidate.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
@@ -179,12 +179,13 @@ def _candidate(run: Run) -> Candidate:
     )
 
 
-def _read(client: MlflowClient, candidate: Candidate, name: str) -> bytes:
-    if not any(file.path == name for file in client.list_artifacts(candidate.run_id)):
-        message = f"the run {candidate.run_id} has no {name}; train again"
+def artifact(client: MlflowClient, run_id: str, name: str) -> bytes:
+    """The content of a run's artifact; raises FailedError where it has none of that name."""
+    if not any(file.path == name for file in client.list_artifacts(run_id)):
+        message = f"the run {run_id} has no {name}; train again"
         raise FailedError(message)
     with tempfile.TemporaryDirectory() as folder:
-        return Path(client.download_artifacts(candidate.run_id, name, folder)).read_bytes()
+        return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
 
 
 def _write(client: MlflowClient, candidate: Candidate, name: str, text: str) -> None:

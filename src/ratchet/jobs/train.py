@@ -17,7 +17,7 @@ from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.base import Engine
 from ratchet.engines.opening import open_engine
 from ratchet.errors import FailedError
-from ratchet.io import candidates, data, registry, tracking
+from ratchet.io import candidates, data, registry, samples, tracking
 from ratchet.io.connection import connect, mlflow_errors
 from ratchet.io.data import Table
 from ratchet.io.tracking import Run
@@ -94,6 +94,8 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
         model_uri,
     )
     numbers = _timed("evaluate", evidence.log, result, run)
+    sample = engine.sample()
+    run.artifacts({samples.NAME: samples.to_json(sample.rows, sample.labels, sample.probabilities).encode()})
     wrong = _timed("verify", checking.result)
     run.tags({"ratchet.model_uri": model_uri, "ratchet.verified": "false" if wrong else "true"})
     if wrong:

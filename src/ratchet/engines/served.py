@@ -1,0 +1,89 @@
+"""A registered model in memory, ready to answer: its labels, and its labels with probabilities.
+
+`jobs.serve` and `jobs.score` load it; only here is what an engine needs imported.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ratchet.errors import ConfigurationError, FailedError
+from ratchet.settings import Settings
+
+
+@dataclass(frozen=True)
+class Served:
+    """labels: the pyfunc model as MLflow loads it. both: the same, with a frame of `label` and `probability`."""
+
+    labels: Any
+    both: Any
+
+
+@contextmanager
+def loaded(engine: str, settings: Settings, folder: str) -> Iterator[Served]:
+    """Load a model from a local folder, and give back at the end what it needs.
+
+    Raises ConfigurationError where the engine is not installed, FailedError where the model can't be loaded.
+    """
+    try:
+        if engine == "spark":
+            from ratchet.engines.spark_scorer import SparkScorer
+            from ratchet.engines.spark_session import Session
+
+            session = Session(settings)
+            try:
+                session.get()
+                yield _load(folder, SparkScorer)
+            finally:
+                session.stop()
+        else:
+            from ratchet.engines.scikit_learn_scorer import ScikitLearnScorer
+
+            yield _load(folder, ScikitLearnScorer)
+    except ModuleNotFoundError as error:
+        message = f"the engine {engine} is not installed here ({error.name} is missing): install the group {engine}"
+        raise ConfigurationError(message) from error
+
+
+def _load(folder: str, scorer: Any) -> Served:
+    import mlflow
+
+    try:
+        model = mlflow.pyfunc.load_model(folder)
+    except Exception as error:
+        message = f"the model can't be loaded: {_first_line(error)}"
+        raise FailedError(message) from error
+    served = Served(model, _Both(model, scorer(model)))
+    _try_example(served, folder)
+    return served
+
+
+class _Both:
+    """What a scoring server asks of a pyfunc model; a scorer stands behind it."""
+
+    def __init__(self, model: Any, scorer: Any) -> None:
+        self.metadata = model.metadata
+        self._scorer = scorer
+
+    def predict(self, data: Any, params: Any = None) -> Any:  # noqa: ARG002  # none of our models takes any
+        import pandas as pd
+
+        return pd.DataFrame(self._scorer.score(data)._asdict()).set_axis(["label", "probability"], axis=1)
+
+
+def _try_example(served: Served, folder: str) -> None:
+    """Answer the model's own example: the first request, which takes Spark seconds, should not be a user's."""
+    example = served.labels.metadata.load_input_example(folder)
+    if example is None:
+        return
+    try:
+        for model in (served.labels, served.both):
+            model.predict(example)
+    except Exception as error:
+        message = f"the model fails on its own example: {_first_line(error)}"
+        raise FailedError(message) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,75 @@
+"""A server for one version of one engine's model: it answers at once, and with the model as soon as that is there.
+
+`cli` calls it, in a cluster in a Deployment whose pod template names the version; `jobs.validate` starts one to try a
+version.
+"""
+
+import os
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import structlog
+
+from ratchet import background
+from ratchet.engines.served import loaded
+from ratchet.errors import ConfigurationError, RatchetError
+from ratchet.io import model_files, scoring_server
+from ratchet.io.scoring_server import ScoringServer
+from ratchet.settings import Settings
+
+log = structlog.get_logger()
+
+# Where a container's files outlive the container; a folder of its own elsewhere.
+_CACHE = "RATCHET_MODELS"
+_TRIES = 5
+_PAUSE_SECONDS = 5.0
+
+
+def serve(settings: Settings, engine: str, version: int | None, host: str, port: int) -> None:
+    """Serve until a signal says otherwise.
+
+    version: None is the champion, once there is one. Raises ConfigurationError where the address can't be used, and
+    what the loading of the model raised.
+    """
+    app = ScoringServer()
+    with ExitStack() as stack:
+        loading = background.begin("load-model", _load, settings, engine, version, app, stack)
+        try:
+            scoring_server.run(app, host, port)
+        except OSError as error:
+            message = (
+                f"the address {host}:{port} can't be used: {error.strerror or error}; --host and --port choose another"
+            )
+            raise ConfigurationError(message) from error
+        if loading.done():
+            loading.result()
+
+
+def _load(settings: Settings, engine: str, version: int | None, app: ScoringServer, stack: ExitStack) -> None:
+    begin = time.monotonic()
+    try:
+        name = settings.registered_name(engine)
+        number = version if version is not None else model_files.first_champion(settings, name)
+        folder = _downloaded(settings, name, number)
+        model = stack.enter_context(loaded(engine, settings, str(folder)))
+        app.serve(model.labels, model.both, name, number)
+        log.info("serve.ready", model=name, version=number, seconds=round(time.monotonic() - begin, 2))
+    except BaseException:
+        app.failed = True
+        raise
+
+
+def _downloaded(settings: Settings, name: str, number: int) -> Path:
+    """The version's files; a store that is away for a moment is no reason to begin anew with the imports."""
+    cache = Path(os.environ.get(_CACHE) or tempfile.mkdtemp(prefix="ratchet-models-"))
+    for left in reversed(range(_TRIES)):
+        try:
+            return model_files.files_of(settings, name, number, cache)
+        except RatchetError as error:
+            if left == 0 or error.exit_code != 1:
+                raise
+            log.warning("serve.retry", why=str(error))
+            time.sleep(_PAUSE_SECONDS)
+    raise AssertionError
