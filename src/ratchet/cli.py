@@ -111,6 +111,19 @@ def _settings(environment: str, overrides: tuple[str, ...]) -> "Settings":
     return configuration.load(environment, overrides)
 
 
+def _same_settings(environment: str, overrides: tuple[str, ...]) -> list[str]:
+    """The options by which another verb reads the same settings."""
+    return ["--env", environment, *(part for override in overrides for part in ("--set", override))]
+
+
+def _failure(text: str) -> tuple[str, str]:
+    engine, equals, sentence = text.partition("=")
+    if not equals or engine not in ("sklearn", "spark"):
+        message = f"--failed {text!r} is not accepted; sklearn=SENTENCE and spark=SENTENCE are"
+        raise ConfigurationError(message)
+    return engine, sentence
+
+
 def _day(_context: click.Context, _option: click.Parameter, value: datetime | None) -> date | None:
     return None if value is None else value.date()
 
@@ -181,6 +194,51 @@ def register(environment: str, overrides: tuple[str, ...], cycle: str | None) ->
         sys.exit(1)
 
 
+@main.command(short_help="Try a cycle's staged version in the image that will serve it.")
+@click.argument("engine", type=click.Choice(["sklearn", "spark"]), metavar="ENGINE")
+@_with_settings
+@click.option("--cycle", metavar="ID", required=True, help="Id of the cycle that has staged the version.")
+def validate(engine: str, environment: str, overrides: tuple[str, ...], cycle: str) -> None:
+    """Start the scoring server on the version of ENGINE that a cycle has staged, and write the verdict to it.
+
+    It passes when every label is the trainer's, malformed requests are refused, and latency and memory stay within
+    serving.latency_seconds and serving.memory_limit. A failed version is a verdict, not an error; `ratchet rollout`
+    goes by it.
+    """
+    settings = _settings(environment, overrides)
+    from ratchet.core import cycle_ids
+    from ratchet.jobs import validate
+
+    verdict = validate.validate(settings, engine, _same_settings(environment, overrides), cycle_ids.checked(cycle))
+    click.echo(f"{engine}: {verdict.outcome}: {verdict.reason}" if verdict else f"{engine}: nothing is staged")
+
+
+@main.command(short_help="Let what was validated serve, and roll the servers to the champions.")
+@_with_settings
+@click.option("--cycle", metavar="ID", help="Id of a cycle whose staged versions get the last word. Default: none.")
+@click.option(
+    "--failed",
+    multiple=True,
+    metavar="ENGINE=SENTENCE",
+    help="Engine whose validation did not come to an end, and why; its version is held.",
+)
+def rollout(environment: str, overrides: tuple[str, ...], cycle: str | None, failed: tuple[str, ...]) -> None:
+    """Make a cycle's validated versions champion, hold the others, and bring the servers to the champions.
+
+    Without --cycle the servers alone are brought to what `champion` names now. Where they don't become ready in time,
+    `champion` and the servers go back. Servers are rolled where serving.deployments is true.
+    """
+    settings = _settings(environment, overrides)
+    from ratchet import tables
+    from ratchet.core import cycle_ids
+    from ratchet.jobs import rollout
+
+    checked = None if cycle is None else cycle_ids.checked(cycle)
+    results = rollout.rollout(settings, checked, dict(_failure(text) for text in failed))
+    if results:
+        tables.print_results(results, settings)
+
+
 @main.command(short_help="Run a whole cycle: train all engines, then register.")
 @_with_settings
 @_as_of
@@ -197,8 +255,7 @@ def retrain(environment: str, overrides: tuple[str, ...], as_of: date | None, cy
         settings = _settings(environment, overrides)
         from ratchet.jobs import retrain
 
-        options = ["--env", environment, *(part for override in overrides for part in ("--set", override))]
-        done = retrain.retrain(settings, options, cycle, as_of)
+        done = retrain.retrain(settings, _same_settings(environment, overrides), cycle, as_of)
         if done.results:
             from ratchet import tables
 

@@ -209,6 +209,11 @@ class Retrain(Section):
 class Serving(Section):
     """What a version must be able to do before it serves, and how it is brought to serve."""
 
+    deployments: Flag = False
+    """Whether the Deployments `server-sklearn` and `server-spark` of a cluster follow `champion`."""
+    namespace: Text = "ratchet"
+    """Their namespace, for whoever moves `champion` by hand; inside of a pod it is the pod's own."""
+
     latency_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0
     """95th percentile of the time that a request with one row may take while a version is validated."""
     memory_limit: Memory | None = None

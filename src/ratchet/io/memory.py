@@ -54,6 +54,11 @@ def check_memory(table: Table, windows: Iterable[Window], estimator: str, limit:
         raise DataError(message)
 
 
+def available() -> int:
+    """Bytes that this process and its children may use together."""
+    return _available()[0]
+
+
 def _available() -> tuple[int, str]:
     """Bytes that this process may use, and who says so: its cgroup (version 2 or 1) or the machine."""
     machine = int(psutil.virtual_memory().total)

@@ -70,6 +70,24 @@ def finish(client: MlflowClient, name: str, number: int, move: Move) -> None:
     begin(client, name, number, replace(move, done=True))
 
 
+def give_back(client: MlflowClient, name: str, number: int, previous: int | None, why: str) -> None:
+    """Take `champion` from a version that can't serve; may be repeated.
+
+    previous: who had it before, None where nobody had. `previous` then names nobody: what it would name does not serve.
+    """
+    model = client.get_registered_model(name)
+    if model.aliases.get(CHAMPION) == str(number):
+        if previous is None:
+            client.delete_registered_model_alias(name, CHAMPION)
+        else:
+            move = Move(None, f"ratchet rollout by {who()}", now(), why)
+            begin(client, name, previous, move)
+            finish(client, name, previous, move)
+    if previous is not None and PREVIOUS in model.aliases:
+        with ignoring_absent():
+            client.delete_registered_model_alias(name, PREVIOUS)
+
+
 def now() -> str:
     """The time of a move or decision, in ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

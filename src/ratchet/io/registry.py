@@ -27,6 +27,7 @@ _PAGE = 200
 _MODEL_VERSIONS = "mlflow.modelVersions"
 # Only `create` writes it: versions that share it are one, made twice by a repeated request.
 _MADE_FROM = "ratchet.run"
+ROLLED_BACK = "ratchet.rolled_back"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ class Version:
     def by_registrar(self) -> bool:
         """Whether the registrar has finished making it: it was staged, or its way to `champion` is written down."""
         return self.move is not None or STAGED in self.tags
+
+    @property
+    def rolled_back(self) -> str | None:
+        """Why its servers were taken back; None where they were not."""
+        return self.tags.get(ROLLED_BACK)
 
     @property
     def staged(self) -> bool:

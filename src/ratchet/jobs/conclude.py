@@ -15,7 +15,7 @@ from ratchet.io import candidates, moves, registry
 from ratchet.io.candidates import Candidate
 from ratchet.io.lock import Lock, locked
 from ratchet.io.moves import Move
-from ratchet.io.registry import Version
+from ratchet.io.registry import ROLLED_BACK, Version
 from ratchet.jobs.register import decided, own_version
 from ratchet.jobs.results import Result
 from ratchet.settings import Settings
@@ -40,6 +40,9 @@ def conclude(client: MlflowClient, settings: Settings, engine: str, cycle: str, 
         registry.settle(client, name)
         existing = registry.versions(client, name)
         candidate, own = candidates.read(client, candidate.run_id), own_version(existing, candidate.run_id)
+        if own is not None and own.rolled_back is not None and candidate.outcome == "promoted":
+            _go_back(client, settings, lock, own, own.rolled_back)  # somebody was killed at that
+            return _result(settings, candidate, _Word("held", own.rolled_back), own)
         if own is None or candidate.outcome != "staged":
             outcome, reason = candidate.outcome or "held", candidate.tags.get("ratchet.reason", "it was not decided on")
             return _result(settings, candidate, _Word(outcome, reason), own)
@@ -60,11 +63,27 @@ def approve(
     _carry_out(client, settings, lock, candidate, version, existing, _Word("promoted", why))
 
 
-def hold(client: MlflowClient, settings: Settings, lock: Lock, version: Version, why: str) -> None:
-    """Write down that a version that was promoted does not serve after all; under the lock, after the move back."""
+def go_back(client: MlflowClient, settings: Settings, name: str, number: int, why: str) -> int | None:
+    """Take `champion` from a version whose servers failed; returns who has it now, None where nobody has.
+
+    Where somebody has moved `champion` meanwhile, it is left where it is.
+    """
+    with locked(client, name, settings.promotion.lock_seconds, f"ratchet rollout by {moves.who()}") as lock:
+        registry.settle(client, name)
+        found = next((version for version in registry.versions(client, name) if version.number == number), None)
+        if found is not None and found.champion:
+            lock.check()
+            _go_back(client, settings, lock, found, why)
+        return next((version.number for version in registry.versions(client, name) if version.champion), None)
+
+
+def _go_back(client: MlflowClient, settings: Settings, lock: Lock, version: Version, why: str) -> None:
+    client.set_model_version_tag(lock.name, str(version.number), ROLLED_BACK, why)
+    moves.give_back(client, lock.name, version.number, version.move.previous if version.move else None, why)
     registry.decide(client, lock.name, version.number, "held", why)
-    candidate = candidates.read(client, version.run_id)
-    _record(client, settings, candidate, registry.versions(client, lock.name), version, _Word("held", why))
+    if version.by_registrar:
+        candidate, existing = candidates.read(client, version.run_id), registry.versions(client, lock.name)
+        _record(client, settings, candidate, existing, version, _Word("held", why))
 
 
 def _word(settings: Settings, candidate: Candidate, own: Version, failure: str) -> _Word:

@@ -12,6 +12,7 @@ from ratchet.io.lock import Lock, locked
 from ratchet.io.moves import PREVIOUS, Move
 from ratchet.io.registry import Version
 from ratchet.jobs import conclude
+from ratchet.jobs.servers import follow_by_hand
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
@@ -48,14 +49,16 @@ def _move(settings: Settings, model: str, version: int | None, because: str) -> 
             existing = registry.versions(client, model)
             target = _before(model, existing) if version is None else _numbered(model, existing, version)
             champion = next((other for other in existing if other.champion), None)
-            if target.champion:
-                return f"version {target.number} of {model} is the champion already"
-            lock.check()
-            move = Move(None if champion is None else champion.number, f"{by}, by hand", moves.now(), because)
-            moves.begin(client, model, target.number, move)
-            moves.finish(client, model, target.number, move)
+            if not target.champion:
+                lock.check()
+                move = Move(None if champion is None else champion.number, f"{by}, by hand", moves.now(), because)
+                moves.begin(client, model, target.number, move)
+                moves.finish(client, model, target.number, move)
             if target.staged:
                 _approve(client, settings, lock, target.number, f"approved by {by}: {because}")
+        follow_by_hand(settings, client, model)
+    if target.champion:
+        return f"version {target.number} of {model} is the champion already"
     was = "there was none before" if champion is None else f"it was version {champion.number}"
     log.info("champion.moved", verb=verb, model=model, version=target.number, by=by, because=because)
     return f"version {target.number} of {model} is the champion now; {was}"

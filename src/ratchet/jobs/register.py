@@ -65,14 +65,14 @@ def decide_all(client: MlflowClient, settings: Settings, cycle: str | None, tell
             tell({"event": "register.failed", "level": "error", "engine": engine, "cycle": cycle, "error": str(error)})
             errors.append(error)
         else:
-            tell({"event": "register.decided", "level": "info", **_told(result)})
+            tell({"event": "register.decided", "level": "info", **told(result)})
             results.append(result)
     if errors:
         raise errors[0]
     return results
 
 
-def _told(result: Result) -> dict[str, Any]:
+def told(result: Result) -> dict[str, Any]:
     """A result as an event: all of it, but of the metrics only those that the table of a cycle shows."""
     metrics = result.metrics or {}
     return asdict(result) | {"metrics": {name: metrics[name] for name in MEASURES.values() if name in metrics}}

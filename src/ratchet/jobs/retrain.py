@@ -1,4 +1,4 @@
-"""A whole cycle: the trainers, side by side where they fit, then the registrar.
+"""A whole cycle: the trainers, side by side where they fit, the registrar, then what brings a better version to serve.
 
 This page is what a cycle is. Where its steps run, as processes of this machine or as Jobs of a cluster, is the place's
 matter; no step knows.
@@ -70,6 +70,7 @@ def retrain(
             those = ("--set", f"retrain.engines=[{', '.join(trained)}]")
             with progress.bars({}) as advance:
                 _run(done, [Order("register", ("register",), (*common, *those), trained)], seconds, advance)
+                _bring_to_serve(done, settings, (*common, *those), trained, advance)
         done.results += [
             Result(engine, settings.registered_name(engine), cycle_id, "missing", ended.sentence)
             for engine, ended in done.failures.items()
@@ -77,6 +78,23 @@ def retrain(
         ]
         log.info("retrain.done", cycle=cycle_id, failed=list(done.failures))
     return done
+
+
+def _bring_to_serve(
+    cycle: Cycle, settings: Settings, options: tuple[str, ...], engines: tuple[str, ...], advance: progress.Advance
+) -> None:
+    """Try the versions that were staged, then let those that passed serve; where none was made, nothing."""
+    made = [result.engine for result in cycle.results if result.version is not None]
+    promotion = settings.promotion
+    if not made or not (promotion.validation or promotion.approval == "manual" or settings.serving.deployments):
+        return
+    seconds = settings.retrain.deadline_minutes * 60.0
+    if promotion.validation:
+        orders = [Order(f"validate-{engine}", ("validate", engine), options, (engine,)) for engine in made]
+        _run(cycle, orders, seconds, advance)
+    failed = {engine: cycle.failures[f"validate-{engine}"] for engine in made if f"validate-{engine}" in cycle.failures}
+    why = (part for engine, ended in failed.items() for part in ("--failed", f"{engine}={ended.sentence}"))
+    _run(cycle, [Order("rollout", ("rollout",), (*options, *why), tuple(engines))], seconds, advance)
 
 
 def _place(settings: Settings) -> Place:
@@ -126,8 +144,9 @@ def _ended(step: Step, seconds: float) -> Ended | None:
 
 def _pass_on(cycle: Cycle, step: str, advance: progress.Advance, event: Mapping[str, Any]) -> None:
     name = str(event.get("event", ""))
-    if name == "register.decided":
-        cycle.results.append(Result(**{key: event[key] for key in _RESULT if key in event}))
+    if name.endswith(".decided"):
+        result = Result(**{key: event[key] for key in _RESULT if key in event})
+        cycle.results[:] = [*(each for each in cycle.results if each.engine != result.engine), result]
     told = {key: value for key, value in event.items() if key not in _NOT_PASSED_ON}
     getattr(log, str(event.get("level", "info")))(name, step=step, **told)
     if name.startswith("train."):

@@ -59,6 +59,7 @@ SCHEDULED_APPLICATIONS = Resource(
     "apis/sparkoperator.k8s.io/v1beta2", "scheduledsparkapplications", "ScheduledSparkApplication"
 )
 PODS = Resource("api/v1", "pods", "Pod")
+DEPLOYMENTS = Resource("apis/apps/v1", "deployments", "Deployment")
 EVENTS = Resource("api/v1", "events", "Event")
 LEASES = Resource("apis/coordination.k8s.io/v1", "leases", "Lease")
 

@@ -32,7 +32,12 @@ ORIGINS = {
     "sklearn": Origin("train-sklearn", CRON_JOBS, JOBS),
     "spark": Origin("train-spark", SCHEDULED_APPLICATIONS, APPLICATIONS),
     "register": Origin("register", CRON_JOBS, JOBS),
+    "validate-sklearn": Origin("validate-sklearn", CRON_JOBS, JOBS),
+    "validate-spark": Origin("validate-spark", CRON_JOBS, JOBS),
+    "rollout": Origin("rollout", CRON_JOBS, JOBS),
 }
+# The steps that make or end what a cycle decides; they say it by events.
+DECIDING = ("register", "rollout")
 
 
 def name_of(cycle: str, step: str) -> str:
@@ -67,7 +72,7 @@ def made_from(definition: Json, order: Order, cycle: str, owner: Json, deadline_
 def labels_of(cycle: str, step: str) -> dict[str, str]:
     """What the objects of a step, its pods among them, are found by."""
     labels = {CYCLE: cycle, STEP: step}
-    return labels if step in ("register", "retrain") else labels | {ENGINE: step}
+    return labels if step in (*DECIDING, "retrain") else labels | {ENGINE: step.removeprefix("validate-")}
 
 
 def owners(child: Json) -> set[str]:

@@ -16,7 +16,7 @@ from ratchet.core import cycle_ids
 from ratchet.errors import ConfigurationError, RatchetError, TemporaryError
 from ratchet.io.cluster import access, children
 from ratchet.io.cluster.api import JOBS, Api, AwayError, Json
-from ratchet.io.cluster.children import CYCLE, ORIGINS, STEP
+from ratchet.io.cluster.children import CYCLE, DECIDING, ORIGINS, STEP
 from ratchet.io.cluster.job_step import JobStep
 from ratchet.io.cluster.journal import Journal, write_event
 from ratchet.io.cluster.lease import Holder, Lease
@@ -96,7 +96,7 @@ class Cluster:
         """Make a step's child or take it over; a step that can't be begun is one that has ended."""
         if (ended := self._journal.ended(order.step)) is not None:
             log.info("step.already_ended", step=order.step, code=ended.code, why=ended.sentence)
-            for decision in self._journal.decisions() if order.step == "register" else ():
+            for decision in self._journal.decisions() if order.step in DECIDING else ():
                 on_event(decision)
             return Over(ended)
         self._have_the_lease()

@@ -14,7 +14,7 @@ import structlog
 
 from ratchet.io.cluster import pods, waiting
 from ratchet.io.cluster.api import EVENTS, PODS, Api, AwayError, Json
-from ratchet.io.cluster.children import CYCLE, ORIGINS, STEP
+from ratchet.io.cluster.children import CYCLE, DECIDING, ORIGINS, STEP
 from ratchet.io.cluster.journal import Journal
 from ratchet.io.cluster.logs import Follower
 from ratchet.io.cluster.patience import Patience
@@ -164,8 +164,8 @@ class ClusterStep(ABC):
             events = follower.events()
             for event in events or ():
                 self._pass_on(event)
-            # A registrar that succeeded has decided: until its decisions are here, some of the log is missing.
-            whole = events is not None and (self._decided or self._step != "register" or phase != "Succeeded")
+            # Who decides and succeeded has said so: until the decisions are here, some of the log is missing.
+            whole = events is not None and (self._decided or self._step not in DECIDING or phase != "Succeeded")
             if phase not in ("Succeeded", "Failed"):
                 return follower.said
             if whole or self._watched.clock() >= deadline:
@@ -174,7 +174,7 @@ class ClusterStep(ABC):
             self._watched.sleep(_LOG_PAUSE)
 
     def _pass_on(self, event: Mapping[str, Any]) -> None:
-        if event.get("event") == "register.decided":
+        if str(event.get("event")).removesuffix(".decided") in DECIDING:
             self._decided = True
             self._watched.journal.decided(event)
             outcome, version = event.get("outcome"), event.get("version")

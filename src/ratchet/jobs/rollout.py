@@ -1,0 +1,66 @@
+"""What makes a decision come true: the last word on a cycle's staged versions, then the servers.
+
+`cli` calls it, as the last step of a cycle or by hand. It may be killed anywhere and run again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from mlflow.tracking import MlflowClient
+
+from ratchet.errors import RatchetError
+from ratchet.io.connection import connect, mlflow_errors
+from ratchet.io.steps import OnEvent
+from ratchet.jobs.conclude import conclude
+from ratchet.jobs.register import told
+from ratchet.jobs.results import Result
+from ratchet.jobs.servers import Servers
+from ratchet.settings import Settings
+
+log = structlog.get_logger()
+
+
+def _log(event: Mapping[str, Any]) -> None:
+    told_of = dict(event)
+    getattr(log, told_of.pop("level"))(told_of.pop("event"), **told_of)
+
+
+def rollout(settings: Settings, cycle: str | None, failed: Mapping[str, str], tell: OnEvent = _log) -> list[Result]:
+    """Say the last word on a cycle's staged versions, and roll the servers; returns what became of each engine.
+
+    cycle: None rolls the servers alone, and returns nothing. failed: why a validation did not come to its end, by
+    engine. Raises RatchetError; one engine's error is raised when the others are done.
+    """
+    with mlflow_errors(settings):
+        client = connect(settings)
+        results, errors = _concluded(client, settings, cycle, failed) if cycle is not None else ([], [])
+        if settings.serving.deployments:
+            fresh = {result.engine for result in results if result.outcome == "promoted"}
+            back = Servers(settings, client).follow(settings.retrain.engines, fresh)
+            results = [_after(result, back.get(result.engine)) for result in results]
+    for result in results:
+        tell({"event": "rollout.decided", "level": "info", **told(result)})
+    if errors:
+        raise errors[0]
+    return results
+
+
+def _concluded(
+    client: MlflowClient, settings: Settings, cycle: str, failed: Mapping[str, str]
+) -> tuple[list[Result], list[RatchetError]]:
+    results: list[Result] = []
+    errors: list[RatchetError] = []
+    for engine in settings.retrain.engines:
+        try:
+            with mlflow_errors(settings):
+                results.append(conclude(client, settings, engine, cycle, failed.get(engine, "")))
+        except RatchetError as error:
+            log.error("rollout.failed", engine=engine, cycle=cycle, error=str(error))  # noqa: TRY400  # one line
+            errors.append(error)
+    return results, errors
+
+
+def _after(result: Result, why: str | None) -> Result:
+    return result if why is None or result.outcome != "promoted" else replace(result, outcome="held", reason=why)

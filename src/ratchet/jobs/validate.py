@@ -1,0 +1,105 @@
+"""Tries a staged version in the image that will serve it, and writes the verdict to the version.
+
+`cli` calls it, as a step of a cycle. The version's server is a process of its own, started as in a Deployment; it is
+sent the trainer's sample and what no server may accept. Nothing is decided here: `jobs.conclude` goes by the verdict.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+from mlflow.tracking import MlflowClient
+
+from ratchet.core.trial import TAG, Trial, Verdict, judge
+from ratchet.io import candidates, memory, moves, registry, samples
+from ratchet.io.connection import connect, mlflow_errors
+from ratchet.io.registry import Version
+from ratchet.io.samples import SampleRows
+from ratchet.io.trial_server import TrialError, TrialServer
+from ratchet.jobs.register import own_version
+from ratchet.settings import Settings, bytes_of
+
+log = structlog.get_logger()
+
+# Enough for a percentile, and no more than half a minute where a request takes a second.
+_SINGLE_REQUESTS = 40
+
+
+def validate(settings: Settings, engine: str, options: Sequence[str], cycle: str) -> Verdict | None:
+    """Try the version that a cycle has staged; returns the verdict, None where the cycle has staged none.
+
+    options: those by which its server reads the same settings. A version that has a
+    verdict is not tried again. Raises RatchetError where it could not be tried: that says nothing
+    about the version.
+    """
+    with mlflow_errors(settings):
+        client = connect(settings)
+        name = settings.registered_name(engine)
+        version = _staged(client, settings, engine, cycle)
+        if version is None:
+            log.info("validate.nothing_staged", model=name, cycle=cycle)
+            return None
+        if (written := version.tags.get(TAG)) is not None:
+            return Verdict.from_tag(written)
+        sample = samples.read(client, version.run_id)
+        log.info("validate.started", model=name, version=version.number, rows=len(sample.rows))
+        limit = memory.available() if settings.serving.memory_limit is None else bytes_of(settings.serving.memory_limit)
+        trial = _tried(settings, engine, options, version.number, sample)
+        verdict = judge(trial, settings.serving.latency_seconds, limit, moves.now())
+        client.set_model_version_tag(name, str(version.number), TAG, verdict.to_tag())
+    log.info("validate.done", model=name, version=version.number, outcome=verdict.outcome, why=verdict.reason)
+    return verdict
+
+
+def _staged(client: MlflowClient, settings: Settings, engine: str, cycle: str) -> Version | None:
+    candidate = candidates.newest(client, settings, engine, cycle)
+    if candidate is None:
+        return None
+    own = own_version(registry.versions(client, settings.registered_name(engine)), candidate.run_id)
+    return own if own is not None and own.staged else None
+
+
+def _tried(settings: Settings, engine: str, options: Sequence[str], number: int, sample: SampleRows) -> Trial:
+    try:
+        with TrialServer(engine, number, options, settings.serving.start_seconds) as server:
+            return _observed(server, sample)
+    except TrialError as error:
+        return Trial(broken=str(error))
+
+
+def _observed(server: TrialServer, sample: SampleRows, clock: Callable[[], float] = time.perf_counter) -> Trial:
+    rows = len(sample.rows)
+    answers = server.ask(sample.request(0, rows), probabilities=True)
+    plain = server.ask(sample.request(0, rows))
+    if len(answers) != rows or len(plain) != rows:
+        return Trial(broken=f"{rows} rows got {len(plain)} labels")
+    wrong = sum(
+        1 for label, other, own in zip(plain, answers, sample.labels, strict=True) if not label == other["label"] == own
+    )
+    apart = max(abs(one["probability"] - own) for one, own in zip(answers, sample.probabilities, strict=True))
+    malformed = {what: server.status_of(body) for what, body in _malformed(sample).items()}
+    latencies = []
+    for number in range(_SINGLE_REQUESTS):
+        begin = clock()
+        server.ask(sample.request(number % rows, number % rows + 1))
+        latencies.append(clock() - begin)
+    return Trial(
+        rows=rows,
+        wrong=wrong,
+        apart=apart,
+        malformed=malformed,
+        latencies=latencies,
+        memory_bytes=server.peak_bytes,
+        start_seconds=server.start_seconds,
+    )
+
+
+def _malformed(sample: SampleRows) -> dict[str, object]:
+    columns, row = list(sample.columns), list(sample.rows[0])
+    texts = [["no number"] * len(columns)]
+    return {
+        "no JSON": b"{",
+        "no rows": {},
+        "a missing column": {"dataframe_split": {"columns": columns[1:], "data": [row[1:]]}},
+        "text in every column": {"dataframe_split": {"columns": columns, "data": texts}},
+    }
