@@ -15,6 +15,8 @@ MISSING = (
     "kubectl is not on the PATH, so NO MANIFEST WAS TESTED; https://kubernetes.io/docs/tasks/tools/ says how to get it"
 )
 
+OVERLAYS = sorted(path.parent.name for path in (ROOT / "k8s/overlays").glob("*/kustomization.yaml"))
+
 
 def need_kubectl() -> None:
     """Skip without kubectl, which `make test` does not ask for; fail where the variable says that it must be there."""

@@ -21,6 +21,9 @@ RIGHTS = {
     },
     "registrar": {"ratchet-mlflow": READ | WRITE},
     "sample-data": {"ratchet-data": READ | WRITE | ERASE},
+    # the models alone, as both kinds of MLflow's artifacts
+    "server": {"ratchet-mlflow/artifacts/*/models": READ, "ratchet-mlflow/artifacts/*/artifacts/model": READ},
+    "validator": {"ratchet-mlflow": READ},
 }
 
 

@@ -5,9 +5,7 @@ import copy
 import pytest
 
 from tests.manifests import rules
-from tests.manifests.kustomize import ROOT
-
-OVERLAYS = sorted(folder.parent.name for folder in (ROOT / "k8s/overlays").glob("*/kustomization.yaml"))
+from tests.manifests.kustomize import OVERLAYS
 
 
 def one(objects, kind, name):

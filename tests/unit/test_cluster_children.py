@@ -97,7 +97,7 @@ def test_a_definition_without_the_container_is_refused():
 
 
 def test_every_name_of_a_child_is_one_that_the_cluster_takes():
-    longest = "a" * 52
+    longest = "a" * 46
     assert cycle_ids.checked(longest) == longest
     assert max(len(children.name_of(longest, step)) for step in children.ORIGINS) <= 63
 

@@ -9,7 +9,7 @@ from ratchet.errors import ConfigurationError
 
 # What Kubernetes takes as a name (RFC 1123), beginning with a letter; an engine's name must still fit behind it.
 _ACCEPTED = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
-_LONGEST = 52
+_LONGEST = 46
 
 
 def test_a_new_id_is_one_that_is_accepted_and_no_two_are_the_same():
@@ -29,7 +29,7 @@ def test_an_id_that_can_name_an_object_is_taken_as_it_is(cycle):
     "cycle", ["", "A", "1a", "-a", "a-", "a_b", "a.b", "a b", "a'b", "a\n", "ä", "a" * (_LONGEST + 1)]
 )
 def test_an_id_that_can_name_no_object_is_refused_with_what_is_accepted(cycle):
-    with pytest.raises(ConfigurationError, match="begins with a letter and has at most 52"):
+    with pytest.raises(ConfigurationError, match="begins with a letter and has at most 46"):
         cycle_ids.checked(cycle)
 
 

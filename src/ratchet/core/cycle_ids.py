@@ -31,9 +31,9 @@ def checked(cycle: str, given_by: str = "--cycle") -> str:
 
     given_by: where it comes from, for the message.
     """
-    if not re.fullmatch(r"[a-z]([-a-z0-9]{0,50}[a-z0-9])?", cycle):
+    if not re.fullmatch(r"[a-z]([-a-z0-9]{0,44}[a-z0-9])?", cycle):
         message = (
-            f"{given_by} {cycle!r}: an id begins with a letter and has at most 52 lower-case letters, digits, hyphens"
+            f"{given_by} {cycle!r}: an id begins with a letter and has at most 46 lower-case letters, digits, hyphens"
         )
         raise ConfigurationError(message)
     return cycle
