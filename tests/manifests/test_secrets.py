@@ -13,7 +13,7 @@ EXPECTED = {
     "postgres.env": {"POSTGRES_PASSWORD", "MLFLOW_PASSWORD"},
     **{
         f"s3-{user}.env": {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
-        for user in ("mlflow", "trainer-sklearn", "trainer-spark", "registrar", "sample-data")
+        for user in ("mlflow", "trainer-sklearn", "trainer-spark", "registrar", "sample-data", "server", "validator")
     },
 }
 

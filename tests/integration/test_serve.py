@@ -1,0 +1,214 @@
+"""A version's server, as a process: it answers as MLflow's own does, counts, and goes without losing a request."""
+
+import json
+import signal
+import threading
+import time
+from contextlib import contextmanager
+
+import mlflow
+import pytest
+import urllib3
+from mlflow.tracking import MlflowClient
+from prometheus_client.parser import text_string_to_metric_families
+
+from ratchet.io import samples
+from tests.integration.conftest import free_port
+from tests.integration.trainer_fixtures import Verb, ratchet, write_configuration
+
+pytestmark = pytest.mark.xdist_group("serve")
+
+JSON = {"Content-Type": "application/json"}
+MODEL = "flights-sklearn"
+
+
+@pytest.fixture(scope="module")
+def folder(flights_slice, tmp_path_factory):
+    """A working directory with one registered version of the scikit-learn model."""
+    made = write_configuration(tmp_path_factory.mktemp("serve"), flights_slice)
+    done = ratchet(made, "retrain", "--env", "test", "--as-of", "2013-05-01", "--cycle", "first")
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+@pytest.fixture(scope="module")
+def sample(folder):
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    return samples.read(client, client.get_model_version(MODEL, "1").run_id)
+
+
+class Asked:
+    """A server's address, by which it is asked."""
+
+    def __init__(self, port):
+        self.pool = urllib3.PoolManager(retries=False, timeout=30)
+        self.address = f"http://127.0.0.1:{port}"
+
+    def get(self, path):
+        return self.pool.request("GET", self.address + path)
+
+    def post(self, body, query="", kind="application/json"):
+        sent = body if isinstance(body, (bytes, str)) else json.dumps(body)
+        return self.pool.request(
+            "POST", f"{self.address}/invocations{query}", body=sent, headers={"Content-Type": kind}
+        )
+
+    def measures(self):
+        families = text_string_to_metric_families(self.get("/metrics").data.decode())
+        return {(s.name, *sorted(s.labels.items())): s.value for family in families for s in family.samples}
+
+
+@contextmanager
+def serving(folder, *options, environment=None):
+    port = free_port()
+    with Verb(
+        folder, "serve", "sklearn", "--env", "test", "--port", str(port), *options, environment=environment
+    ) as verb:
+        verb.wait_for("serve.ready")
+        yield verb, Asked(port)
+
+
+@pytest.fixture(scope="module")
+def server(folder):
+    with serving(folder) as (_, asked):
+        yield asked
+
+
+@pytest.fixture(scope="module")
+def mlflows_own(folder):
+    """What MLflow's own server answers to a body of a type."""
+    from mlflow.pyfunc import scoring_server
+
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    model = mlflow.pyfunc.load_model(f"models:/{MODEL}/1")
+
+    def answer(body, kind):
+        try:
+            result = scoring_server.invocations(body, kind, model, model.metadata.get_input_schema())
+        except mlflow.exceptions.MlflowException as error:
+            return error.get_http_status_code(), None
+        return result.status, json.loads(result.response) if result.status == 200 else None
+
+    return answer
+
+
+def bodies(sample):
+    columns, rows = list(sample.columns), [list(row) for row in sample.rows[:3]]
+    records = [dict(zip(columns, row, strict=True)) for row in rows]
+    csv = "\n".join([",".join(columns), *(",".join("" if one is None else str(one) for one in row) for row in rows)])
+    return {
+        "split": (json.dumps({"dataframe_split": {"columns": columns, "data": rows}}), "application/json"),
+        "records": (json.dumps({"dataframe_records": records}), "application/json"),
+        "inputs": (
+            json.dumps({"inputs": {name: [row[name] for row in records] for name in columns}}),
+            "application/json",
+        ),
+        "csv": (csv, "text/csv"),
+        "no json": ("{", "application/json"),
+        "no rows": ("{}", "application/json"),
+        "a column less": (json.dumps({"dataframe_records": [{columns[0]: 1}]}), "application/json"),
+        "another type": ("hello", "text/plain"),
+    }
+
+
+@pytest.mark.parametrize(
+    "what", ["split", "records", "inputs", "csv", "no json", "no rows", "a column less", "another type"]
+)
+def test_it_accepts_and_answers_what_mlflows_own_does(server, mlflows_own, sample, what):
+    body, kind = bodies(sample)[what]
+    status, content = mlflows_own(body, kind)
+    answer = server.post(body, kind=kind)
+    assert answer.status == status
+    assert content is None or json.loads(answer.data) == content
+    assert (status == 200) is (what in ("split", "records", "inputs", "csv"))
+
+
+def test_every_label_and_probability_is_the_trainers(server, sample):
+    body = sample.request(0, len(sample.rows))
+    assert json.loads(server.post(body).data)["predictions"] == sample.labels
+    both = json.loads(server.post(body, "?probabilities=true").data)["predictions"]
+    assert [one["label"] for one in both] == sample.labels
+    assert [one["probability"] for one in both] == pytest.approx(sample.probabilities)
+
+
+def test_ping_and_version_are_mlflows(server):
+    assert (server.get("/ping").status, server.get("/version").data.decode()) == (200, mlflow.__version__)
+    assert server.get("/nowhere").status == 404
+
+
+def test_metrics_count_requests_labels_and_name_the_version(folder, sample):
+    with serving(folder) as (_, asked):
+        asked.post(sample.request(0, 10))
+        asked.post("{")
+        found = asked.measures()
+    assert found["ratchet_server_requests_total", ("code", "200")] == 1
+    assert found["ratchet_server_requests_total", ("code", "400")] == 1
+    assert found["ratchet_server_request_seconds_count",] == 2
+    labels = [found.get(("ratchet_server_predictions_total", ("label", label)), 0) for label in "01"]
+    assert labels == [sample.labels[:10].count(0), sample.labels[:10].count(1)]
+    assert found["ratchet_server_model_info", ("model", MODEL), ("version", "1")] == 1
+
+
+def test_going_it_loses_no_request(folder, sample):
+    body, stop, lost, answered = sample.request(0, 1), threading.Event(), [], [0]
+    with serving(folder) as (verb, asked):
+
+        def ask():
+            own = Asked(asked.address.rpartition(":")[2])
+            while not stop.is_set():
+                try:
+                    answered[0] += own.post(body).status == 200
+                except urllib3.exceptions.NewConnectionError:
+                    return  # nobody listens any more: in a cluster the next server would
+                except urllib3.exceptions.HTTPError as error:
+                    lost.append(error)
+
+        clients = [threading.Thread(target=ask) for _ in range(4)]
+        for client in clients:
+            client.start()
+        time.sleep(1)
+        verb.send(signal.SIGTERM)
+        before = answered[0]
+        code, _ = verb.end()
+        stop.set()
+        for client in clients:
+            client.join(30)
+    assert lost == []
+    assert answered[0] > before, "it goes on for a while after it was told to go"
+    assert code == 0
+
+
+def test_it_waits_for_the_first_champion(flights_slice, tmp_path):
+    made, port = write_configuration(tmp_path, flights_slice), free_port()
+    with Verb(made, "serve", "sklearn", "--env", "test", "--port", str(port)) as verb:
+        verb.wait_for("serve.waiting")
+        asked = Asked(port)
+        assert (asked.get("/live").status, asked.get("/ping").status, asked.post({}).status) == (200, 503, 503)
+        assert ratchet(made, "retrain", "--env", "test", "--as-of", "2013-05-01").returncode == 0
+        assert verb.wait_for("serve.ready")["version"] == 1
+        assert asked.get("/ping").status == 200
+
+
+def test_started_again_it_needs_neither_mlflow_nor_the_store(folder, tmp_path, sample):
+    kept = {"RATCHET_MODELS": str(tmp_path / "models"), "RATCHET_VERSION": "1"}
+    with serving(folder, environment=kept):
+        pass
+    away = kept | {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{free_port()}"}
+    with serving(folder, environment=away) as (_, asked):
+        assert json.loads(asked.post(sample.request(0, 5)).data)["predictions"] == sample.labels[:5]
+
+
+def test_an_empty_version_is_none(folder):
+    with serving(folder, environment={"RATCHET_VERSION": ""}) as (_, asked):
+        assert asked.get("/ping").status == 200
+
+
+def test_a_version_that_is_none_gets_a_sentence(folder):
+    done = ratchet(folder, "serve", "sklearn", "--env", "test", "--version", "7", "--port", str(free_port()))
+    assert (done.returncode, "has no version 7 of flights-sklearn" in done.stderr) == (2, True)
+
+
+def test_a_port_that_is_taken_gets_a_sentence(folder, server):
+    port = server.address.rpartition(":")[2]
+    done = ratchet(folder, "serve", "sklearn", "--env", "test", "--port", port)
+    assert (done.returncode, f"127.0.0.1:{port} can't be used" in done.stderr) == (2, True)
