@@ -1,0 +1,124 @@
+"""A staged version is tried by its real server, and passes or fails for a reason that is said."""
+
+import json
+import shutil
+from urllib.parse import urlsplit
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from ratchet.core.trial import TAG, Verdict
+from tests.integration.candidate_runs import read_artifact
+from tests.integration.trainer_fixtures import ratchet, small_settings, write_configuration
+
+pytestmark = pytest.mark.xdist_group("validate")
+
+MODEL = "flights-sklearn"
+CYCLE = ("--cycle", "c1")
+
+
+@pytest.fixture(scope="module")
+def trained(flights_slice, tmp_path_factory):
+    """A working directory with one staged version; each test takes a copy."""
+    folder = write_configuration(
+        tmp_path_factory.mktemp("validate"), flights_slice, promotion={"validation": True}, tracking=TRACKING
+    )
+    for verb in (("train", "sklearn", "--as-of", "2013-05-01"), ("register",)):
+        done = ratchet(folder, *verb, "--env", "test", *CYCLE)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+TRACKING = {"uri": "sqlite:///mlflow.db", "artifacts": "artifacts"}
+
+
+@pytest.fixture
+def folder(trained):
+    """The same with nothing said about the version yet."""
+    client = MlflowClient(f"sqlite:///{trained}/mlflow.db")
+    if TAG in client.get_model_version(MODEL, "1").tags:
+        client.delete_model_version_tag(MODEL, "1", TAG)
+    return trained
+
+
+def tried(folder, *options):
+    done = ratchet(folder, "validate", "sklearn", "--env", "test", *CYCLE, *options)
+    assert done.returncode == 0, done.stderr
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    return Verdict.from_tag(client.get_model_version(MODEL, "1").tags[TAG])
+
+
+def test_a_good_version_passes_with_what_was_measured(folder):
+    verdict = tried(folder)
+    assert (verdict.outcome, verdict.reason.startswith("all 200 labels are the trainer's")) == ("passed", True)
+    assert 0 < verdict.p95_seconds < 2
+    assert 2**27 < verdict.memory_bytes < 2**30
+    assert tried(folder, "--set", "serving.latency_seconds=0.00001") == verdict, "it is not tried again"
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        ("serving.latency_seconds=0.00001", "and serving.latency_seconds is 1e-05"),
+        ("serving.memory_limit=64MiB", "of memory, and 64 MiB is its limit"),
+        ("seed=1", None),
+    ],
+)
+def test_too_slow_and_too_big_fail(folder, option, why):
+    verdict = tried(folder, "--set", option)
+    assert verdict.outcome == ("passed" if why is None else "failed")
+    assert why is None or verdict.reason.endswith(why)
+
+
+def test_other_labels_fail(folder):
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    run_id = client.get_model_version(MODEL, "1").run_id
+    settings = small_settings("none", folder)
+    text = read_artifact(settings, run_id, "sample.json")
+    content = json.loads(text)
+    content["labels"] = [1 - label for label in content["labels"]]
+    client.log_text(run_id, json.dumps(content), "sample.json")
+    try:
+        assert tried(folder).reason == "200 of 200 labels are not the trainer's"
+    finally:
+        client.log_text(run_id, text, "sample.json")
+
+
+def test_a_server_that_does_not_start_fails_with_its_words(folder):
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    version = client.get_model_version(MODEL, "1")
+    model = client.get_logged_model(
+        client.get_run(version.run_id).data.tags["ratchet.model_uri"].removeprefix("models:/")
+    )
+    place = urlsplit(model.artifact_location).path
+    shutil.move(place, f"{place}.gone")
+    try:
+        verdict = tried(folder)
+    finally:
+        shutil.move(f"{place}.gone", place)
+    assert verdict.outcome == "failed"
+    assert verdict.reason.startswith("its server ended with ")
+
+
+def test_a_cycle_without_a_staged_version_has_nothing_to_try(folder):
+    done = ratchet(folder, "validate", "sklearn", "--env", "test", "--cycle", "other")
+    assert (done.returncode, "nothing is staged" in done.stdout) == (0, True)
+
+
+def test_a_whole_cycle_tries_and_promotes(flights_slice, tmp_path):
+    folder = write_configuration(tmp_path, flights_slice, promotion={"validation": True})
+    done = ratchet(folder, "retrain", "--env", "test", "--as-of", "2013-05-01", *CYCLE)
+    assert done.returncode == 0, done.stderr
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    assert client.get_registered_model(MODEL).aliases == {"champion": 1}
+    assert "promoted" in done.stdout
+    refused = ratchet(
+        folder,
+        *("retrain", "--env", "test", "--as-of", "2013-05-01", "--cycle", "c2"),
+        *("--set", "sklearn.params.max_iter=60", "--set", "serving.memory_limit=64MiB"),
+    )
+    assert refused.returncode == 0, refused.stderr
+    assert client.get_registered_model(MODEL).aliases == {"champion": 1}
+    run = client.search_runs(["1"], "tags.`ratchet.cycle` = 'c2'")[0]
+    assert run.data.tags["ratchet.decision"] == "held"
+    assert "refused in validation" in run.data.tags["ratchet.reason"]
