@@ -42,8 +42,8 @@ def command(*words, stdin=None, seconds=60):
     return done.stdout
 
 
-def kubectl(*words, stdin=None, seconds=60):
-    return command("kubectl", "--context", CONTEXT, "--namespace", NAMESPACE, *words, stdin=stdin, seconds=seconds)
+def kubectl(*words, stdin=None, seconds=60, namespace=NAMESPACE):
+    return command("kubectl", "--context", CONTEXT, "--namespace", namespace, *words, stdin=stdin, seconds=seconds)
 
 
 def get(kind, name):
@@ -58,8 +58,8 @@ def every(kind, selector="", namespace=NAMESPACE):
     return sorted(items, key=lambda item: item["metadata"]["creationTimestamp"])
 
 
-def create(manifest):
-    return json.loads(kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(manifest)))
+def create(manifest, namespace=NAMESPACE):
+    return json.loads(kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(manifest), namespace=namespace))
 
 
 def name_of(thing):
@@ -89,11 +89,12 @@ def on_node(*words, seconds=60):
 
 
 def at_rest():
-    """Whether every Deployment and StatefulSet has all its pods ready, the operator's among them."""
+    """Whether every Deployment and StatefulSet has all its pods ready, the operator's among them; servers may wait."""
+    services = every("deployments", "app.kubernetes.io/component!=server") + every("statefulsets")
     return all(
         thing["status"].get("readyReplicas", 0) == thing["spec"]["replicas"]
         and thing["status"].get("observedGeneration") == thing["metadata"]["generation"]
-        for thing in every("deployments") + every("statefulsets") + every("deployments", namespace="spark-operator")
+        for thing in services + every("deployments", namespace="spark-operator")
     )
 
 

@@ -10,6 +10,9 @@ from tests.e2e.cluster import KubectlError, create, every, get, kubectl, name_of
 # A month trains and few resamples compare: what is tested is the cycle, not the model. Of July's flights so many were
 # late that even such a model is better than none.
 SMALL = ("windows.train=1mo", "evaluation.bootstrap_samples=100")
+# The servers are of the model that is deployed, not of a test's own, unless the test says so.
+NOT_SERVED = ("promotion.validation=false", "serving.deployments=false")
+SERVED = ("promotion.validation=true", "serving.deployments=true", "serving.settle_seconds=5")
 AS_OF = "2013-08-01"
 CYCLE_SECONDS = 420
 SLOT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
@@ -95,7 +98,7 @@ class Cycle:
         """Its Job with all that it owns, and its pods awaited: the next test's pods need their place."""
         for kind, name in (("job", self.job), ("sparkapplication", self.child("spark"))):
             kubectl("delete", kind, name, "--ignore-not-found", "--cascade=foreground", "--timeout=90s", seconds=100)
-        for step in ("register", "sklearn"):
+        for step in ("register", "sklearn", "validate-sklearn", "rollout"):
             kubectl("delete", "job", self.child(step), "--ignore-not-found", "--timeout=90s", seconds=100)
         wait_until(
             f"the pods of {self.id} are gone",
@@ -104,10 +107,19 @@ class Cycle:
         )
 
 
-def start(model, *settings, engines=("sklearn",), job=None, slot=None):
-    """Start a small cycle. settings: what `--set` takes. slot: the time for which a CronJob would have made the Job."""
+def start(model, *settings, engines=("sklearn",), job=None, slot=None, served=False):
+    """Start a small cycle. settings: what `--set` takes. slot: the time for which a CronJob would have made the Job.
+
+    served: whether the servers are to follow its champion.
+    """
     job = job or f"e2e-{secrets.token_hex(4)}"
-    chosen = [f"model={model}", f"retrain.engines=[{', '.join(engines)}]", *SMALL, *settings]
+    chosen = [
+        f"model={model}",
+        f"retrain.engines=[{', '.join(engines)}]",
+        *SMALL,
+        *(SERVED if served else NOT_SERVED),
+        *settings,
+    ]
     words = [word for setting in chosen for word in ("--set", setting)]
     create(job_from("retrain", job, "--as-of", AS_OF, *words, slot=slot))
     return Cycle(job, model, job if slot is None else cycle_of(slot))

@@ -1,0 +1,119 @@
+"""The servers of a test's own model: what they answer, a steady load on them, and how they are broken."""
+
+import json
+import secrets
+
+from ratchet.io.cluster.deployment import VERSION
+from tests.e2e.cluster import KubectlError, create, every, get, kubectl, wait_until
+
+DEPLOYMENT = "server-sklearn"
+ELSEWHERE = "default"
+_CLIENT = """
+import json, os, signal, sys, threading, time, urllib3
+address, body, headers = os.environ["ADDRESS"], os.environ["BODY"], {"Content-Type": "application/json"}
+stop, answers = threading.Event(), []
+signal.signal(signal.SIGTERM, lambda *_: stop.set())
+def ask():
+    pool = urllib3.PoolManager(retries=False, timeout=20)
+    while not stop.is_set():
+        try:
+            answers.append(pool.request("POST", address, body=body, headers=headers).status)
+        except Exception as error:
+            answers.append(repr(error))
+        time.sleep(0.05)
+clients = [threading.Thread(target=ask) for _ in range(3)]
+[each.start() for each in clients]
+print("begun", flush=True)
+while not stop.wait(1):
+    print(json.dumps({"good": answers.count(200), "bad": [each for each in answers if each != 200][:5]}), flush=True)
+[each.join() for each in clients]
+print(json.dumps({"good": answers.count(200), "bad": [each for each in answers if each != 200][:5]}), flush=True)
+"""
+
+
+def told():
+    """The version that the servers are told to serve; None where nobody has told them."""
+    template = get("deployment", DEPLOYMENT)["spec"]["template"]["metadata"]
+    text = template.get("annotations", {}).get(VERSION)
+    return None if text is None else int(text)
+
+
+def pods():
+    """Its pods that nobody has told to go."""
+    found = every("pods", f"app.kubernetes.io/name={DEPLOYMENT}")
+    return [pod["metadata"]["name"] for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+def wait_until_ready(seconds=240):
+    def ready():
+        found = get("deployment", DEPLOYMENT)
+        status, wanted = found["status"], found["spec"]["replicas"]
+        known = status.get("observedGeneration") == found["metadata"]["generation"]
+        return (
+            known and status.get("availableReplicas") == status.get("updatedReplicas") == status["replicas"] == wanted
+        )
+
+    wait_until(f"{DEPLOYMENT} is ready", ready, seconds)
+
+
+def measures():
+    """What `/metrics` of a server says: the lines without comments."""
+    script = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/metrics').read().decode())"
+    text = kubectl("exec", pods()[-1], "--", "python", "-c", script)
+    return dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
+
+
+def example(model, version):
+    """A request that a version accepts: the example that lies with its files."""
+    return kubectl("exec", pods()[-1], "--", "cat", f"/models/{model}-sklearn/{version}/serving_input_example.json")
+
+
+class Load:
+    """A steady load from a pod of another namespace. A context manager: leaving it removes the pod."""
+
+    def __init__(self, body):
+        self._name = f"load-{secrets.token_hex(3)}"
+        self._body = body
+
+    def __enter__(self):
+        image = get("deployment", DEPLOYMENT)["spec"]["template"]["spec"]["containers"][0]["image"]
+        address = f"http://{DEPLOYMENT}.ratchet:8080/invocations"
+        container = {
+            "name": "load",
+            "image": image,
+            "command": ["python", "-c", _CLIENT],
+            "env": [{"name": "ADDRESS", "value": address}, {"name": "BODY", "value": self._body}],
+            "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+        }
+        spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 30, "containers": [container]}
+        metadata = {"name": self._name, "namespace": ELSEWHERE}
+        create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}, ELSEWHERE)
+        wait_until("the load has begun", lambda: self.seen().get("good", 0) > 5, 60)
+        return self
+
+    def seen(self):
+        """How many answers were good, and what the first others were."""
+        try:
+            lines = kubectl("logs", self._name, namespace=ELSEWHERE).splitlines()
+        except KubectlError:
+            return {}
+        found = [json.loads(line) for line in lines if line.startswith("{")]
+        return found[-1] if found else {}
+
+    def __exit__(self, *_):
+        kubectl("delete", "pod", self._name, "--wait=false", namespace=ELSEWHERE)
+
+
+def sabotage(name, code):
+    """A ConfigMap with Python that every interpreter of a container runs first, and the JSON patch that mounts it."""
+    data = {"sitecustomize.py": code}
+    create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data})
+    return lambda pod: (
+        {"op": "add", "path": f"{pod}/volumes/-", "value": {"name": "sabotage", "configMap": {"name": name}}},
+        {
+            "op": "add",
+            "path": f"{pod}/containers/0/volumeMounts/-",
+            "value": {"name": "sabotage", "mountPath": "/sabotage"},
+        },
+        {"op": "add", "path": f"{pod}/containers/0/env/-", "value": {"name": "PYTHONPATH", "value": "/sabotage"}},
+    )
