@@ -108,7 +108,7 @@ def test_every_command_in_a_document_exists(name):
 
 def test_a_command_that_does_not_exist_would_be_found():
     with pytest.raises(KeyError):
-        exists("ratchet serve")
+        exists("ratchet fly")
     assert not exists("ratchet show --yaml")
 
 
@@ -139,7 +139,7 @@ def test_a_setting_that_a_document_names_exists():
     schema = configuration.json_schema()
     known, sections = (
         set(keys(schema, schema)),
-        {"data", "windows", "sklearn", "spark", "evaluation", "promotion", "tracking", "retrain"},
+        {"data", "windows", "sklearn", "spark", "evaluation", "promotion", "tracking", "retrain", "serving", "watch"},
     )
     for name, text in DOCUMENTS.items():
         for key in re.findall(r"`([a-z]+\.[a-z_.]+)`", BLOCK.sub("", text)):
@@ -244,7 +244,7 @@ def test_a_metric_means_the_same_in_the_document_and_in_the_report():
 
 
 def test_the_artifacts_in_the_document_are_those_of_a_run():
-    modules = ("core/pictures.py", "jobs/evidence.py", "io/candidates.py")
+    modules = ("core/pictures.py", "jobs/evidence.py", "io/candidates.py", "io/samples.py")
     written = {
         text for module in modules for text in literals(module) if re.fullmatch(r"\w+\.(png|csv|html|json)", text)
     }
@@ -252,6 +252,6 @@ def test_the_artifacts_in_the_document_are_those_of_a_run():
 
 
 def test_the_tags_in_the_document_are_those_in_the_code():
-    modules = [path.relative_to(ROOT / "src/ratchet") for path in SOURCES if path.parent.name in ("io", "jobs")]
+    modules = [path.relative_to(ROOT / "src/ratchet") for path in SOURCES if path.parent.name in ("io", "jobs") or path.name == "trial.py"]
     written = {text for module in modules for text in literals(module) if re.fullmatch(r"ratchet\.[a-z0-9_.]+", text)}
     assert sorted(name.removesuffix("…") for name in first_cells(section("Tags"))) == sorted(written)
