@@ -1,5 +1,7 @@
 """A table to score needs the model's columns and no other; everything else in it is passed on as it stands."""
 
+import time
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -95,6 +97,25 @@ def test_rows_come_in_order_and_so_many_at_a_time_however_they_are_stored(tmp_pa
     found = list(chunks(inspect(str(tmp_path / "t"), INPUTS), rows=5))
     assert [chunk.num_rows for chunk in found] == [5, 5, 5, 5, 1]
     assert [row for chunk in found for row in chunk["speed"].to_pylist()] == list(range(21))
+
+
+def test_no_more_is_read_than_is_waited_for(tmp_path):
+    """However long the table is, Arrow never holds more than a few of its row groups."""
+    rows = pa.table({"speed": [float(row) for row in range(400_000)], "carrier": ["AA"] * 400_000})
+    pq.write_table(rows, tmp_path / "t.parquet", row_group_size=10_000)
+    before, most = pa.total_allocated_bytes(), 0
+    for _ in chunks(inspect(str(tmp_path / "t.parquet"), INPUTS), rows=10_000):
+        time.sleep(0.005)
+        most = max(most, pa.total_allocated_bytes() - before)
+    assert most < rows.nbytes / 5
+
+
+def test_values_that_are_stored_once_come_out_as_they_are(tmp_path):
+    carriers = pa.array(["AA", None, "AA"]).dictionary_encode()
+    uri = put(tmp_path / "t.parquet", speed=[1.0, 2.0, 3.0], carrier=carriers, gate=carriers)
+    (chunk,) = chunks(inspect(uri, INPUTS))
+    assert chunk.schema.field("gate").type == pa.string()
+    assert chunk["gate"].to_pylist() == ["AA", None, "AA"]
 
 
 def test_an_empty_table_is_one_empty_chunk(tmp_path):

@@ -10,13 +10,13 @@ from datetime import date
 from math import ceil
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ratchet.errors import ConfigurationError, DataError
-from ratchet.io import columns, files, listing
+from ratchet.io import columns, delimited, files, listing, parquet
 from ratchet.io.clock import Clock
-from ratchet.io.reach import batches
 from ratchet.io.scores import RESULT
-from ratchet.io.store import open_store
+from ratchet.io.store import explained, open_store
 from ratchet.io.table import DAY, LABEL, File, Table
 from ratchet.settings import Data, Label
 
@@ -73,7 +73,7 @@ def inspect(uri: str, inputs: Inputs) -> Table:
     found, schema = files.look(store, form, paths, settings, clock)
     if form == "csv":
         _check_alike(uri, found)
-        schema = _as_text(schema, inputs)
+    schema = pa.schema([_passed_on(field, form, inputs) for field in schema])
     for name in dict.fromkeys(name for file in found for name, _ in file.partitions):
         if name not in schema.names:
             schema = schema.append(pa.field(name, pa.string()))
@@ -91,9 +91,11 @@ def _check_alike(uri: str, found: Sequence[File]) -> None:
             raise DataError(message)
 
 
-def _as_text(schema: pa.Schema, inputs: Inputs) -> pa.Schema:
-    """What is only passed on stays as it was written: a key such as 007 is no number."""
-    return pa.schema([field if field.name in inputs.kinds else pa.field(field.name, pa.string()) for field in schema])
+def _passed_on(field: pa.Field, form: str, inputs: Inputs) -> pa.Field:
+    """Values as they were written: of CSV, a key such as 007 is no number; of Parquet, without a dictionary of them."""
+    if form == "csv":
+        return field if field.name in inputs.kinds else pa.field(field.name, pa.string())
+    return pa.field(field.name, columns.plain(field.type))
 
 
 def _check_free(uri: str, names: Iterable[str]) -> None:
@@ -117,10 +119,35 @@ def chunks(table: Table, rows: int = _CHUNK_ROWS) -> Iterator[pa.Table]:
     So the memory that is needed does not grow with the table, and the chunks do not depend on how it is stored.
     """
     waiting, anything = table.schema.empty_table(), False
-    for batch in batches(table, None, table.schema.names):
+    read = _batches(table) if table.format == "parquet" else delimited.batches(table, None, table.schema.names)
+    for batch in read:
         waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch], table.schema)])
         while waiting.num_rows >= rows:
             yield waiting.slice(0, rows)
             waiting, anything = waiting.slice(rows), True
     if waiting.num_rows or not anything:
         yield waiting
+
+
+def _batches(table: Table) -> Iterator[pa.RecordBatch]:
+    """Rows of Parquet files, one row group at a time: a dataset reads ahead, and many large groups fill the memory."""
+    for file in table.files:
+        with (
+            explained(parquet.address(table.store, file.path)),
+            table.filesystem.open_input_file(file.path) as handle,
+        ):
+            reader = pq.ParquetFile(handle, pre_buffer=True)
+            for group in range(reader.num_row_groups):
+                for batch in reader.iter_batches(_CHUNK_ROWS, row_groups=[group]):
+                    yield _in_form(batch, table.schema, dict(file.partitions))
+
+
+def _in_form(batch: pa.RecordBatch, schema: pa.Schema, given: Mapping[str, str | None]) -> pa.RecordBatch:
+    """The columns of the table from those of a file; given: the values in its path."""
+    arrays = []
+    for field in schema:
+        if field.name in batch.schema.names:
+            arrays.append(batch.column(field.name).cast(field.type, safe=False))
+        else:
+            arrays.append(pa.repeat(pa.scalar(given.get(field.name), field.type), batch.num_rows))
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -16,7 +16,6 @@ from ratchet.engines.opening import open_scorer
 from ratchet.errors import ConfigurationError
 from ratchet.io import moves, registry, unlabelled
 from ratchet.io.connection import connect, mlflow_errors
-from ratchet.io.registry import Version
 from ratchet.io.scores import Target
 from ratchet.io.table import Table
 from ratchet.settings import Settings
@@ -62,10 +61,10 @@ def score(
         model = settings.registered_name(engine_name)
         with mlflow_errors(settings):
             chosen = _chosen(settings, model, version or settings.score.version)
-            inputs = scorer.load(chosen.uri, f"version {chosen.number} of {model}")
+            inputs = scorer.load(f"models:/{model}/{chosen}", f"version {chosen} of {model}")
         table = unlabelled.inspect(come_from, inputs)
         place = Target.of(go_to, table.store, uuid.uuid4().hex)
-        return _score(scorer, model, chosen.number, table, place)
+        return _score(scorer, model, chosen, table, place)
 
 
 def _score(scorer: BatchScorer, model: str, version: int, table: Table, target: Target) -> Summary:
@@ -104,14 +103,17 @@ def _given(address: str | None, argument: str, key: str) -> str:
     return address
 
 
-def _chosen(settings: Settings, model: str, number: int | None) -> Version:
-    """The version of that number, or the champion. Raises ConfigurationError where there is none."""
-    versions = registry.versions(connect(settings), model)
-    for version in versions:
-        if version.number == number or (number is None and version.champion):
-            return version
-    known = ", ".join(str(version.number) for version in versions)
-    if not versions:
+def _chosen(settings: Settings, model: str, number: int | None) -> int:
+    """That number, or the champion's. Raises ConfigurationError where there is no such version."""
+    client = connect(settings)
+    found = registry.registered(client, model)
+    champion = None if found is None else found.aliases.get(moves.CHAMPION)
+    wanted = champion if number is None else str(number)
+    if wanted is not None:
+        with moves.ignoring_absent():
+            return int(client.get_model_version(model, wanted).version)
+    known = ", ".join(str(version.number) for version in registry.versions(client, model))
+    if not known:
         message = f"MLflow at {settings.tracking.uri} has no version of {model}: `ratchet retrain` makes the first"
     elif number is None:
         message = f"{model} has no champion; --version takes one of {known}"
