@@ -64,7 +64,7 @@ def scored(scorer, uri, folder):
     target = Target.of(str(folder), looked.store, "call")
     target.begin({})
     tally = opened.score(looked, target, 1, lambda _: None)
-    target.finish({})
+    target.finish(1, tally.rows, {})
     return tally, pq.read_table(folder)
 
 

@@ -38,14 +38,14 @@ def test_a_result_is_complete_only_after_its_end(tmp_path):
     place = target(tmp_path / "to")
     write(place)
     assert names(tmp_path / "to") == ["_STARTED", "part-00000.parquet"]
-    place.finish({"version": 1, "rows": 3})
+    place.finish(1, 3, {"model": "it"})
     success = json.loads((tmp_path / "to/_SUCCESS").read_text())
-    assert success == {"version": 1, "rows": 3, "files": ["part-00000.parquet"]}
+    assert success == {"model": "it", "version": 1, "rows": 3, "files": ["part-00000.parquet"]}
 
 
 def test_a_call_begins_by_taking_the_earlier_result_away(tmp_path):
     write(first := target(tmp_path))
-    first.finish({})
+    first.finish(1, 3, {})
     (tmp_path / "_temporary/0").mkdir(parents=True)
     (tmp_path / "_temporary/0/part-1.parquet").touch()
     (tmp_path / ".part-1.parquet.crc").touch()
@@ -58,7 +58,7 @@ def test_another_version_leaves_no_row_of_the_first(tmp_path, monkeypatch):
     write(target(tmp_path), version=1, chunks=4)
     assert len(list(tmp_path.glob("part-*"))) == 4
     write(second := target(tmp_path, "two"), version=2)
-    second.finish({})
+    second.finish(2, 3, {})
     assert set(pq.read_table(tmp_path)["model_version"].to_pylist()) == {2}
 
 
@@ -66,10 +66,28 @@ def test_two_calls_at_once_are_not_both_complete(tmp_path):
     first, second = target(tmp_path, "one"), target(tmp_path, "two")
     write(first)
     write(second)
-    with pytest.raises(TemporaryError, match="another call has begun to write scores"):
-        first.finish({})
+    with pytest.raises(TemporaryError, match="another call has written scores"):
+        first.finish(1, 3, {})
     assert not (tmp_path / "_SUCCESS").exists()
-    second.finish({})
+    second.finish(1, 3, {})
+    assert (tmp_path / "_SUCCESS").exists()
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_rows_that_an_earlier_call_still_wrote_are_seen(tmp_path, version):
+    write(place := target(tmp_path))
+    pq.write_table(rows(version), tmp_path / "part-00001.parquet")
+    with pytest.raises(TemporaryError, match="another call has written scores"):
+        place.finish(1, 3 if version == 1 else 6, {})
+    assert not (tmp_path / "_SUCCESS").exists()
+
+
+def test_a_result_without_rows_is_complete_too(tmp_path):
+    place = target(tmp_path)
+    place.begin({})
+    with place.writer(SCHEMA) as parts:
+        parts.write(SCHEMA.empty_table())
+    place.finish(1, 0, {})
     assert (tmp_path / "_SUCCESS").exists()
 
 

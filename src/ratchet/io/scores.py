@@ -5,7 +5,8 @@ whoever waits for `_SUCCESS` never reads half a result or two versions' rows, wh
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ FIELDS = (pa.field(LABEL, pa.int32()), pa.field(PROBABILITY, pa.float64()), pa.f
 # What a call, or Spark on its behalf, leaves behind when it is killed; with a dot Hadoop's own sums of files here.
 _OURS = ("part-", ".part-", SUCCESS, "_temporary", "__magic", "._")
 _FILE_ROWS = 2**20
+_THREADS = 16
 
 
 @dataclass(frozen=True)
@@ -60,14 +62,18 @@ class Target:
                 if not path.endswith(f"/{STARTED}"):
                     self.store.filesystem.delete_file(path)
 
-    def finish(self, about: Mapping[str, Any]) -> None:
-        """Say that the result is complete. Raises TemporaryError where another call has begun meanwhile."""
+    def finish(self, version: int, rows: int, about: Mapping[str, Any]) -> None:
+        """Say that the result is complete: so many rows, all of one version. about: what else to say of it.
+
+        Raises TemporaryError where another call has begun meanwhile, or has written among the files.
+        """
         with explained(self.uri, "writing"):
-            if self._read(STARTED).get("call") != self.call:
-                message = f"another call has begun to write scores to {self.uri}: run one at a time, this one again"
+            parts = sorted(path for path in self._files() if path.endswith(".parquet"))
+            if self._read(STARTED).get("call") != self.call or not self._holds(parts, version, rows):
+                message = f"another call has written scores to {self.uri} meanwhile: run one at a time, this one again"
                 raise TemporaryError(message)
-            parts = sorted(path.rpartition("/")[2] for path in self._files() if path.endswith(".parquet"))
-            self._write(SUCCESS, {**about, "files": parts})
+            names = [path.rpartition("/")[2] for path in parts]
+            self._write(SUCCESS, {**about, "version": version, "rows": rows, "files": names})
 
     @contextmanager
     def writer(self, schema: pa.Schema) -> Iterator["Parts"]:
@@ -77,6 +83,18 @@ class Target:
             yield parts
         finally:
             parts.close()
+
+    def _holds(self, parts: Sequence[str], version: int, rows: int) -> bool:
+        """Whether the files have that many rows, all of that version; their footers know."""
+        with ThreadPoolExecutor(_THREADS) as pool:
+            footers = list(pool.map(self._footer, parts))
+        groups = [footer.row_group(place) for footer in footers for place in range(footer.num_row_groups)]
+        versions = [_limits(group) for group in groups if group.num_rows]
+        return sum(footer.num_rows for footer in footers) == rows and set(versions) <= {(version, version)}
+
+    def _footer(self, path: str) -> pq.FileMetaData:
+        with self.store.filesystem.open_input_file(path) as handle:
+            return pq.read_metadata(handle)
 
     def _check_own(self) -> None:
         with explained(self.uri):
@@ -137,6 +155,13 @@ class Parts:
             self._rows, self._number = 0, self._number + 1
             with explained(self._target.uri, "writing"):
                 writer.close()
+
+
+def _limits(group: Any) -> tuple[int, int]:
+    """The least and the greatest version in a row group."""
+    columns = (group.column(place) for place in reversed(range(group.num_columns)))
+    statistics = next(column.statistics for column in columns if column.path_in_schema == VERSION)
+    return statistics.min, statistics.max
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -106,11 +106,15 @@ def _check_free(uri: str, names: Iterable[str]) -> None:
             raise DataError(message)
 
 
+def rows_of(table: Table) -> int | None:
+    """How many rows a table has; None of CSV, which says so only when it is read."""
+    return None if table.format == "csv" else sum(file.rows or 0 for file in table.files)
+
+
 def chunks_of(table: Table) -> int | None:
-    """How many chunks a table has; None of CSV, which says so only when it is read."""
-    if table.format == "csv":
-        return None
-    return max(ceil(sum(file.rows or 0 for file in table.files) / _CHUNK_ROWS), 1)
+    """How many chunks a table has; None where nobody knows its rows."""
+    rows = rows_of(table)
+    return None if rows is None else max(ceil(rows / _CHUNK_ROWS), 1)
 
 
 def chunks(table: Table, rows: int = _CHUNK_ROWS) -> Iterator[pa.Table]:

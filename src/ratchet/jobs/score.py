@@ -74,7 +74,8 @@ def _score(scorer: BatchScorer, model: str, version: int, table: Table, target: 
     target.begin({**about, "at": moves.now()})
     tally = _with_progress(scorer, table, target, version)
     done = {"rows": tally.rows, "positives": tally.positives}
-    target.finish({**about, **done, "at": moves.now()})
+    known = unlabelled.rows_of(table)
+    target.finish(version, tally.rows if known is None else known, {**about, **done, "at": moves.now()})
     seconds = round(time.monotonic() - begun, 2)
     log.info("score.done", model=model, version=version, target=target.uri, seconds=seconds, **done)
     return Summary(model, version, tally.rows, tally.positives, target.uri)
