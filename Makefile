@@ -83,6 +83,11 @@ deploy-local: ## From nothing, or from what is there, to Ratchet in a kind clust
 retrain: ## Run one cycle in the kind cluster, follow it, and end as it ends
 	@k8s/kind/retrain
 
+# FROM, TO and MODEL_VERSION go over what stands in the overlay's settings.
+.PHONY: score
+score:
+	@CONTEXT=kind-ratchet k8s/score $(ENGINE) $(FROM) $(TO) $(if $(MODEL_VERSION),--version $(MODEL_VERSION))
+
 .PHONY: delete-local
 delete-local: ## Remove the kind cluster and everything in it
 	@k8s/kind/delete

@@ -296,6 +296,41 @@ def serve(engine: str, environment: str, overrides: tuple[str, ...], version: in
     serve.serve(settings, engine, version, host, port)
 
 
+@main.command(short_help="Score a table with a registered version.")
+@click.argument("engine", type=click.Choice(["sklearn", "spark"]), metavar="ENGINE")
+@click.argument("source", required=False, metavar="[FROM]")
+@click.argument("target", required=False, metavar="[TO]")
+@click.option(
+    "--version", type=click.IntRange(min=1), metavar="N", help="Number of the version. Default: the champion."
+)
+@_with_settings
+def score(
+    engine: str,
+    source: str | None,
+    target: str | None,
+    version: int | None,
+    environment: str,
+    overrides: tuple[str, ...],
+) -> None:
+    """Score every row of a table with a version of ENGINE's model, sklearn or spark, and write Parquet.
+
+    [FROM] is a table as in data.uri: Parquet or CSV, a file or a folder, local or s3://bucket/prefix. It needs the
+    model's input columns, neither label nor timestamp. [TO] is a folder or s3://bucket/prefix of its own. Left out,
+    they are score.source and score.target of the settings.
+
+    [TO] gets all columns of the table, and predicted_label (1 or 0), probability (of 1) and model_version; a table that
+    has a column of such a name is refused. It holds one result: a call takes away what an earlier one left, and writes
+    the file _SUCCESS last. So it may be run again, and whoever waits for _SUCCESS sees no half.
+    """
+    settings = _settings(environment, overrides)
+    from ratchet.engines.opening import open_scorer
+
+    opened = open_scorer(engine, settings)  # Spark starts while MLflow is imported
+    from ratchet.jobs import score
+
+    click.echo(score.score(settings, engine, source, target, version, opened).sentence)
+
+
 @main.command(short_help="Show the running and the last cycles in a cluster.")
 @click.option("--namespace", metavar="NAME", help="Namespace of the cluster. Default: ratchet, or the pod's own.")
 @click.option("--context", metavar="NAME", help="Context of the kubeconfig. Default: the current one.")

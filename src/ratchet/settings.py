@@ -244,6 +244,17 @@ class Watch(Section):
         return self
 
 
+class Score(Section):
+    """Batch scoring: what `ratchet score` does where its arguments don't say."""
+
+    source: Text | None = None
+    """Address of the table to score, as `data.uri`. None: the argument FROM says it."""
+    target: Text | None = None
+    """Folder or `s3://bucket/prefix` that gets the result. None: the argument TO says it."""
+    version: Annotated[int, Field(ge=1)] | None = None
+    """Number of the version that scores. None: the champion."""
+
+
 class Settings(Section):
     """All settings of Ratchet."""
 
@@ -261,6 +272,7 @@ class Settings(Section):
     retrain: Retrain = Retrain()
     serving: Serving = Serving()
     watch: Watch = Watch()
+    score: Score = Score()
 
     def registered_name(self, engine: str) -> str:
         """Name of an engine's registered model."""

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import pytest
 
 from ratchet.settings import Settings
+from tests.integration.scoring_fixtures import registered  # noqa: F401  # a fixture
 from tests.integration.trainer_fixtures import flights_slice  # noqa: F401  # a fixture
 
 SERVER_SECONDS = 120

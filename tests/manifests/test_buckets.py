@@ -24,6 +24,13 @@ RIGHTS = {
     # the models alone, as both kinds of MLflow's artifacts
     "server": {"ratchet-mlflow/artifacts/*/models": READ, "ratchet-mlflow/artifacts/*/artifacts/model": READ},
     "validator": {"ratchet-mlflow": READ},
+    "scorer-sklearn": {"ratchet-data": READ, "ratchet-mlflow": READ, "ratchet-scores": READ | WRITE | ERASE},
+    "scorer-spark": {
+        "ratchet-data": READ,
+        "ratchet-mlflow": READ,
+        "ratchet-scores": READ | WRITE | ERASE,
+        "ratchet-scratch": READ | WRITE | ERASE,
+    },
 }
 
 

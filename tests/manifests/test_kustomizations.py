@@ -130,6 +130,7 @@ components:
   - ../../components/network-policy
   - ../../components/external-postgres
   - ../../components/external-s3
+  - ../../components/batch-scoring
   - ../../components/release
 configMapGenerator:
   - {name: mlflow-database, behavior: merge, literals: ["DATABASE_ADDRESS=db.example.com:5432/mlflow?sslmode=require"]}
@@ -162,6 +163,36 @@ def test_foreign_buckets_may_be_called(foreign):
 def test_an_overlays_registry_reaches_spark_too(foreign):
     application = by_kind(foreign, "ScheduledSparkApplication")["train-spark"]["spec"]["template"]
     assert application["image"] == "registry.example.com/ratchet/trainer-spark:0.1.0"
+
+
+def test_a_scorer_has_what_its_trainer_has(overlays):
+    """The same image, limits and files; its own account, Secret and arguments."""
+    for name, objects in overlays.items():
+        jobs = by_kind(objects, "CronJob")
+        train, score = (
+            jobs[each]["spec"]["jobTemplate"]["spec"]["template"]["spec"] for each in ("train-sklearn", "score-sklearn")
+        )
+        assert score["containers"][0]["args"] == ["score", "sklearn"], name
+        assert jobs["score-sklearn"]["spec"]["suspend"], name
+        for key in ("image", "volumeMounts", "securityContext"):
+            assert score["containers"][0][key] == train["containers"][0][key], (name, key)
+        definitions = by_kind(objects, "ScheduledSparkApplication")
+        train, score = (definitions[each]["spec"]["template"] for each in ("train-spark", "score-spark"))
+        assert score["arguments"] == ["score", "spark"], name
+        assert definitions["score-spark"]["spec"]["suspend"], name
+        for key in train.keys() - {"arguments", "driver", "executor"}:
+            assert score[key] == train[key], (name, key)
+        for part in ("driver", "executor"):
+            kept = train[part].keys() - {"labels", "serviceAccount", "template"}
+            assert {key: score[part][key] for key in kept} == {key: train[part][key] for key in kept}, (name, part)
+
+
+def test_what_is_scored_is_a_plain_setting(overlays):
+    for name, objects in overlays.items():
+        maps = [thing for thing in objects if thing["kind"] == "ConfigMap"]
+        (settings,) = [thing["data"] for thing in maps if thing["metadata"]["name"].startswith("ratchet-settings-")]
+        assert settings["RATCHET__SCORE__TARGET"].startswith("s3://ratchet-scores/"), name
+        assert settings["RATCHET__SCORE__SOURCE"] == settings["RATCHET__DATA__URI"], name
 
 
 def test_only_addresses_of_the_pinned_operator_are_read_from_elsewhere():

@@ -13,7 +13,17 @@ EXPECTED = {
     "postgres.env": {"POSTGRES_PASSWORD", "MLFLOW_PASSWORD"},
     **{
         f"s3-{user}.env": {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
-        for user in ("mlflow", "trainer-sklearn", "trainer-spark", "registrar", "sample-data", "server", "validator")
+        for user in (
+            "mlflow",
+            "trainer-sklearn",
+            "trainer-spark",
+            "registrar",
+            "sample-data",
+            "server",
+            "validator",
+            "scorer-sklearn",
+            "scorer-spark",
+        )
     },
 }
 
@@ -44,7 +54,7 @@ def test_each_service_has_its_own(fresh):
     found = contents(fresh / "k8s/overlays/local/secrets")
     assert {name: set(re.findall(r"^(\w+)=.+$", text, re.MULTILINE)) for name, text in found.items()} == EXPECTED
     values = re.findall(r"^\w*(?:PASSWORD|SECRET\w*)=(.*)$", "\n".join(found.values()), re.MULTILINE)
-    assert len(values) == len(set(values)) == 8
+    assert len(values) == len(set(values)) == 12
     assert all(re.fullmatch(r"[0-9a-f]{40,}", value) for value in values)
 
 

@@ -5,7 +5,7 @@ cd /setup
 
 mc ready ratchet --quiet > /dev/null
 
-for bucket in ratchet-data ratchet-mlflow ratchet-scratch; do
+for bucket in ratchet-data ratchet-mlflow ratchet-scores ratchet-scratch; do
   mc mb --quiet --ignore-existing "ratchet/$bucket"
 done
 for bucket in ratchet-data ratchet-mlflow; do
@@ -30,3 +30,5 @@ user registrar "$REGISTRAR_AWS_ACCESS_KEY_ID" "$REGISTRAR_AWS_SECRET_ACCESS_KEY"
 user sample-data "$SAMPLE_DATA_AWS_ACCESS_KEY_ID" "$SAMPLE_DATA_AWS_SECRET_ACCESS_KEY"
 user server "$SERVER_AWS_ACCESS_KEY_ID" "$SERVER_AWS_SECRET_ACCESS_KEY"
 user validator "$VALIDATOR_AWS_ACCESS_KEY_ID" "$VALIDATOR_AWS_SECRET_ACCESS_KEY"
+user scorer-sklearn "$SCORER_SKLEARN_AWS_ACCESS_KEY_ID" "$SCORER_SKLEARN_AWS_SECRET_ACCESS_KEY"
+user scorer-spark "$SCORER_SPARK_AWS_ACCESS_KEY_ID" "$SCORER_SPARK_AWS_SECRET_ACCESS_KEY"

@@ -1,10 +1,11 @@
 """What a trainer asks of an engine; `jobs.train` knows engines by this protocol alone.
 
 The calls come in this order: `read`, `fit`, `calibrate`, `set_threshold`, `count_test`, `confusion_of` (once for each
-existing version), `log_model`, `sample`, `mislabelled`, `close`. An engine holds rows; what leaves it is counts.
+existing version), `log_model`, `sample`, `mislabelled`, `close`. An engine holds rows; what leaves it is counts. A
+`BatchScorer` is the other half of an engine, for `jobs.score`: it trains nothing and holds no more rows than it must.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 from ratchet.core.counts import Confusion, Counts
 from ratchet.core.windows import Window, Windows
 from ratchet.io.data import Table
+from ratchet.io.scores import Target
+from ratchet.io.unlabelled import Inputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,6 +105,45 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Give back memory and processes; may be called twice."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What was scored: rows, and those of them that were labelled positive."""
+
+    rows: int
+    positives: int
+
+
+class BatchScorer(Protocol):
+    """Scores a table with a registered version; `jobs.score` calls `load`, then `score`.
+
+    A context manager: leaving it stops what it started.
+    """
+
+    name: str
+
+    def load(self, model_uri: str, model: str) -> Inputs:
+        """Load a version; returns the columns that it needs. model: what to call it in a sentence.
+
+        Raises ConfigurationError where nobody knows what it needs, FailedError where it can't be loaded.
+        """
+
+    def steps(self, table: Table) -> int | None:
+        """How often `score` will say how far it is; None where nobody knows."""
+
+    def score(self, table: Table, target: Target, version: int, said: Callable[[int], None]) -> Tally:
+        """Write all rows of a table with label, probability and version to a target that has begun.
+
+        table: what `io.unlabelled.inspect` returned. said: gets the number of rows that are done, now and then. Raises
+        DataError for rows that can't be read or scored, else as the target does.
+        """
 
     def __enter__(self) -> Self: ...
 

@@ -1,6 +1,7 @@
 """Opens an engine by its name; only then is what it needs imported.
 
-`cli` does so before it imports MLflow, so that Spark starts meanwhile; `jobs.train` does where nobody has.
+`cli` does so before it imports MLflow, so that Spark starts meanwhile; `jobs.train` and `jobs.score` do where nobody
+has.
 """
 
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from ratchet.settings import Settings
 
 if TYPE_CHECKING:
     # It brings NumPy, which an image without an engine has not.
-    from ratchet.engines.base import Engine
+    from ratchet.engines.base import BatchScorer, Engine
 
 
 def open_engine(name: str, settings: Settings) -> "Engine":
@@ -24,5 +25,24 @@ def open_engine(name: str, settings: Settings) -> "Engine":
 
         return Spark(settings)
     except ModuleNotFoundError as error:
-        message = f"the engine {name} is not installed here ({error.name} is missing): install the group {name}"
-        raise ConfigurationError(message) from error
+        raise _not_installed(name, error) from error
+
+
+def open_scorer(name: str, settings: Settings) -> "BatchScorer":
+    """What scores tables with an engine; as `open_engine`."""
+    try:
+        if name == "sklearn":
+            from ratchet.engines.scikit_learn_scoring import ScikitLearnScoring
+
+            return ScikitLearnScoring()
+        from ratchet.engines.spark_scoring import SparkScoring
+
+        return SparkScoring(settings)
+    except ModuleNotFoundError as error:
+        raise _not_installed(name, error) from error
+
+
+def _not_installed(name: str, error: ModuleNotFoundError) -> ConfigurationError:
+    return ConfigurationError(
+        f"the engine {name} is not installed here ({error.name} is missing): install the group {name}"
+    )

@@ -15,7 +15,7 @@ import pyarrow as pa
 from ratchet.core.counts import day_of
 from ratchet.core.windows import Window
 from ratchet.errors import DataError
-from ratchet.io import columns, delimited, labels, listing, parquet
+from ratchet.io import columns, files, labels, listing, parquet
 from ratchet.io.clock import Clock
 from ratchet.io.memory import check_memory, memory_needed
 from ratchet.io.reach import with_reach
@@ -49,15 +49,14 @@ def inspect(settings: Data) -> Table:
     clock = Clock.of(settings.timezone, settings.timestamp_unit)
     store = open_store(settings.uri)
     form, paths = listing.files(store, settings.format)
-    look = _parquet if form == "parquet" else _csv
-    files, schema = look(store, paths, settings, clock)
-    schema = _with_partitions(schema, files, settings)
+    found, schema = files.look(store, form, paths, settings, clock)
+    schema = _with_partitions(schema, found, settings)
     columns.check_present(settings.uri, _needed(settings), schema.names, settings.uri)
     columns.check_timestamp(schema, settings, settings.uri)
     labels.check_comparable(schema, settings.label)
     numeric, categorical = columns.features(schema, settings, settings.uri)
-    _check_everywhere(store, files, settings, (*numeric, *categorical))
-    table = Table(settings.uri, form, files, schema, settings, numeric, categorical, date.min, store, clock)
+    _check_everywhere(store, found, settings, (*numeric, *categorical))
+    table = Table(settings.uri, form, found, schema, settings, numeric, categorical, date.min, store, clock)
     return _with_end(table)
 
 
@@ -65,47 +64,18 @@ def _needed(settings: Data) -> list[str]:
     return [settings.timestamp, settings.label.column, *(settings.numeric or ()), *(settings.categorical or ())]
 
 
-def _parquet(
-    store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: Clock
-) -> tuple[tuple[File, ...], pa.Schema]:
-    looked = parquet.look(store, paths, settings.timestamp, clock)
-    files = tuple(_located(store, file) for file, _ in looked)
-    try:
-        schema = pa.unify_schemas([own.remove_metadata() for _, own in looked], promote_options="permissive")
-    except pa.ArrowException as error:
-        message = f"the files of {settings.uri} disagree on the type of a column: {str(error).splitlines()[0]}"
-        raise DataError(message) from error
-    return files, schema
-
-
-def _csv(
-    store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: Clock
-) -> tuple[tuple[File, ...], pa.Schema]:
-    del clock
-    headers = [delimited.header(store, path) for path, _ in paths]
-    files = tuple(
-        _located(store, File(path, size, None, columns=tuple(names)))
-        for (path, size), names in zip(paths, headers, strict=True)
-    )
-    return files, delimited.schema(store, paths[0][0], settings)
-
-
-def _located(store: Store, file: File) -> File:
-    return replace(file, partitions=listing.partitions(store, file.path, file.columns))
-
-
-def _with_partitions(schema: pa.Schema, files: Sequence[File], settings: Data) -> pa.Schema:
+def _with_partitions(schema: pa.Schema, found: Sequence[File], settings: Data) -> pa.Schema:
     """A column in the path counts only where a setting names it."""
     named = set(_needed(settings)) - set(schema.names)
-    for name in dict.fromkeys(name for file in files for name, _ in file.partitions):
+    for name in dict.fromkeys(name for file in found for name, _ in file.partitions):
         if name in named:
             schema = schema.append(pa.field(name, pa.string()))
     return schema
 
 
-def _check_everywhere(store: Store, files: Sequence[File], settings: Data, features: Sequence[str]) -> None:
+def _check_everywhere(store: Store, found: Sequence[File], settings: Data, features: Sequence[str]) -> None:
     """A feature may be new; timestamp and label must be in every file, and a CSV file must not lack a column at all."""
-    for file in files:
+    for file in found:
         names = [*file.columns, *(name for name, _ in file.partitions)]
         wanted = [settings.timestamp, settings.label.column, *(() if file.rows is not None else features)]
         where = parquet.address(store, file.path)
@@ -113,14 +83,14 @@ def _check_everywhere(store: Store, files: Sequence[File], settings: Data, featu
 
 
 def _with_end(table: Table) -> Table:
-    files = tuple(with_reach(table, file) for file in table.files)
+    reaching = tuple(with_reach(table, file) for file in table.files)
     last = max(
-        (group.last_day for file in files for group in file.row_groups if group.last_day is not None), default=None
+        (group.last_day for file in reaching for group in file.row_groups if group.last_day is not None), default=None
     )
     if last is None:
         message = f"{table.uri} has no rows"
         raise DataError(message)
-    return replace(table, files=files, end=day_of(last) + timedelta(days=1))
+    return replace(table, files=reaching, end=day_of(last) + timedelta(days=1))
 
 
 def digest(table: Table, window: Window) -> str:

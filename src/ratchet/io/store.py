@@ -43,8 +43,11 @@ class Store:
         return path.removeprefix(f"{self.root}/") if path != self.root else path.rpartition("/")[2]
 
 
-def open_store(uri: str) -> Store:
-    """The store of an address; nothing is asked of it yet. Raises ConfigurationError for an unknown scheme."""
+def open_store(uri: str, what: str = "data.uri") -> Store:
+    """The store of an address; nothing is asked of it yet. Raises ConfigurationError for an unknown scheme.
+
+    what: the setting or argument that holds it, for the sentence.
+    """
     scheme, separator, rest = uri.partition("://")
     if not separator:
         return Store(uri, fs.LocalFileSystem(), str(Path(uri).absolute()))
@@ -52,7 +55,7 @@ def open_store(uri: str) -> Store:
         return Store(uri, fs.LocalFileSystem(), str(Path(unquote(urlsplit(uri).path)).absolute()))
     if scheme == "s3" and rest.strip("/"):
         return Store(uri, _s3(), rest.strip("/"))
-    message = f"data.uri is {uri!r}; a local path or s3://bucket/prefix is accepted"
+    message = f"{what} is {uri!r}; a local path or s3://bucket/prefix is accepted"
     raise ConfigurationError(message)
 
 

@@ -1,0 +1,95 @@
+"""Batch scoring with scikit-learn: one process that reads, scores and writes a chunk of rows after the other.
+
+The peak is a chunk with its frame, however long the table is; rows come out in the order in which they went in.
+"""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from ratchet.engines.base import Tally
+from ratchet.engines.scikit_learn_scorer import ScikitLearnScorer
+from ratchet.errors import DataError, FailedError
+from ratchet.io.columns import plain
+from ratchet.io.scores import FIELDS, Target
+from ratchet.io.table import Table
+from ratchet.io.unlabelled import Inputs, chunks, chunks_of
+
+_TYPES: dict[str, npt.DTypeLike] = {"float": np.float32, "long": np.int64, "integer": np.int32, "boolean": np.bool_}
+
+
+class ScikitLearnScoring:
+    """Implements `engines.base.BatchScorer`; what the calls mean is said there."""
+
+    name = "sklearn"
+
+    def __init__(self) -> None:
+        self._scorer: ScikitLearnScorer
+        self._inputs: Inputs
+        self._model = ""
+
+    def load(self, model_uri: str, model: str) -> Inputs:
+        import mlflow
+
+        try:
+            loaded = mlflow.pyfunc.load_model(model_uri)
+        except Exception as error:
+            message = f"{model} can't be loaded: {_first_line(error)}"
+            raise FailedError(message) from error
+        self._scorer, self._model = ScikitLearnScorer(loaded), model
+        self._inputs = Inputs.of(loaded.metadata.get_input_schema(), model)
+        return self._inputs
+
+    def steps(self, table: Table) -> int | None:
+        return chunks_of(table)
+
+    def score(self, table: Table, target: Target, version: int, said: Callable[[int], None]) -> Tally:
+        schema = pa.schema([*table.schema, *FIELDS])
+        rows = positives = 0
+        with target.writer(schema) as parts:
+            for chunk in chunks(table):
+                labels, probabilities = self._scores(chunk, table) if chunk.num_rows else (np.empty(0), np.empty(0))
+                versions = np.full(chunk.num_rows, version)
+                columns = [*chunk.columns, *map(_arrow, (labels, probabilities, versions), FIELDS)]
+                parts.write(pa.Table.from_arrays(columns, schema=schema))
+                rows, positives = rows + chunk.num_rows, positives + int(np.sum(labels == 1))
+                said(rows)
+        return Tally(rows, positives)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def _scores(self, rows: pa.Table, table: Table) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+        frame = pd.DataFrame({name: _feature(rows.column(name), kind) for name, kind in self._inputs.kinds.items()})
+        try:
+            labels, probabilities = self._scorer.score(frame)
+            return np.asarray(labels).astype(np.int32), probabilities
+        except Exception as error:
+            message = f"{self._model} can't score the rows of {table.uri}: {_first_line(error)}"
+            raise DataError(message) from error
+
+
+def _feature(column: pa.ChunkedArray, kind: str) -> Any:
+    """A column in the form in which training had it: numbers with NaN, or text with None, where it is missing."""
+    values = column.cast(plain(column.type))
+    if kind == "string":
+        return values.cast(pa.string()).to_pandas()
+    numbers = values.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy()
+    return numbers if kind == "double" or np.isnan(numbers).any() else numbers.astype(_TYPES[kind])
+
+
+def _arrow(values: npt.NDArray[Any], field: pa.Field) -> pa.Array:
+    return pa.array(values).cast(field.type)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

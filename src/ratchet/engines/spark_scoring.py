@@ -1,0 +1,82 @@
+"""Batch scoring with Spark: each executor reads, scores and writes its part of the table; no row comes to Python.
+
+What Spark writes appears when its job is done, all at once; `_SUCCESS` says so afterwards (`io.scores`).
+"""
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Self
+
+from ratchet.engines import spark_unlabelled
+from ratchet.engines.base import Tally
+from ratchet.engines.spark_errors import spark_errors
+from ratchet.engines.spark_pipeline import quoted
+from ratchet.engines.spark_scorer import outcome
+from ratchet.engines.spark_session import Session
+from ratchet.errors import FailedError, RatchetError
+from ratchet.io.scores import LABEL, PROBABILITY, VERSION, Target
+from ratchet.io.table import Table
+from ratchet.io.unlabelled import Inputs
+from ratchet.settings import Settings
+
+_GIVEN = "__given__"
+
+
+class SparkScoring:
+    """Implements `engines.base.BatchScorer`; what the calls mean is said there. Spark starts when it is made."""
+
+    name = "spark"
+
+    def __init__(self, settings: Settings) -> None:
+        self._session = Session(settings)
+        self._model: Any
+
+    def load(self, model_uri: str, model: str) -> Inputs:
+        import mlflow
+
+        try:
+            local = mlflow.artifacts.download_artifacts(model_uri)
+            inputs = Inputs.of(mlflow.models.Model.load(local).get_input_schema(), model)
+            self._session.get()  # active in this thread, too
+            self._model = mlflow.spark.load_model(local, dfs_tmpdir=self._session.temporary)
+        except RatchetError:
+            raise
+        except Exception as error:
+            message = f"{model} can't be loaded: {(str(error).strip().splitlines() or [type(error).__name__])[0]}"
+            raise FailedError(message) from error
+        return inputs
+
+    def steps(self, table: Table) -> int | None:
+        del table
+        return 1
+
+    def score(self, table: Table, target: Target, version: int, said: Callable[[int], None]) -> Tally:
+        from pyspark.sql import functions as f
+
+        spark = self._session.get()
+        written = spark_unlabelled.scheme(target.store) + target.store.root
+        with spark_errors(f"scoring {table.uri}"):
+            rows = spark_unlabelled.frame(spark, table)
+            given = f.struct(*(f.col(quoted(name)) for name in table.schema.names)).alias(_GIVEN)
+            # The model's own columns get no name of the table but those of its features, which it takes away itself.
+            inputs = [spark_unlabelled.feature(table, name).alias(name) for name in table.features]
+            scored = self._model.transform(rows.select(*inputs, given))
+            label, probability = outcome(scored)
+            added = (label.cast("int").alias(LABEL), probability.alias(PROBABILITY), f.lit(version).alias(VERSION))
+            writer = scored.select(f"{_GIVEN}.*", *added).write.mode("append")
+            # Its own sign would come before the target's, and say less.
+            writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(written)
+            counted = spark.read.parquet(written).agg(f.count(f.lit(1)), f.count_if(f.col(LABEL) == 1)).first()
+        said(counted[0])
+        return Tally(*counted)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and not issubclass(kind, Exception):
+            self._session.kill()
+        else:
+            self._session.stop()

@@ -1,0 +1,123 @@
+"""Batch scoring: a registered version labels every row of a table, with the engine that trained it.
+
+Everything that can be wrong is looked at before the target is touched. Whatever kills it, running it again ends in the
+same result.
+"""
+
+import time
+import uuid
+from dataclasses import dataclass
+
+import structlog
+
+from ratchet import progress
+from ratchet.engines.base import BatchScorer, Tally
+from ratchet.engines.opening import open_scorer
+from ratchet.errors import ConfigurationError
+from ratchet.io import moves, registry, unlabelled
+from ratchet.io.connection import connect, mlflow_errors
+from ratchet.io.scores import Target
+from ratchet.io.table import Table
+from ratchet.settings import Settings
+
+log = structlog.get_logger()
+
+_PAUSE_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a call has done. target: where the result is."""
+
+    model: str
+    version: int
+    rows: int
+    positives: int
+    target: str
+
+    @property
+    def sentence(self) -> str:
+        """All of it, for a person."""
+        share = f", {self.positives / self.rows:.1%} of them labelled 1" if self.rows else ""
+        return f"version {self.version} of {self.model} scored {self.rows:,} rows{share}: {self.target}"
+
+
+def score(
+    settings: Settings,
+    engine_name: str,
+    source: str | None = None,
+    target: str | None = None,
+    version: int | None = None,
+    opened: BatchScorer | None = None,
+) -> Summary:
+    """Score a table; returns what was done.
+
+    source, target, version: as in the settings' section `score`, which says them where they are None. opened: the
+    scorer, where the caller has opened it to let it start early; it is closed here. Raises RatchetError.
+    """
+    with opened or open_scorer(engine_name, settings) as scorer:
+        come_from = _given(source or settings.score.source, "FROM", "source")
+        go_to = _given(target or settings.score.target, "TO", "target")
+        model = settings.registered_name(engine_name)
+        with mlflow_errors(settings):
+            chosen = _chosen(settings, model, version or settings.score.version)
+            inputs = scorer.load(f"models:/{model}/{chosen}", f"version {chosen} of {model}")
+        table = unlabelled.inspect(come_from, inputs)
+        place = Target.of(go_to, table.store, uuid.uuid4().hex)
+        return _score(scorer, model, chosen, table, place)
+
+
+def _score(scorer: BatchScorer, model: str, version: int, table: Table, target: Target) -> Summary:
+    begun = time.monotonic()
+    about = {"model": model, "version": version, "engine": scorer.name, "source": table.uri}
+    log.info("score.started", model=model, version=version, source=table.uri, target=target.uri)
+    target.begin({**about, "at": moves.now()})
+    tally = _with_progress(scorer, table, target, version)
+    done = {"rows": tally.rows, "positives": tally.positives}
+    known = unlabelled.rows_of(table)
+    target.finish(version, tally.rows if known is None else known, {**about, **done, "at": moves.now()})
+    seconds = round(time.monotonic() - begun, 2)
+    log.info("score.done", model=model, version=version, target=target.uri, seconds=seconds, **done)
+    return Summary(model, version, tally.rows, tally.positives, target.uri)
+
+
+def _with_progress(scorer: BatchScorer, table: Table, target: Target, version: int) -> Tally:
+    """A bar on a terminal, an event now and then everywhere."""
+    steps, last = scorer.steps(table), time.monotonic()
+    with progress.bars({} if steps is None else {scorer.name: steps}) as advance:
+
+        def said(rows: int) -> None:
+            nonlocal last
+            if steps is not None:
+                advance(scorer.name, f"{rows:,} rows")
+            if time.monotonic() - last >= _PAUSE_SECONDS:
+                last = time.monotonic()
+                log.info("score.progress", rows=rows)
+
+        return scorer.score(table, target, version, said)
+
+
+def _given(address: str | None, argument: str, key: str) -> str:
+    if address is None:
+        message = f"{argument} is missing: give it as an argument, or set score.{key}"
+        raise ConfigurationError(message)
+    return address
+
+
+def _chosen(settings: Settings, model: str, number: int | None) -> int:
+    """That number, or the champion's. Raises ConfigurationError where there is no such version."""
+    client = connect(settings)
+    found = registry.registered(client, model)
+    champion = None if found is None else found.aliases.get(moves.CHAMPION)
+    wanted = champion if number is None else str(number)
+    if wanted is not None:
+        with moves.ignoring_absent():
+            return int(client.get_model_version(model, wanted).version)
+    known = ", ".join(str(version.number) for version in registry.versions(client, model))
+    if not known:
+        message = f"MLflow at {settings.tracking.uri} has no version of {model}: `ratchet retrain` makes the first"
+    elif number is None:
+        message = f"{model} has no champion; --version takes one of {known}"
+    else:
+        message = f"{model} has no version {number}; there are: {known}"
+    raise ConfigurationError(message)

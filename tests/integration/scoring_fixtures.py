@@ -1,0 +1,22 @@
+"""What the tests of scoring stand on: a version of both engines' models, made by a whole cycle."""
+
+import mlflow
+import pytest
+
+from tests.integration.trainer_fixtures import ratchet, write_configuration
+
+
+@pytest.fixture(scope="session")
+def registered(flights_slice, tmp_path_factory):
+    """A working directory in whose MLflow `flights-sklearn` and `flights-spark` have a champion, version 1."""
+    folder = tmp_path_factory.mktemp("registered")
+    write_configuration(folder, flights_slice, retrain={"engines": ["sklearn", "spark"]})
+    done = ratchet(folder, "retrain", "--env", "test")
+    assert done.returncode == 0, done.stderr[-2000:]
+    return folder
+
+
+def load(registered, engine):
+    """Version 1 as MLflow loads it."""
+    mlflow.set_tracking_uri(f"sqlite:///{registered}/mlflow.db")
+    return mlflow.pyfunc.load_model(f"models:/flights-{engine}/1")

@@ -1,0 +1,283 @@
+"""Batch scoring with both engines: the model's own labels, every row once, whatever is repeated, killed or wrong."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from mlflow.tracking import MlflowClient
+
+from ratchet.engines.opening import open_scorer
+from ratchet.io import unlabelled
+from ratchet.io.scores import RESULT, Target
+from tests.integration.scoring_fixtures import load
+from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, Verb, events, ratchet, small_settings
+
+pytestmark = [
+    pytest.mark.xdist_group("score"),
+    pytest.mark.timeout(600),
+    # py4j leaves its sockets to the garbage collector.
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+ENGINES = ("sklearn", "spark")
+
+
+@pytest.fixture(scope="module")
+def rows(flights_slice):
+    """May as it is to be scored: an id, no label, no timestamp; gaps, and a category that training never saw."""
+    frame = pd.read_parquet(Path(flights_slice) / "year_month=2013-05" / "part-0.parquet")
+    frame = frame.drop(columns=["late", "scheduled_departure"]).reset_index(drop=True)
+    frame["plane_age"] = frame["plane_age"].where(frame.index % 7 > 0)
+    frame.loc[5:30, "carrier"] = "unseen"
+    frame.insert(0, "flight_id", [f"{row:05}" for row in frame.index])
+    return frame
+
+
+@pytest.fixture(scope="module")
+def table(rows, tmp_path_factory):
+    """Those rows in two files."""
+    folder = tmp_path_factory.mktemp("to-score")
+    rows.iloc[:900].to_parquet(folder / "1.parquet", index=False)
+    rows.iloc[900:].to_parquet(folder / "2.parquet", index=False)
+    return str(folder)
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def scorer(request, registered, flights_slice):
+    """A scorer with version 1 loaded, and the columns that it needs; one for all tests here."""
+    mlflow.set_tracking_uri(f"sqlite:///{registered}/mlflow.db")
+    with open_scorer(request.param, small_settings(flights_slice, registered)) as opened:
+        yield opened, opened.load(f"models:/flights-{request.param}/1", "version 1")
+
+
+def scored(scorer, uri, folder):
+    """Score a table in this process; returns the tally and the result."""
+    opened, inputs = scorer
+    looked = unlabelled.inspect(str(uri), inputs)
+    target = Target.of(str(folder), looked.store, "call")
+    target.begin({})
+    tally = opened.score(looked, target, 1, lambda _: None)
+    target.finish(1, tally.rows, {})
+    return tally, pq.read_table(folder)
+
+
+def predicted(registered, engine, rows):
+    features = rows[FEATURES].astype(dict.fromkeys(NUMERIC, "float64"))
+    return [int(label) for label in load(registered, engine).predict(features)]
+
+
+def test_every_row_has_the_label_that_the_registered_model_gives(scorer, registered, rows, table, tmp_path):
+    tally, found = scored(scorer, table, tmp_path / "to")
+    frame = found.to_pandas().sort_values("flight_id").reset_index(drop=True)
+    assert list(frame["predicted_label"]) == predicted(registered, scorer[0].name, rows)
+    assert (tally.rows, tally.positives) == (len(rows), frame["predicted_label"].sum())
+    assert 0 < tally.positives < tally.rows
+    assert set(frame["model_version"]) == {1}
+    assert frame["probability"].between(0, 1).all()
+    assert (
+        frame[frame["predicted_label"] == 1]["probability"].min()
+        > frame[frame["predicted_label"] == 0]["probability"].max()
+    )
+
+
+def test_the_columns_of_the_table_come_back_as_they_were(scorer, rows, table, tmp_path):
+    _, found = scored(scorer, table, tmp_path / "to")
+    assert found.column_names == [*rows.columns, *RESULT]
+    frame = found.drop_columns(list(RESULT)).to_pandas().sort_values("flight_id").reset_index(drop=True)
+    pd.testing.assert_frame_equal(frame, rows, check_dtype=False)
+
+
+def test_rows_of_a_file_keep_their_order(scorer, rows, table, tmp_path):
+    _, found = scored(scorer, f"{table}/2.parquet", tmp_path / "to")
+    assert found["flight_id"].to_pylist() == list(rows["flight_id"].iloc[900:])
+
+
+def test_columns_of_every_kind_are_passed_on(scorer, rows, tmp_path):
+    few = pa.Table.from_pandas(rows.iloc[:4], preserve_index=False)
+    moments = [0, 1_500_000_000_000_000_001, -1_000, None]
+    odd = {
+        "naive": pa.array(moments, pa.timestamp("ns")),
+        "instant": pa.array(moments, pa.timestamp("ns", "UTC")),
+        "micros": pa.array([0, 1_500_000_000_000_001, -1, None], pa.timestamp("us")),
+        "list": pa.array([[1, 2], [], None, [3]]),
+        "struct": pa.array([{"a.b": 1}, {"a.b": None}, None, {"a.b": 4}]),
+        "binary": pa.array([b"\x00\xff", b"", None, b"x"]),
+        "decimal": pa.array([1, None, 3, 4]).cast(pa.decimal128(22, 2)),
+        "odd `name` é.x": pa.array(["a", None, "", "d"]),
+        # What a model's own stages write, too.
+        "prediction": pa.array([7, 8, 9, None]),
+        "score": pa.array(["x"] * 4),
+        "features": pa.array([None, 1.0, 2.0, 3.0]),
+    }
+    for name, column in odd.items():
+        few = few.append_column(name, column)
+    pq.write_table(few, tmp_path / "t.parquet")
+    _, found = scored(scorer, tmp_path / "t.parquet", tmp_path / "to")
+    for name in odd.keys() - {"naive", "instant"}:
+        assert found[name].to_pylist() == few[name].to_pylist(), name
+    for name in ("naive", "instant"):
+        unit = pa.timestamp("us", few.schema.field(name).type.tz)
+        assert found[name].cast(unit, safe=False).to_pylist() == few[name].cast(unit, safe=False).to_pylist(), name
+
+
+def test_a_partitioned_folder_whose_files_differ_is_one_table(scorer, registered, rows, tmp_path):
+    first, second = rows.iloc[:50], rows.iloc[50:90].astype({"hour": "float64", "minute": "int16"})
+    for month, part in (("2013-05", first), ("2013-06", second.drop(columns="plane_type"))):
+        (tmp_path / f"t/month={month}").mkdir(parents=True)
+        part.to_parquet(tmp_path / f"t/month={month}/1.parquet", index=False)
+    _, found = scored(scorer, tmp_path / "t", tmp_path / "to")
+    frame = found.to_pandas().sort_values("flight_id").reset_index(drop=True)
+    assert list(frame["month"]) == ["2013-05"] * 50 + ["2013-06"] * 40
+    assert frame["plane_type"].iloc[50:].isna().all()
+    assert list(frame["predicted_label"]) == predicted(registered, scorer[0].name, rows.iloc[:90])
+
+
+def test_csv_is_scored_and_what_is_only_passed_on_stays_text(scorer, registered, rows, tmp_path):
+    few = rows.iloc[:60]
+    (tmp_path / "t").mkdir()
+    few.iloc[:30].to_csv(tmp_path / "t/1.csv", index=False)
+    few.iloc[30:][[*reversed(few.columns)]].to_csv(tmp_path / "t/2.csv", index=False)
+    _, found = scored(scorer, tmp_path / "t", tmp_path / "to")
+    frame = found.to_pandas().sort_values("flight_id").reset_index(drop=True)
+    assert list(frame["flight_id"]) == list(few["flight_id"])
+    assert list(frame["predicted_label"]) == predicted(registered, scorer[0].name, few)
+
+
+def test_an_empty_table_has_an_empty_result(scorer, rows, tmp_path):
+    rows.iloc[:0].astype(dict.fromkeys(CATEGORICAL, "str")).to_parquet(tmp_path / "t.parquet", index=False)
+    path = tmp_path / "t.parquet"
+    types = {"flight_id": pa.string(), "plane_type": pa.string(), **dict.fromkeys(CATEGORICAL, pa.string())}
+    empty = pq.read_table(path)
+    schema = pa.schema([pa.field(field.name, types.get(field.name, field.type)) for field in empty.schema])
+    pq.write_table(schema.empty_table(), path)
+    tally, found = scored(scorer, path, tmp_path / "to")
+    assert (tally.rows, tally.positives, found.num_rows) == (0, 0, 0)
+    assert set(RESULT) <= set(found.column_names)
+
+
+def files(folder):
+    """Name and content of all files of a result that a reader reads; Spark's names end in an id of the call."""
+    return {path.name[:10]: path.read_bytes() for path in sorted(folder.glob("part-*.parquet"))}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_verb_says_what_it_did_and_a_repeated_call_ends_in_the_same_rows(registered, table, tmp_path, engine):
+    call = ("score", engine, table, str(tmp_path / "to"), "--env", "test")
+    done = ratchet(registered, *call)
+    assert done.returncode == 0, done.stderr
+    success = json.loads((tmp_path / "to/_SUCCESS").read_text())
+    event = events(done)["score.done"]
+    assert (event["model"], event["version"], event["rows"]) == (f"flights-{engine}", 1, success["rows"])
+    last = done.stdout.splitlines()[-1]
+    share = success["positives"] / success["rows"]
+    assert last == (
+        f"version 1 of flights-{engine} scored {success['rows']:,} rows, {share:.1%} of them labelled 1: {tmp_path}/to"
+    )
+    assert success["files"] == sorted(path.name for path in (tmp_path / "to").glob("part-*"))
+    first = files(tmp_path / "to")
+    assert ratchet(registered, *call).returncode == 0
+    assert files(tmp_path / "to") == first
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_call_that_was_killed_is_simply_run_again(registered, rows, table, tmp_path, engine):
+    """Killed while it writes over an earlier result: that is gone, and nothing says that it is complete."""
+    many = tmp_path / "many.parquet"
+    pd.concat([rows] * 400, ignore_index=True).to_parquet(many, index=False, row_group_size=20_000)
+    assert ratchet(registered, "score", "sklearn", table, str(tmp_path / "to"), "--env", "test").returncode == 0
+    with Verb(registered, "score", engine, str(many), str(tmp_path / "to"), "--env", "test") as verb:
+        verb.wait_for("score.started")
+        deadline = time.monotonic() + 60
+        while (tmp_path / "to/_SUCCESS").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.killpg(verb._process.pid, signal.SIGKILL)
+        verb.end()
+    assert not (tmp_path / "to/_SUCCESS").exists()
+    assert ratchet(registered, "score", engine, table, str(tmp_path / "to"), "--env", "test").returncode == 0
+    found = pq.read_table(tmp_path / "to")
+    assert sorted(found["flight_id"].to_pylist()) == list(rows["flight_id"])
+
+
+def test_another_version_takes_the_place_of_the_first(registered, table, tmp_path):
+    client = MlflowClient(f"sqlite:///{registered}/mlflow.db")
+    first = client.get_model_version("flights-sklearn", "1")
+    other = client.create_model_version("flights-sklearn", first.source, first.run_id, await_creation_for=0)
+    try:
+        for number in ("1", other.version):
+            call = ("score", "sklearn", table, str(tmp_path / "to"), "--env", "test", "--version", str(number))
+            assert ratchet(registered, *call).returncode == 0
+    finally:
+        client.delete_model_version("flights-sklearn", other.version)
+    assert set(pq.read_table(tmp_path / "to")["model_version"].to_pylist()) == {int(other.version)}
+    assert json.loads((tmp_path / "to/_SUCCESS").read_text())["version"] == int(other.version)
+
+
+def test_the_settings_say_what_the_arguments_leave_out(registered, table, tmp_path):
+    variables = {"RATCHET__SCORE__SOURCE": table, "RATCHET__SCORE__TARGET": str(tmp_path / "to")}
+    done = ratchet(registered, "score", "sklearn", "--env", "test", environment=variables)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "to/_SUCCESS").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (("TABLE", "TO", "--version", "7"), 2, "flights-sklearn has no version 7; there are: 1"),
+        (("TABLE", "TO", "--set", "model=other"), 2, "has no version of other-sklearn"),
+        (("TABLE",), 2, "TO is missing: give it as an argument, or set score.target"),
+        ((), 2, "FROM is missing: give it as an argument, or set score.source"),
+        (("TABLE", "TABLE"), 2, "which is part of the table"),
+        (("gs://x", "TO"), 2, "the table to score is 'gs://x'"),
+        (("TABLE/nothing", "TO"), 3, "there is no file or folder at"),
+        (("LACKING", "TO"), 3, "the column 'carrier' is not in"),
+        (("RESULT", "TO"), 3, "bears the name of one that the result adds"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_sentence_and_nothing_is_touched(
+    registered, rows, table, tmp_path, words, code, sentence
+):
+    rows.drop(columns="carrier").to_parquet(tmp_path / "lacking.parquet", index=False)
+    rows.assign(probability=0.5).to_parquet(tmp_path / "result.parquet", index=False)
+    places = {
+        "TABLE": table,
+        "TO": str(tmp_path / "to"),
+        "LACKING": str(tmp_path / "lacking.parquet"),
+        "RESULT": str(tmp_path / "result.parquet"),
+        "TABLE/nothing": f"{table}/nothing",
+    }
+    done = ratchet(registered, "score", "sklearn", *(places.get(word, word) for word in words), "--env", "test")
+    assert done.returncode == code, done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert sentence in done.stderr
+    assert not (tmp_path / "to").exists()
+
+
+def test_a_model_without_a_champion_is_not_scored_with(registered, table, tmp_path):
+    client = MlflowClient(f"sqlite:///{registered}/mlflow.db")
+    client.delete_registered_model_alias("flights-sklearn", "champion")
+    try:
+        done = ratchet(registered, "score", "sklearn", table, str(tmp_path / "to"), "--env", "test")
+    finally:
+        client.set_registered_model_alias("flights-sklearn", "champion", "1")
+    assert done.returncode == 2
+    assert "flights-sklearn has no champion; --version takes one of 1" in done.stderr
+
+
+def test_a_version_whose_files_are_gone_says_so(registered, table, tmp_path):
+    client = MlflowClient(f"sqlite:///{registered}/mlflow.db")
+    gone = client.create_model_version("flights-sklearn", str(tmp_path / "gone"), await_creation_for=0)
+    try:
+        call = ("score", "sklearn", table, str(tmp_path / "to"), "--env", "test", "--version", str(gone.version))
+        done = ratchet(registered, *call)
+    finally:
+        client.delete_model_version("flights-sklearn", gone.version)
+    assert done.returncode == 1
+    assert f"version {gone.version} of flights-sklearn can't be loaded: " in done.stderr
+    assert not (tmp_path / "to").exists()
