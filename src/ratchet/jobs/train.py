@@ -75,6 +75,7 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
     logged = run.beside(engine.log_model)
     counts = _timed("score", engine.count_test)
     compared = _timed("compare", rivals.compare, settings, engine, versions, chosen, counts, threshold.value)
+    features = _timed("count_features", engine.count_features)
     run.params(_not_yet_logged(run, parameters))
     model_uri = _timed("log_model", logged.result)
     checking = background.begin("verify", engine.mislabelled, model_uri)
@@ -91,6 +92,7 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
         threshold,
         counts,
         compared,
+        features,
         model_uri,
     )
     numbers = _timed("evaluate", evidence.log, result, run)
