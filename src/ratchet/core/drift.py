@@ -8,15 +8,18 @@ bucket is used by both; where a small share s of the rows has moved to values th
 √(s/2): 0.07 for 1 %, 0.16 for 5 %, 0.23 for 10 %. `docs/decisions/0009-drift.md` says why this one.
 """
 
+import csv
+import io
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 
 import numpy as np
 
 from ratchet.core.counts import Floats
 from ratchet.core.feature_counts import FeatureCounts, Key
+from ratchet.errors import FailedError
 
 _LONGEST_NAME = 200
 
@@ -65,6 +68,27 @@ def metrics(rows: Sequence[FeatureDrift]) -> dict[str, float]:
             name = f"{base}-{number}"
         named[name] = row.distance
     return named | ({"drift_max": max(row.distance for row in rows)} if rows else {})
+
+
+def to_csv(rows: Iterable[FeatureDrift]) -> str:
+    """The rows with a header: `drift.csv`."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    writer.writerow(field.name for field in fields(FeatureDrift))
+    writer.writerows(astuple(row) for row in rows)
+    return text.getvalue()
+
+
+def from_csv(text: str) -> list[FeatureDrift]:
+    """Read the rows again; raises FailedError where they are not what `to_csv` writes."""
+    try:
+        return [
+            FeatureDrift(row["feature"], row["kind"], *(float(row[field.name]) for field in fields(FeatureDrift)[2:]))
+            for row in csv.DictReader(io.StringIO(text, newline=""))
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        message = f"the rows of a table of drift can't be read: {error!r}"
+        raise FailedError(message) from error
 
 
 def _moved(training: FeatureCounts, newest: FeatureCounts) -> FeatureDrift:

@@ -58,7 +58,7 @@ def log(result: Result, run: Run) -> Mapping[str, float]:
         "comparison.csv": Rival.to_csv(result.compared.rivals),
         "counts.csv": result.counts.to_csv(),
         "feature_counts.csv": feature_counts.to_csv(training),
-        "drift.csv": _table(FeatureDrift, moved),
+        "drift.csv": drift.to_csv(moved),
     }
     run.artifacts({"report.html": page.encode(), **images, **{name: text.encode() for name, text in tables.items()}})
     return numbers

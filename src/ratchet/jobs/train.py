@@ -37,12 +37,19 @@ class Trained:
 
 
 def train(
-    settings: Settings, engine_name: str, cycle: str, as_of: date | None, opened: Engine | None = None
+    settings: Settings,
+    engine_name: str,
+    cycle: str,
+    as_of: date | None,
+    opened: Engine | None = None,
+    *,
+    because: str | None = None,
 ) -> Trained:
     """Train one engine for a cycle; returns the complete run.
 
     as_of: the day on which the test window ends, excluded; None is the end of the data. opened: the engine, where the
-    caller has opened it to let it start early; it is closed here. Raises RatchetError.
+    caller has opened it to let it start early; it is closed here. because: why the cycle was started, where somebody
+    says so. Raises RatchetError.
     """
     with mlflow_errors(settings), opened or open_engine(engine_name, settings) as engine:
         client = connect(settings)
@@ -54,7 +61,7 @@ def train(
             run.params(settings.flattened())
             table = data.inspect(settings.data)
             windows = windows_of(settings, table, as_of)
-            run.tags(_window_tags(windows))
+            run.tags(_window_tags(windows) | ({} if because is None else {"ratchet.because": because}))
             return Trained(run.run_id, _train(settings, run, engine, table, windows, cycle), already=False)
 
 

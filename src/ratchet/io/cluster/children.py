@@ -32,6 +32,8 @@ ORIGINS = {
     "sklearn": Origin("train-sklearn", CRON_JOBS, JOBS),
     "spark": Origin("train-spark", SCHEDULED_APPLICATIONS, APPLICATIONS),
     "register": Origin("register", CRON_JOBS, JOBS),
+    "watch-sklearn": Origin("watch-sklearn", CRON_JOBS, JOBS),
+    "watch-spark": Origin("watch-spark", CRON_JOBS, JOBS),
 }
 
 
@@ -67,7 +69,8 @@ def made_from(definition: Json, order: Order, cycle: str, owner: Json, deadline_
 def labels_of(cycle: str, step: str) -> dict[str, str]:
     """What the objects of a step, its pods among them, are found by."""
     labels = {CYCLE: cycle, STEP: step}
-    return labels if step in ("register", "retrain") else labels | {ENGINE: step}
+    engine = step.rpartition("-")[2]
+    return labels | {ENGINE: engine} if engine in ("sklearn", "spark") else labels
 
 
 def owners(child: Json) -> set[str]:
@@ -86,20 +89,20 @@ def _job(definition: Json, origin: Origin, order: Order, cycle: str) -> tuple[Js
     if len(containers) != 1:
         message = f"the CronJob {origin.definition} has no container of that name, which would take the arguments"
         raise ConfigurationError(message)
-    containers[0].setdefault("args", []).extend(_escaped(order.arguments))
+    containers[0].setdefault("args", []).extend(escaped(order.arguments))
     return metadata, spec
 
 
 def _application(definition: Json, order: Order, cycle: str) -> tuple[Json, Json]:
     spec = copy.deepcopy(definition["spec"]["template"])
     labels = labels_of(cycle, order.step)
-    spec.setdefault("arguments", []).extend(_escaped(order.arguments))
+    spec.setdefault("arguments", []).extend(escaped(order.arguments))
     for part in ("driver", "executor"):
         spec.setdefault(part, {}).setdefault("labels", {}).update(labels)
     return {"labels": definition["metadata"].get("labels", {}) | labels}, spec
 
 
-def _escaped(arguments: Sequence[str]) -> list[str]:
+def escaped(arguments: Sequence[str]) -> list[str]:
     """The arguments as they arrive: in a pod, `$(NAME)` would become the value of a variable, such as a password."""
     return [argument.replace("$", "$$") for argument in arguments]
 
