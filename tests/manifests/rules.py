@@ -8,7 +8,7 @@ from tests.manifests.pods import Pod, pods
 HASH = re.compile(r"-[0-9a-z]{10}$")
 PART_OF = ("app.kubernetes.io/name", "app.kubernetes.io/component", "app.kubernetes.io/part-of")
 # Who calls the API server; nobody else holds a token.
-CALLERS = {"CronJob retrain", "ScheduledSparkApplication train-spark, driver"}
+CALLERS = {"CronJob retrain", "CronJob watch", "ScheduledSparkApplication train-spark, driver"}
 
 Rule = Callable[[list[dict]], Iterator[str]]
 
@@ -185,7 +185,7 @@ def jobs_end_by_their_code(objects: list[dict]) -> Iterator[str]:
         name, spec = job["metadata"]["name"], job["spec"]["jobTemplate"]["spec"]
         if spec["template"]["spec"].get("restartPolicy") != "Never":
             yield f"CronJob {name}: its containers are started again in their pod"
-        if name not in ("retrain", "train-sklearn", "register"):
+        if name not in ("retrain", "train-sklearn", "register", "watch", "watch-sklearn", "watch-spark"):
             continue
         container = spec["template"]["spec"]["containers"][0]["name"]
         rules = spec.get("podFailurePolicy", {}).get("rules", [])
