@@ -238,14 +238,14 @@ def retrain(
         raise
 
 
-@main.command(short_help="Measure the champions on the newest days; retrain where one does badly.")
+@main.command(short_help="Measure champions on new days; retrain where one does badly.")
 @click.argument("engine", type=click.Choice(["sklearn", "spark"]), metavar="[ENGINE]", required=False)
 @_with_settings
 def watch(engine: str | None, environment: str, overrides: tuple[str, ...]) -> None:
     """Score the newest labelled days with the champions, log how they did, and start one cycle where one does badly.
 
-    With ENGINE, sklearn or spark, only measure and judge that engine's champion. May be run again: no day is measured
-    twice, and for the same days no second cycle is started.
+    With an [ENGINE], sklearn or spark, only measure and judge that engine's champion. May be run again: no day is
+    measured twice, and for the same days no second cycle is started.
     """
     try:
         settings = _settings(environment, overrides)

@@ -79,7 +79,8 @@ def _judged(settings: Settings, engines: Sequence[str], done: Watch) -> list[_Lo
         champion = next((version for version in registry.versions(client, name) if version.champion), None)
         label = name if champion is None else f"version {champion.number} of {name}"
         if champion is None or TAG not in champion.tags:
-            done.sentences.append(f"{label}: nothing to judge" if champion else f"{label} has no champion yet")
+            why = "has no champion yet" if champion is None else "has not been measured on a new day yet"
+            done.sentences.append(f"{label} {why}")
             continue
         verdict = Verdict.from_tag(champion.tags[TAG], label)
         done.sentences.append(verdict.sentence(label))

@@ -5,6 +5,7 @@ everything else, and a step's Job is made anew for each cycle. Nothing here asks
 """
 
 import copy
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ STEP = "ratchet/step"
 ENGINE = "ratchet/engine"
 # A child whose coordinator never comes back ends by itself, this long after the coordinator would have ended it.
 _MARGIN_SECONDS = 600
+_LONGEST_NAME = 63
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,12 @@ ORIGINS = {
 
 
 def name_of(cycle: str, step: str) -> str:
-    """The name of a step's child in a cycle."""
-    return f"{cycle}-{step}"
+    """The name of a step's child in a cycle; where that is longer than a cluster takes, a seal stands for a part."""
+    name = f"{cycle}-{step}"
+    if len(name) <= _LONGEST_NAME:
+        return name
+    seal = hashlib.sha256(cycle.encode()).hexdigest()[:8]
+    return f"{cycle[: _LONGEST_NAME - len(step) - len(seal) - 2]}-{seal}-{step}"
 
 
 def made_from(definition: Json, order: Order, cycle: str, owner: Json, deadline_seconds: int) -> Json:
