@@ -138,6 +138,21 @@ _as_of = click.option(
 _because = click.option("--because", required=True, metavar="SENTENCE", help="Why; recorded with who and when.")
 
 
+def _sentence(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not value.strip():
+        message = "--because is empty; a sentence is accepted, or the option left out"
+        raise ConfigurationError(message)
+    return value
+
+
+_cycle_because = click.option(
+    "--because",
+    metavar="SENTENCE",
+    callback=_sentence,
+    help="Why the cycle is run; a tag of its runs. A watch gives its reason. Default: none.",
+)
+
+
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="ratchet")
 def main() -> None:
@@ -156,7 +171,15 @@ def main() -> None:
 @click.option(
     "--cycle", metavar="ID", help="Id of the cycle that the run belongs to. Default: a new one, made from the time."
 )
-def train(engine: str, environment: str, overrides: tuple[str, ...], as_of: date | None, cycle: str | None) -> None:
+@_cycle_because
+def train(
+    engine: str,
+    environment: str,
+    overrides: tuple[str, ...],
+    as_of: date | None,
+    cycle: str | None,
+    because: str | None,
+) -> None:
     """Train ENGINE, sklearn or spark.
 
     It reads the windows, fits, calibrates, chooses the threshold, and measures once, on the test window. Every
@@ -170,7 +193,7 @@ def train(engine: str, environment: str, overrides: tuple[str, ...], as_of: date
     opened = open_engine(engine, settings)  # Spark starts while MLflow is imported
     from ratchet.jobs import train
 
-    train.train(settings, engine, checked, as_of, opened)
+    train.train(settings, engine, checked, as_of, opened, because=because)
 
 
 @main.command(short_help="Decide on a cycle's runs; register and promote what is better.")
@@ -245,7 +268,10 @@ def rollout(environment: str, overrides: tuple[str, ...], cycle: str | None, fai
 @click.option(
     "--cycle", metavar="ID", help="Id of the cycle. Default: a new one, made from the time or, in a cluster, the Job."
 )
-def retrain(environment: str, overrides: tuple[str, ...], as_of: date | None, cycle: str | None) -> None:
+@_cycle_because
+def retrain(
+    environment: str, overrides: tuple[str, ...], as_of: date | None, cycle: str | None, because: str | None
+) -> None:
     """Run one cycle: each engine's trainer, then the registrar, and print what was decided.
 
     They run as processes on this machine, or as Jobs where retrain.runner is kubernetes. One trainer's failure does
@@ -255,7 +281,7 @@ def retrain(environment: str, overrides: tuple[str, ...], as_of: date | None, cy
         settings = _settings(environment, overrides)
         from ratchet.jobs import retrain
 
-        done = retrain.retrain(settings, _same_settings(environment, overrides), cycle, as_of)
+        done = retrain.retrain(settings, _same_settings(environment, overrides), cycle, as_of, because=because)
         if done.results:
             from ratchet import tables
 
@@ -329,6 +355,44 @@ def score(
     from ratchet.jobs import score
 
     click.echo(score.score(settings, engine, source, target, version, opened).sentence)
+
+
+@main.command(short_help="Measure champions on new days; retrain where one does badly.")
+@click.argument("engine", type=click.Choice(["sklearn", "spark"]), metavar="[ENGINE]", required=False)
+@_with_settings
+def watch(engine: str | None, environment: str, overrides: tuple[str, ...]) -> None:
+    """Score the newest labelled days with the champions, log how they did, and start one cycle where one does badly.
+
+    With an [ENGINE], sklearn or spark, only measure and judge that engine's champion. May be run again: no day is
+    measured twice, and for the same days no second cycle is started.
+    """
+    try:
+        settings = _settings(environment, overrides)
+        if engine is not None:
+            from ratchet.jobs import watch_step
+
+            click.echo(watch_step.watch(settings, engine).sentence)
+            return
+        _watch_all(settings, _same_settings(environment, overrides))
+    except RatchetError as error:
+        if engine is None and "RATCHET_JOB" in os.environ:
+            from ratchet.io.cluster import place
+
+            place.tell(str(error), reason="WatchFailed")
+        raise
+
+
+def _watch_all(settings: "Settings", options: list[str]) -> None:
+    from ratchet import tables
+    from ratchet.jobs import watch
+
+    done = watch.watch(settings, options)
+    for sentence in done.sentences:
+        click.echo(sentence)
+    if done.cycle is not None and done.cycle.results:
+        tables.print_results(done.cycle.results, settings)
+    if done.error is not None:
+        raise done.error
 
 
 @main.command(short_help="Show the running and the last cycles in a cluster.")

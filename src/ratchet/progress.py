@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 # The events of a trainer from its start to its end; `jobs.train` logs one a step.
-TRAIN_STEPS = 10
+TRAIN_STEPS = 11
 
 type Advance = Callable[[str, str], None]
 

@@ -235,6 +235,10 @@ class Watch(Section):
     """The newest days whose rolling windows are looked at."""
     low: Annotated[int, Field(ge=1, le=366)] = 2
     """How many of them must be low, the newest among them, for a cycle to be started."""
+    most_days: Annotated[int, Field(ge=1, le=366)] = 92
+    """Days that one watch scores at most, the newest ones; three months bound its memory and its time."""
+    lag_days: Annotated[int, Field(ge=0, le=366)] = 0
+    """Days at the end of the data left to a later watch: a day is measured once, when all its rows are there."""
 
     @model_validator(mode="after")
     def _reachable(self) -> "Watch":

@@ -35,6 +35,19 @@ for name in (
 spark.range(1000).write.parquet("/tmp/rows")
 print("rows", spark.read.parquet("/tmp/rows").count())
 """
+# Outside of a SparkApplication the image's own way: the whole of Spark in the one process's JVM.
+ONE_POD = """
+from ratchet.engines.spark_session import Session
+from ratchet.settings import Settings
+data = {"uri": "/tmp/t", "timestamp": "at", "label": {"column": "late", "positive": True}}
+session = Session(Settings.model_validate({"model": "m", "data": data, "spark": {"driver_memory": "512MiB"}}))
+spark = session.get()
+hadoop = spark._jsc.hadoopConfiguration()
+spark.range(1000).write.parquet(session.temporary + "/rows")
+rows = spark.read.parquet(session.temporary + "/rows").count()
+print(spark.sparkContext.master, hadoop.get("fs.s3a.committer.name"), hadoop.get("fs.s3a.endpoint"), rows)
+session.stop()
+"""
 READY_SECONDS = 90
 
 
@@ -103,6 +116,12 @@ def test_the_sample_is_written_from_what_is_in_the_image():
 def test_spark_starts_and_finds_the_classes_for_s3_and_for_the_cluster():
     done = run("trainer-spark", "python", "-c", SPARK)
     assert "rows 1000" in done.stdout, done.stderr
+
+
+def test_spark_runs_whole_in_one_pod():
+    options = ("--env", "AWS_ENDPOINT_URL=http://minio:9000", "--memory", "1500m", "--cpus", "2")
+    done = run("trainer-spark", "python", "-c", ONE_POD, options=options)
+    assert done.stdout.strip() == "local[*] magic http://minio:9000 1000", done.stderr
 
 
 def test_the_entrypoint_starts_the_driver_with_what_spark_submit_was_given():

@@ -18,6 +18,7 @@ from ratchet.core.threshold import choose
 from ratchet.core.windows import Period, Window, Windows, windows_until
 from ratchet.engines import spark_facts, spark_rows
 from ratchet.engines.java import java_home
+from ratchet.engines.scikit_learn_features import counted
 from ratchet.engines.spark import Spark
 from ratchet.errors import ConfigurationError, DataError, FailedError
 from ratchet.io import checks, data
@@ -265,8 +266,8 @@ def assert_same_rows(session, table):
         names = [*table.features, data.LABEL, data.DAY]
         assert plain(found[names]) == plain(expected.frame[names])
         facts = spark_facts.facts(rows, groups, 0, window, table)
-        _, distinct = spark_facts.categories(rows, table, 1000)
-        assert spark_facts.with_distinct(facts, distinct) == expected.facts
+        texts = spark_facts.texts(rows, table, 1000, 0, 0)
+        assert spark_facts.with_distinct(facts, texts) == expected.facts
 
 
 def plain(frame):
@@ -283,6 +284,31 @@ def test_both_engines_read_missing_values_and_odd_names_alike(session, tmp_path)
     )
     made["a.b `c`"] = pa.array([True, False] * (ROWS // 2))
     assert_same_rows(session, data.inspect(settings(parquet(tmp_path / "events.parquet", made))))
+
+
+ODD = [0.0, -0.0, 5e-324, -1e-19, 2.0**-64, 1 / 3, -1 / 3, 31.5, 33.0, 34.5, 1e300, -1e300, 2.0**64, None, float("nan")]
+
+
+def test_both_engines_count_features_alike(engine, tmp_path):
+    random = np.random.default_rng(0)
+    numbers = [*ODD, *(random.standard_normal(ROWS - len(ODD)) * 10.0 ** random.integers(-25, 25, ROWS - len(ODD)))]
+    texts = [None, "", "é 'q' `t`", *(f"t{number % 140:03}" for number in range(ROWS - 3))]
+    made = columns(speed=pa.array(numbers, pa.float64()), carrier=pa.array(texts))
+    table = data.inspect(settings(parquet(tmp_path / "events.parquet", made)))
+    windows = windows_until(date(2024, 1, 1), Period.parse("5d"), Period.parse("5d"), None)
+    engine.read(table, windows, ())
+    then, now = engine.count_features()
+    training, test = (data.load(table, window, table.features).frame for window in (windows.train, windows.test))
+    expected = counted(training, table)
+    assert as_sets(then) == as_sets(expected)
+    assert as_sets(now) == as_sets(counted(test, table, expected))
+    assert {one.rows for one in then} == {len(training)}
+    assert then[-1].other > 0
+
+
+def as_sets(features):
+    """The counts without an order: of one text the engines may come upon it at different places."""
+    return [(one.feature, one.kind, dict(one.by_value), one.other, one.missing) for one in features]
 
 
 def test_both_engines_read_csv_alike(session, tmp_path):

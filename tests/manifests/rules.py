@@ -11,6 +11,7 @@ PART_OF = ("app.kubernetes.io/name", "app.kubernetes.io/component", "app.kuberne
 CALLERS = {
     "CronJob retrain",
     "CronJob rollout",
+    "CronJob watch",
     "ScheduledSparkApplication train-spark, driver",
     "ScheduledSparkApplication score-spark, driver",
 }
@@ -198,6 +199,9 @@ def jobs_end_by_their_code(objects: list[dict]) -> Iterator[str]:
             "validate-spark",
             "rollout",
             "score-sklearn",
+            "watch",
+            "watch-sklearn",
+            "watch-spark",
         )
         if name not in named:
             continue

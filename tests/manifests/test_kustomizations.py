@@ -98,6 +98,22 @@ def test_at_rest_the_local_overlay_asks_for_little(overlays):
     assert (cpu <= 300 - 100, memory <= 1536 - 256) == (True, True), (cpu, memory)
 
 
+def test_the_watch_is_due_daily_when_somebody_lets_it_and_may_do_less_than_the_coordinator(overlays):
+    for objects in overlays.values():
+        found = by_kind(objects, "CronJob")
+        assert [found[name]["spec"]["suspend"] for name in ("watch", "watch-sklearn", "watch-spark")] == [True] * 3
+        assert found["watch"]["spec"]["schedule"].split()[2:] == ["*", "*", "*"]
+        roles = by_kind(objects, "Role")
+        rights = {name: rights_of(roles[name]) for name in ("watch", "coordinator")}
+        assert rights["watch"] < rights["coordinator"]
+        assert {verb for _, verb in rights["watch"]} == {"get", "list", "create", "patch"}
+        assert "leases" not in {resource for resource, _ in rights["watch"]}
+
+
+def rights_of(role):
+    return {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
+
+
 def test_prod_keeps_mlflow_up(overlays):
     deployment = by_kind(overlays["prod"], "Deployment")["mlflow"]
     budget = by_kind(overlays["prod"], "PodDisruptionBudget")["mlflow"]

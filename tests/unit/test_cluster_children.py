@@ -1,6 +1,7 @@
 """The objects of a cycle's steps, made from definitions."""
 
 import copy
+import re
 
 import pytest
 
@@ -99,7 +100,11 @@ def test_a_definition_without_the_container_is_refused():
 def test_every_name_of_a_child_is_one_that_the_cluster_takes():
     longest = "a" * 46
     assert cycle_ids.checked(longest) == longest
-    assert max(len(children.name_of(longest, step)) for step in children.ORIGINS) <= 63
+    for step in children.ORIGINS:
+        name = children.name_of(longest, step)
+        assert re.fullmatch(r"[a-z][-a-z0-9]{0,61}[a-z0-9]", name)
+        assert name != children.name_of("a" * 51 + "b", step)
+    assert children.name_of("short", "watch-sklearn") == "short-watch-sklearn"
 
 
 def job_named(name, **annotations):

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ratchet.core.counts import Confusion, Counts, day_number, day_of
+from ratchet.errors import FailedError
 from tests.unit.strategies import LEVELS, counted, rows
 
 
@@ -66,3 +68,25 @@ def test_a_confusion_on_other_days_counts_nothing_there():
 @given(st.dates())
 def test_a_day_has_one_number(day):
     assert day_of(day_number(day)) == day
+
+
+@given(rows())
+def test_a_table_is_read_again_as_it_was_written(drawn):
+    counts, _ = counted(drawn)
+    again = Counts.from_csv(counts.to_csv(), LEVELS)
+    for name in ("day", "score", "label", "rows"):
+        assert np.array_equal(getattr(again, name), getattr(counts, name)), name
+
+
+@given(rows(), st.integers(16_000, 16_012))
+def test_parts_put_together_are_the_whole(drawn, day):
+    counts, _ = counted(drawn)
+    parts = [counts.between(15_000, day - 1), counts.between(day, 17_000)]
+    whole = Counts.together(parts, LEVELS)
+    assert whole.to_csv() == counts.to_csv()
+
+
+@pytest.mark.parametrize("text", ["day,score\n1,2\n", "day,score,label,rows\n2013-12-01,0.5,1\n"])
+def test_what_is_no_table_of_counts_is_refused(text):
+    with pytest.raises(FailedError, match="can't be read"):
+        Counts.from_csv(text, LEVELS)

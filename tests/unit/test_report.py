@@ -15,6 +15,7 @@ from jinja2 import UndefinedError
 from ratchet.core.comparison import Interval
 from ratchet.core.decision import Decision
 from ratchet.core.decision_section import BEGIN, with_decision
+from ratchet.core.drift import FeatureDrift
 from ratchet.core.metrics import METRICS, ClassRow
 from ratchet.core.report import MEANINGS, Evidence, Scale, measure, probability, render, share, signed
 from ratchet.core.rival import Rival
@@ -246,6 +247,24 @@ def test_each_month_has_its_base_rate_and_a_bar():
         ("calibration", "60.6"),
         ("test", "100.0"),
     ]
+
+
+def test_drift_is_listed_with_a_bar_where_it_was_measured():
+    assert 'id="drift"' not in render(evidence())
+    moved = [
+        FeatureDrift("<hour>", "numeric", 0.228, 0.0173, 0.0, 0.25),
+        FeatureDrift("origin", "categorical", *[0] * 4),
+    ]
+    html = render(evidence(drift=moved))
+    Page(html)
+    part = html.partition('<section id="drift">')[2].partition("</section>")[0]
+    assert re.findall(r'scope="row">([^<]*)</th><td>([\d.]+)</td>', part) == [
+        ("&lt;hour&gt;", "0.228"),
+        ("origin", "0.000"),
+    ]
+    assert re.findall(r"width: ([\d.]+)%", part) == ["22.8", "0.0"]
+    assert "25.0\N{NO-BREAK SPACE}%" in part
+    assert '<a href="#drift">' in html
 
 
 def test_missing_values_are_listed_by_feature_where_there_are_any():

@@ -1,5 +1,7 @@
 """Who says where Spark runs, and what follows from that."""
 
+from pathlib import Path
+
 import pytest
 
 from ratchet.engines.spark_conf import check_shared, everywhere, master_is_given
@@ -44,6 +46,12 @@ def test_nothing_of_that_means_this_machine(tmp_path):
     (tmp_path / "spark-defaults.conf").write_text("# spark.master spark://host:7077\nspark.ui.enabled true\n")
     variables = {"SPARK_CONF_DIR": str(tmp_path), "PYSPARK_SUBMIT_ARGS": "--conf spark.ui.enabled=true pyspark-shell"}
     assert not master_is_given(settings(), variables)
+
+
+def test_the_image_names_no_master_so_a_verb_in_one_pod_of_it_has_spark_to_itself():
+    conf = Path(__file__).parents[2] / "images/trainer-spark/conf"
+    assert (conf / "spark-defaults.conf").is_file()
+    assert not master_is_given(settings(), {"SPARK_CONF_DIR": str(conf)})
 
 
 def test_a_cluster_without_a_shared_folder_is_refused(monkeypatch):

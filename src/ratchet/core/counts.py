@@ -9,17 +9,21 @@ binary floating point, and for a threshold t that is itself such a multiple, `sc
 exactly when it holds for the score. No label depends on the rounding.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
 import numpy.typing as npt
 
+from ratchet.errors import FailedError
+
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 EPOCH = date(1970, 1, 1)
+_HEAD = "day,score,label,rows"
 
 
 def day_number(day: date) -> int:
@@ -109,6 +113,38 @@ class Counts:
     def from_rows(cls, day: npt.ArrayLike, score: npt.ArrayLike, label: npt.ArrayLike, levels: int) -> "Counts":
         """Count single rows: arrays of one length, a row each."""
         return cls.from_table(day, score, label, np.ones(len(np.asarray(day)), dtype=np.int64), levels)
+
+    def to_csv(self) -> str:
+        """A line for each day, score and label; the day in ISO 8601, the score with every digit."""
+        days = {day: day_of(day).isoformat() for day in np.unique(self.day).tolist()}
+        columns = (column.tolist() for column in (self.day, self.score, self.label, self.rows))
+        lines = [f"{days[day]},{score!r},{int(label)},{rows}" for day, score, label, rows in zip(*columns, strict=True)]
+        return "\n".join([_HEAD, *lines, ""])
+
+    @classmethod
+    def from_csv(cls, text: str, levels: int) -> "Counts":
+        """Read the lines again, in any order; raises FailedError where they are not what `to_csv` writes."""
+        lines = text.removeprefix(_HEAD).splitlines()[1:]
+        try:
+            cells = [line.split(",") for line in lines]
+            rows = [
+                (day_number(date.fromisoformat(day)), float(score), int(label), int(count))
+                for day, score, label, count in cells
+            ]
+        except ValueError as error:
+            message = f"a table of counts can't be read, which should have the columns {_HEAD}: {error}"
+            raise FailedError(message) from error
+        day, score, label, count = zip(*rows, strict=True) if rows else ((), (), (), ())
+        return cls.from_table(day, score, label, count, levels)
+
+    @staticmethod
+    def together(parts: "Sequence[Counts]", levels: int) -> "Counts":
+        """The rows of all parts."""
+
+        def column(name: str) -> npt.ArrayLike:
+            return np.concatenate([[], *(getattr(part, name) for part in parts)])
+
+        return Counts.from_table(column("day"), column("score"), column("label"), column("rows"), levels)
 
     @property
     def total(self) -> int:

@@ -1,18 +1,24 @@
-"""The id of a cycle: it names the runs and, on a cluster, the objects of the cycle."""
+"""The id of a cycle, or of a watch: it names the runs and, on a cluster, the objects of the cycle."""
 
+import hashlib
 import re
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from ratchet.errors import ConfigurationError
 
 
-def new() -> str:
+def new(verb: str = "retrain") -> str:
     """An id made from the time, and two random letters, for cycles that begin in one second."""
-    return f"retrain-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(1)}"
+    return f"{verb}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(1)}"
 
 
-def from_slot(scheduled: str) -> str:
+def from_watch(model: str, newest: date) -> str:
+    """The id of the cycle that a watch starts for a model: one for each newest day, however often it is watched."""
+    return f"retrain-watched-{newest:%Y%m%d}-{hashlib.sha256(model.encode()).hexdigest()[:6]}"
+
+
+def from_slot(scheduled: str, verb: str = "retrain") -> str:
     """The id of a slot, from the time at which it was due: a slot that fires twice is one cycle.
 
     scheduled: a time in ISO 8601 with its zone. Raises ConfigurationError for anything else.
@@ -23,7 +29,7 @@ def from_slot(scheduled: str) -> str:
         message = f"the slot {scheduled!r} of the cycle's Job is no time in ISO 8601"
         raise ConfigurationError(message) from error
     # In UTC: a clock that is put back has the same hour twice, and those are two slots.
-    return f"retrain-{due.astimezone(UTC):%Y%m%d-%H%M}"
+    return f"{verb}-{due.astimezone(UTC):%Y%m%d-%H%M}"
 
 
 def checked(cycle: str, given_by: str = "--cycle") -> str:

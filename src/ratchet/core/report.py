@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from ratchet.core import decision_section
 from ratchet.core.comparison import Interval
+from ratchet.core.drift import FeatureDrift
 from ratchet.core.metrics import ClassRow
 from ratchet.core.rival import Rival
 from ratchet.core.rolling import RollingDay
@@ -71,7 +72,8 @@ class Evidence:
     MEANINGS, on the test window. f1_interval: the middle 95 % of the resamples. f1_all_positive: F1 of labelling every
     test row positive. probability_better: that the candidate is truly better than every rescored version; None without
     one. classes: the classification report. pictures: PNG files by name. links: addresses of the run and the like, or
-    ids where there is no address, by name. warnings: sentences on the data.
+    ids where there is no address, by name. drift: of the features, from training to the test window.
+    warnings: sentences on the data.
     """
 
     model: str
@@ -90,6 +92,7 @@ class Evidence:
     pictures: Mapping[str, bytes]
     parameters: Mapping[str, str]
     links: Mapping[str, str]
+    drift: Sequence[FeatureDrift] = ()
     warnings: Sequence[str] = ()
 
 

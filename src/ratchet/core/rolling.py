@@ -31,11 +31,15 @@ class RollingDay:
     roc_auc: float
 
 
-def rolling(counts: Counts, threshold: float, window: Window, days: int) -> list[RollingDay]:
-    """Measure the trailing `days` calendar days for each day of the window that has an end and rows."""
+def rolling(counts: Counts, threshold: float, window: Window, days: int, since: date | None = None) -> list[RollingDay]:
+    """Measure the trailing `days` calendar days for each day of the window that has an end and rows.
+
+    since: the first day that is wanted; None, the window's own first day.
+    """
     first = int(counts.day.min()) if window.start is None else day_number(window.start)
+    begin = first if since is None else max(first, day_number(since))
     last = day_number(window.end - timedelta(days=1))
-    return [_measure(counts, threshold, day, max(first, day - days + 1)) for day in range(first, last + 1)]
+    return [_measure(counts, threshold, day, max(first, day - days + 1)) for day in range(begin, last + 1)]
 
 
 def _measure(counts: Counts, threshold: float, day: int, start: int) -> RollingDay:

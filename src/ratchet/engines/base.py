@@ -1,8 +1,9 @@
 """What a trainer asks of an engine; `jobs.train` knows engines by this protocol alone.
 
 The calls come in this order: `read`, `fit`, `calibrate`, `set_threshold`, `count_test`, `confusion_of` (once for each
-existing version), `log_model`, `sample`, `mislabelled`, `close`. An engine holds rows; what leaves it is counts. A
-`BatchScorer` is the other half of an engine, for `jobs.score`: it trains nothing and holds no more rows than it must.
+existing version), `count_features`, `log_model`, `sample`, `mislabelled`, `close`. A watch asks for `measure` alone. An
+engine holds rows; what leaves it is counts. A `BatchScorer` is the other half of an engine, for `jobs.score`: it trains
+nothing and holds no more rows than it must.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
 from ratchet.core.counts import Confusion, Counts
+from ratchet.core.feature_counts import FeatureCounts
 from ratchet.core.windows import Window, Windows
 from ratchet.io.data import Table
 from ratchet.io.scores import Target
@@ -54,6 +56,15 @@ class Sample:
     probabilities: Sequence[float]
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a version did on days that it had not seen. threshold: the version's own. features: as in training's."""
+
+    counts: Counts
+    threshold: float
+    features: tuple[FeatureCounts, ...]
+
+
 class Engine(Protocol):
     """One training session. A context manager: leaving it stops what it started."""
 
@@ -86,6 +97,19 @@ class Engine(Protocol):
         """Label the test rows with a registered version, at its own threshold.
 
         Raises RatchetError, with the reason in one sentence, where it can't be loaded or lacks a column.
+        """
+
+    def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:
+        """What the features look like in the training and in the test window; may be asked for after `read`."""
+
+    def measure(
+        self, model_uri: str, table: Table, window: Window, levels: int, training: Sequence[FeatureCounts]
+    ) -> Measured:
+        """Score a window's rows with a registered version, at its own threshold.
+
+        table: with the features that the version was trained on. levels: of its scores, see `core.counts`. training:
+        what they looked like then; names the texts that are told apart. Raises DataError for rows that can't be judged,
+        FailedError where the version can't be loaded or is none of this engine's.
         """
 
     def log_model(self) -> str:

@@ -4,7 +4,7 @@ The registered model is a FixedThresholdClassifier around the calibrated pipelin
 chosen threshold to calibrated probabilities without knowing of Ratchet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,10 +19,12 @@ from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 
 from ratchet.core.counts import Confusion, Counts
-from ratchet.core.windows import Windows
+from ratchet.core.feature_counts import FeatureCounts
+from ratchet.core.windows import Window, Windows
 from ratchet.engines.autologging import parameters_logged
-from ratchet.engines.base import MonthSummary, Sample, WindowSummary
+from ratchet.engines.base import Measured, MonthSummary, Sample, WindowSummary
 from ratchet.engines.requirements import pinned
+from ratchet.engines.scikit_learn_features import counted
 from ratchet.engines.scikit_learn_pipeline import pipeline
 from ratchet.errors import ConfigurationError, DataError, FailedError
 from ratchet.io import checks, data
@@ -45,6 +47,7 @@ class ScikitLearn:
         self._train: pd.DataFrame | None
         self._calibration: pd.DataFrame | None
         self._test: pd.DataFrame
+        self._features_then: tuple[FeatureCounts, ...]
         self._pipeline: Pipeline
         self._calibrated: CalibratedClassifierCV
         self._model: FixedThresholdClassifier
@@ -60,6 +63,8 @@ class ScikitLearn:
         self.warnings = [warning for one in facts for warning in checks.check(one, table)]
         checks.check_together(facts, table)
         self._train, self._calibration, self._test = (rows.frame for rows in loaded)
+        # Counted now: the fit gives the training rows' memory back.
+        self._features_then = counted(loaded[0].frame, table)
         train, calibration, test = map(_summary, loaded)
         return train, calibration, test
 
@@ -103,7 +108,7 @@ class ScikitLearn:
         return self._counts(self._test)
 
     def confusion_of(self, model_uri: str) -> Confusion:
-        model = _load(model_uri)
+        model = _loading(mlflow.pyfunc.load_model, model_uri)
         schema = model.metadata.get_input_schema()
         names = list(self._table.features) if schema is None else schema.input_names()
         lacking = [name for name in names if name not in self._test.columns]
@@ -116,6 +121,28 @@ class ScikitLearn:
             message = f"it can't score the data: {_first_line(error)}"
             raise FailedError(message) from error
         return self._confusion(predicted)
+
+    def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:
+        return self._features_then, counted(self._test, self._table, self._features_then)
+
+    def measure(
+        self, model_uri: str, table: Table, window: Window, levels: int, training: Sequence[FeatureCounts]
+    ) -> Measured:
+        rows = data.load(table, window, table.features)
+        checks.check_newest(rows.facts, table)
+        model = _loading(mlflow.sklearn.load_model, model_uri)
+        if not isinstance(model, FixedThresholdClassifier):
+            message = (
+                f"{model_uri} is a {type(model).__name__}, not what Ratchet's trainer registers: it has no threshold"
+            )
+            raise FailedError(message)
+        try:
+            score = model.predict_proba(_plain(rows.frame[list(table.features)]))[:, 1]
+        except Exception as error:
+            message = f"{model_uri} can't score the data: {_first_line(error)}"
+            raise DataError(message) from error
+        counts = Counts.from_rows(rows.frame[DAY], score, rows.frame[LABEL], levels)
+        return Measured(counts, float(model.threshold), counted(rows.frame, table, training))
 
     def log_model(self) -> str:
         inputs = [ColSpec(DataType.double, name) for name in self._table.numeric]
@@ -138,7 +165,8 @@ class ScikitLearn:
 
     def mislabelled(self, model_uri: str) -> int:
         sample = self.sample()
-        return int((np.asarray(_load(model_uri).predict(sample.rows)) != np.asarray(sample.labels)).sum())
+        served = _loading(mlflow.pyfunc.load_model, model_uri).predict(sample.rows)
+        return int((np.asarray(served) != np.asarray(sample.labels)).sum())
 
     def close(self) -> None:
         self._train = self._calibration = None
@@ -176,9 +204,9 @@ def _summary(read: Rows) -> WindowSummary:
     )
 
 
-def _load(model_uri: str) -> Any:
+def _loading(load: Callable[[str], Any], model_uri: str) -> Any:
     try:
-        return mlflow.pyfunc.load_model(model_uri)
+        return load(model_uri)
     except Exception as error:
         message = f"it can't be loaded: {_first_line(error)}"
         raise FailedError(message) from error

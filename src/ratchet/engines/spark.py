@@ -4,7 +4,6 @@ The registered model is one PipelineModel: preprocessing, estimator, isotonic ca
 `score`, and a Binarizer that writes `prediction` at the chosen threshold. It serves without knowing of Ratchet.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -12,9 +11,10 @@ from typing import Any, Self
 import pandas as pd
 
 from ratchet.core.counts import Confusion, Counts
-from ratchet.core.windows import Windows
-from ratchet.engines import spark_facts, spark_pipeline, spark_rows
-from ratchet.engines.base import Sample, WindowSummary
+from ratchet.core.feature_counts import FeatureCounts
+from ratchet.core.windows import Window, Windows
+from ratchet.engines import spark_facts, spark_features, spark_pipeline, spark_rows
+from ratchet.engines.base import Measured, Sample, WindowSummary
 from ratchet.engines.requirements import pinned
 from ratchet.engines.spark_errors import spark_errors
 from ratchet.engines.spark_pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
@@ -46,6 +46,7 @@ class Spark:
         self._rows: Any
         self._numbers: list[Numbers]
         self._categories: list[Categories]
+        self._text_counts: list[tuple[FeatureCounts, ...]]
         self._estimator: Any
         self._stages: list[Any] = []
         self._versions_rows: Any
@@ -67,8 +68,10 @@ class Spark:
             positive = spark_facts.positive_values(groups, table)
             self._rows = _labelled(rows, positive)
             most = spark_pipeline.most_categories(choice.estimator, self._estimator)
-            self._categories, distinct = spark_facts.categories(self._window(_TRAIN), table, most)
-            about[_TRAIN] = spark_facts.with_distinct(about[_TRAIN], distinct)
+            texts = spark_facts.texts(self._rows, table, most, _TRAIN, _TEST)
+            self._categories = spark_facts.categories(texts, table, most)
+            self._text_counts = spark_facts.counts_of_texts(texts, about[_TRAIN], about[_TEST], table)
+            about[_TRAIN] = spark_facts.with_distinct(about[_TRAIN], texts)
             self.warnings = _judged(about, table)
             self._versions_rows = self._window(_TEST)
             if extra:
@@ -105,16 +108,35 @@ class Spark:
         return counts
 
     def set_threshold(self, threshold: float) -> None:
-        from pyspark.ml.feature import Binarizer
-
-        # Binarizer says yes above its threshold, Ratchet at it.
-        below = math.nextafter(threshold, -math.inf)
         self._sample = None
-        self._stages.append(Binarizer(threshold=below, inputCol=SCORE, outputCol=PREDICTION))
+        self._stages.append(spark_pipeline.labeller(threshold))
 
     def count_test(self) -> Counts:
         with spark_errors("scoring the test window"):
             return self._counts(self._model.transform(self._window(_TEST)))
+
+    def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:
+        with spark_errors("counting the features"):
+            then, now = spark_features.numbers(self._rows, self._table.numeric, (_TRAIN, _TEST))
+        texts_then, texts_now = self._text_counts
+        return (*then, *texts_then), (*now, *texts_now)
+
+    def measure(
+        self, model_uri: str, table: Table, window: Window, levels: int, training: Sequence[FeatureCounts]
+    ) -> Measured:
+        spark = self._session.get()
+        with spark_errors(f"reading {table.uri}"):
+            rows = spark_rows.frame(spark, table, [window]).persist()
+            groups = _groups(rows, table)
+            checks.check_newest(spark_facts.facts(rows, groups, 0, window, table), table)
+            rows = _labelled(rows, spark_facts.positive_values(groups, table)).where(f"{WINDOW} = 0")
+        model = self._loaded(_downloaded(model_uri))
+        threshold = spark_pipeline.threshold_of(model, model_uri)
+        with spark_errors(f"scoring with {model_uri}"):
+            counts = self._counts(model.transform(rows), levels)
+            (numbers,) = spark_features.numbers(rows, table.numeric, (0,))
+            texts = spark_features.texts(rows, table.categorical, training)
+        return Measured(counts, threshold, (*numbers, *texts))
 
     def confusion_of(self, model_uri: str) -> Confusion:
         import mlflow
@@ -186,10 +208,10 @@ class Spark:
     def _window(self, place: int) -> Any:
         return self._rows.where(f"{WINDOW} = {place}")
 
-    def _counts(self, scored: Any) -> Counts:
+    def _counts(self, scored: Any, levels: int | None = None) -> Counts:
         from pyspark.sql import functions as f
 
-        levels = self._settings.evaluation.score_levels
+        levels = levels or self._settings.evaluation.score_levels
         level = f.floor(f.col(SCORE) * levels).alias("level")
         found = scored.groupBy(DAY, level, LABEL).count().toPandas()
         return Counts.from_table(found[DAY], found["level"] / levels, found[LABEL], found["count"], levels)

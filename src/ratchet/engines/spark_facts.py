@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ratchet.core.feature_counts import MOST_VALUES, FeatureCounts, Key
 from ratchet.core.windows import Window
 from ratchet.engines.base import MonthSummary, WindowSummary
 from ratchet.engines.spark_pipeline import Categories, Numbers, quoted
@@ -36,6 +37,17 @@ class Group:
     low: Mapping[str, float]
     high: Mapping[str, float]
     total: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text of a categorical feature: its rows in training and in the newest window, its rank among all `distinct`."""
+
+    value: str
+    rows: int
+    newest: int
+    rank: int
+    distinct: int
 
 
 def groups(rows: Any, table: Table) -> list[Group]:
@@ -155,35 +167,79 @@ def numbers(found: Sequence[Group], number: int, about: WindowFacts, table: Tabl
     return result
 
 
-def categories(rows: Any, table: Table, most: int) -> tuple[list[Categories], dict[str, int]]:
-    """The values of each categorical feature that are worth a code, and how many values it has at all.
+def texts(rows: Any, table: Table, most: int, training: int, newest: int) -> dict[str, list[Text]]:
+    """The texts of each categorical feature in the training window that are worth a name, the most frequent first.
 
-    most: how many values get a code; a rare one gets none.
+    most: how many of them the caller tells apart. training, newest: the places of two windows in `rows`.
     """
     from pyspark.sql import Window as Over
     from pyspark.sql import functions as f
 
     if not table.categorical:
-        return [], {}
-    names = list(enumerate(table.categorical))
+        return {}
     cells = f.array(
-        *(f.struct(f.lit(place).alias("place"), f.col(quoted(name)).alias("value")) for place, name in names)
+        *(f.struct(f.lit(place).alias("place"), f.col(quoted(name)).alias("value")) for place, name in _placed(table))
     )
-    counted = rows.select(f.explode(cells).alias("cell")).select("cell.*").where("value IS NOT NULL")
-    counted = counted.groupBy("place", "value").agg(f.count("*").alias("rows"))
+    both = rows.where(f.col(WINDOW).isin(training, newest)).select(WINDOW, f.explode(cells).alias("cell"))
+    counted = both.select(WINDOW, "cell.*").where("value IS NOT NULL").groupBy("place", "value")
+    counted = counted.agg(
+        f.count_if(f.col(WINDOW) == training).alias("rows"), f.count_if(f.col(WINDOW) == newest).alias("newest")
+    )
     of_place = Over.partitionBy("place")
-    ranked = counted.withColumn("distinct", f.count("*").over(of_place)).withColumn(
-        "rank", f.row_number().over(of_place.orderBy(f.desc("rows"), "value"))
-    )
-    found = ranked.where((f.col("rank") == 1) | ((f.col("rank") <= most) & (f.col("rows") >= _FEWEST_ROWS))).collect()
-    found.sort(key=lambda row: row["rank"])
-    values = {name: tuple(row["value"] for row in found if row["place"] == place) for place, name in names}
-    distinct = {table.categorical[row["place"]]: row["distinct"] for row in found}
-    return [Categories(name, some) for name, some in values.items() if some], distinct
+    ranked = counted.where("rows > 0").withColumn("distinct", f.count("*").over(of_place))
+    ranked = ranked.withColumn("rank", f.row_number().over(of_place.orderBy(f.desc("rows"), "value")))
+    coded = (f.col("rank") <= most) & (f.col("rows") >= _FEWEST_ROWS)
+    found = ranked.where(coded | (f.col("rank") <= MOST_VALUES)).collect()
+    result: dict[str, list[Text]] = {}
+    for row in sorted(found, key=lambda row: row["rank"]):
+        text = Text(row["value"], row["rows"], row["newest"], row["rank"], row["distinct"])
+        result.setdefault(table.categorical[row["place"]], []).append(text)
+    return result
 
 
-def with_distinct(about: WindowFacts, distinct: Mapping[str, int]) -> WindowFacts:
+def categories(found: Mapping[str, Sequence[Text]], table: Table, most: int) -> list[Categories]:
+    """The values of each categorical feature that get a code: the most frequent one, and what is not rare."""
+    result = []
+    for name in table.categorical:
+        coded = [text for text in found.get(name, ()) if text.rank <= most and text.rows >= _FEWEST_ROWS]
+        if values := tuple(text.value for text in coded or found.get(name, ())[:1]):
+            result.append(Categories(name, values))
+    return result
+
+
+def counts_of_texts(
+    found: Mapping[str, Sequence[Text]], training: WindowFacts, newest: WindowFacts, table: Table
+) -> list[tuple[FeatureCounts, ...]]:
+    """The counts of the categorical features in the training window and in the newest one."""
+    result = []
+    for about, rows_of in ((training, _rows_in_training), (newest, _rows_in_newest)):
+        missing = {column.name: column.missing for column in about.columns}
+        counted = []
+        for name in table.categorical:
+            named: dict[Key, int] = {
+                text.value: rows_of(text) for text in found.get(name, ())[:MOST_VALUES] if rows_of(text)
+            }
+            other = about.rows - missing[name] - sum(named.values())
+            counted.append(FeatureCounts(name, "categorical", named, other, missing[name]))
+        result.append(tuple(counted))
+    return result
+
+
+def _placed(table: Table) -> list[tuple[int, str]]:
+    return list(enumerate(table.categorical))
+
+
+def _rows_in_training(text: Text) -> int:
+    return text.rows
+
+
+def _rows_in_newest(text: Text) -> int:
+    return text.newest
+
+
+def with_distinct(about: WindowFacts, found: Mapping[str, Sequence[Text]]) -> WindowFacts:
     """The facts, and how many values each categorical feature has."""
+    distinct = {name: texts[0].distinct for name, texts in found.items()}
     columns = tuple(
         replace(column, distinct=values, constant=values == 1 and not column.missing)
         if (values := distinct.get(column.name)) is not None

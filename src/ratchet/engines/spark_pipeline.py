@@ -6,11 +6,12 @@ that it read, so that no name of the table can clash with one of a later stage.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ratchet.errors import ConfigurationError
+from ratchet.errors import ConfigurationError, FailedError
 
 FEATURES = "features"
 PROBABILITY = "probability"
@@ -194,6 +195,24 @@ def _statement(choice: Choice, numbers: Sequence[Numbers], categories: Sequence[
     columns += [f"CAST({quoted(one.name)} AS STRING) AS text{place}" for place, one in enumerate(categories)]
     read = ", ".join(quoted(name) for name in [one.name for one in numbers] + [one.name for one in categories])
     return f"SELECT * EXCEPT ({read}), {', '.join(columns)} FROM __THIS__"  # noqa: S608  # names are quoted
+
+
+def labeller(threshold: float) -> Any:
+    """The last stage: `prediction` is 1 where `score` is at least the threshold. Binarizer itself says yes above it."""
+    from pyspark.ml.feature import Binarizer
+
+    return Binarizer(threshold=math.nextafter(threshold, -math.inf), inputCol=SCORE, outputCol=PREDICTION)
+
+
+def threshold_of(model: Any, uri: str) -> float:
+    """The threshold that `labeller` was given; raises FailedError for a model without that stage."""
+    from pyspark.ml.feature import Binarizer
+
+    last = model.stages[-1] if getattr(model, "stages", None) else None
+    if not isinstance(last, Binarizer) or last.getInputCol() != SCORE:
+        message = f"{uri} does not end as what Ratchet's trainer registers: it has no threshold"
+        raise FailedError(message)
+    return math.nextafter(last.getThreshold(), math.inf)
 
 
 def parameters(stages: Sequence[Any]) -> dict[str, str]:

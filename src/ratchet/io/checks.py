@@ -54,6 +54,13 @@ def check(facts: WindowFacts, table: Table) -> list[str]:
     return _warnings(facts, table)
 
 
+def check_newest(facts: WindowFacts, table: Table) -> None:
+    """Judge days that are only scored: one class is enough, and there may be no row. Raises DataError."""
+    _check_timestamps(facts, table)
+    _check_labels([facts], table)
+    _check_infinite(facts, table)
+
+
 def check_together(windows: Sequence[WindowFacts], table: Table) -> None:
     """What only all windows together show: the label has one value beside the positive one. Raises DataError."""
     _check_labels(windows, table)

@@ -44,6 +44,18 @@ def close_of_cycle(client: MlflowClient, experiment_name: str, cycle: str) -> No
     _close(client, found.experiment_id, wanted, "", lambda there: there.host.startswith(f"{cycle}-"))
 
 
+def at_work_here(client: MlflowClient, experiment_name: str) -> str | None:
+    """The cycle of a trainer that works on this machine now; None where there is none."""
+    found = client.get_experiment_by_name(experiment_name)
+    if found is None:
+        return None
+    for run in client.search_runs([found.experiment_id], "attributes.status = 'RUNNING'"):
+        there = _whereabouts(run.data.tags.get(TAG, ""))
+        if there is not None and whereabouts.at_work(there):
+            return str(run.data.tags.get("ratchet.cycle"))
+    return None
+
+
 def _close(
     client: MlflowClient, experiment: str, wanted: str, own_run: str, over: Callable[[Whereabouts], bool]
 ) -> None:

@@ -186,7 +186,7 @@ def _version(client: MlflowClient, found: ModelVersion, aliases: Mapping[str, st
         run_id=found.run_id or "",
         f1=_f1(found, run),
         test_window=_test_window(run),
-        columns=_columns(run),
+        columns=tuple(columns_of(run)),
         aliases=tuple(sorted(alias for alias, of in aliases.items() if int(of) == number)),
         tags=dict(found.tags),
         move=_move(found),
@@ -223,14 +223,14 @@ def _test_window(run: Run | None) -> tuple[str, str] | None:
     return None
 
 
-def _columns(run: Run | None) -> tuple[str, ...]:
-    """The features in the schema of the run's data; the label is the one that is boolean."""
+def columns_of(run: Run | None) -> Mapping[str, str]:
+    """The features in the schema of the run's data, with their types; the label is the one that is boolean."""
     for data in run.inputs.dataset_inputs if run and run.inputs else ():
         columns = json.loads(data.dataset.schema or "{}").get("mlflow_colspec", ())
-        names = tuple(column["name"] for column in columns if column.get("type") != "boolean")
-        if names:
-            return names
-    return ()
+        kinds = {column["name"]: str(column.get("type")) for column in columns if column.get("type") != "boolean"}
+        if kinds:
+            return kinds
+    return {}
 
 
 def _source(client: MlflowClient, model_uri: str) -> tuple[str, str | None]:

@@ -4,7 +4,7 @@
 (`jobs.machine`), or a cluster, which runs them as Jobs and SparkApplications (`io.cluster`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -56,11 +56,21 @@ class Place(Protocol):
     def poll_seconds(self) -> float:
         """Seconds between two looks at the steps."""
 
+    @property
+    def begin_cycle(self) -> Callable[[str, Sequence[str]], str | None] | None:
+        """Begins another cycle: of an id and its verb's arguments, and returns why it did not, where it did not.
+
+        None where the caller has to run the cycle itself.
+        """
+
     def cycle(self, cycle: str | None) -> AbstractContextManager[str]:
         """Begin a cycle and have the place to itself until it ends; the value is its id.
 
         cycle: its id; None is an id that the place makes. Raises RatchetError.
         """
+
+    def watch(self) -> AbstractContextManager[str]:
+        """Begin a watch, beside whatever cycle is at work; the value is its id. Raises RatchetError."""
 
     def together(self) -> bool:
         """Whether all trainers may run at once."""

@@ -36,7 +36,7 @@ if TYPE_CHECKING:  # scikit-learn comes with it, which a trainer's start need no
     from ratchet.core.rolling import RollingDay
 
 _PARAMS_A_BATCH = 100
-_METRICS_A_BATCH = 1000
+METRICS_A_BATCH = 1000
 _LONGEST_PARAM = 6000
 _INPUT_TRIES = 4
 _INPUT_PAUSE_SECONDS = 0.3
@@ -92,9 +92,9 @@ class Run:
         """Log the metrics of the test window, and those of its days at the day's number and time; NaN is left out."""
         now = int(time.time() * 1000)
         entities = [Metric(key, value, now, 0) for key, value in metrics.items()]
-        entities.extend(_rolling_metrics(days))
-        for start in range(0, len(entities), _METRICS_A_BATCH):
-            self.client.log_batch(self.run_id, metrics=entities[start : start + _METRICS_A_BATCH])
+        entities.extend(rolling_metrics(days))
+        for start in range(0, len(entities), METRICS_A_BATCH):
+            self.client.log_batch(self.run_id, metrics=entities[start : start + METRICS_A_BATCH])
 
     def artifacts(self, files: Mapping[str, bytes]) -> None:
         """Write files at the top of the run's artifacts."""
@@ -174,7 +174,8 @@ def _remove_twins(run: Run, attempt: str) -> None:
             run.client.delete_run(twin.info.run_id)
 
 
-def _rolling_metrics(days: Iterable["RollingDay"]) -> Iterator[Metric]:
+def rolling_metrics(days: Iterable["RollingDay"]) -> Iterator[Metric]:
+    """The metrics of days, at the day's number and time; NaN is left out."""
     for day in days:
         number = day_number(day.day)
         for name in _ROLLING:

@@ -42,6 +42,11 @@ def gone(there: Whereabouts) -> bool:
     return started is None or bool(started and there.started and started != there.started)
 
 
+def at_work(there: Whereabouts) -> bool:
+    """Whether the process is known to be there still: same boot of the same machine, and it runs."""
+    return bool(there.place) and there.place == _place() and not gone(there)
+
+
 def replaced(there: Whereabouts, here: Whereabouts, variables: Mapping[str, str] = os.environ) -> bool:
     """Whether this process is what a cluster put in the place of that one: another pod of the same Job or application.
 

@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
-from ratchet.core import metrics, pictures, report
+from ratchet.core import drift, feature_counts, metrics, pictures, report
 from ratchet.core.counts import Counts
+from ratchet.core.drift import FeatureDrift
+from ratchet.core.feature_counts import FeatureCounts
 from ratchet.core.metrics import ClassRow
 from ratchet.core.rival import Rival
 from ratchet.core.rolling import RollingDay, rolling
@@ -36,21 +38,27 @@ class Result:
     threshold: Threshold
     counts: Counts
     compared: Compared
+    features: tuple[Sequence[FeatureCounts], Sequence[FeatureCounts]]
     model_uri: str
 
 
 def log(result: Result, run: Run) -> Mapping[str, float]:
     """Log metrics, pictures, tables and the report; returns the metrics."""
+    training, newest = result.features
+    moved = drift.drift(training, newest)
     numbers = _numbers(result)
     days = rolling(result.counts, result.threshold.value, result.windows.test, result.settings.evaluation.rolling_days)
     classes = metrics.classification_report(result.counts, result.threshold.value)
     images = pictures.draw(result.counts, result.threshold, days)
-    page = report.render(_evidence(result, run, numbers, days, classes, images))
-    run.metrics(numbers, days)
+    page = report.render(_evidence(result, run, numbers, days, classes, images, moved))
+    run.metrics({**numbers, **drift.metrics(moved)}, days)
     tables = {
         "classification_report.csv": _table(ClassRow, classes),
         "rolling_metrics.csv": _table(RollingDay, days),
         "comparison.csv": Rival.to_csv(result.compared.rivals),
+        "counts.csv": result.counts.to_csv(),
+        "feature_counts.csv": feature_counts.to_csv(training),
+        "drift.csv": drift.to_csv(moved),
     }
     run.artifacts({"report.html": page.encode(), **images, **{name: text.encode() for name, text in tables.items()}})
     return numbers
@@ -75,6 +83,7 @@ def _evidence(
     days: Sequence[RollingDay],
     classes: Sequence[ClassRow],
     images: Mapping[str, bytes],
+    moved: Sequence[FeatureDrift],
 ) -> report.Evidence:
     return report.Evidence(
         model=result.settings.registered_name(result.engine),
@@ -90,6 +99,7 @@ def _evidence(
         probability_better=result.compared.probability,
         classes=classes,
         rolling=days,
+        drift=moved,
         pictures=images,
         parameters={**result.settings.flattened(), **result.parameters},
         links={**run.addresses(result.settings.tracking.uri), "model": result.model_uri},

@@ -27,6 +27,7 @@ class Machine:
     """The machine; a `Place` of `io.steps`."""
 
     poll_seconds = 0.2
+    begin_cycle = None
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
@@ -36,6 +37,11 @@ class Machine:
     def cycle(self, cycle: str | None) -> Iterator[str]:
         """The id that is given, or a new one; cycles on one machine don't wait for each other."""
         yield cycle_ids.new() if cycle is None else cycle_ids.checked(cycle)
+
+    @contextmanager
+    def watch(self) -> Iterator[str]:
+        """A new id."""
+        yield cycle_ids.new("watch")
 
     def together(self) -> bool:
         """Whether the machine's free memory holds both trainers at once."""

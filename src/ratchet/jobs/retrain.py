@@ -46,30 +46,38 @@ class Cycle:
 
 
 def retrain(
-    settings: Settings, options: Sequence[str], cycle: str | None, as_of: date | None, place: Place | None = None
+    settings: Settings,
+    options: Sequence[str],
+    cycle: str | None,
+    as_of: date | None,
+    place: Place | None = None,
+    *,
+    because: str | None = None,
 ) -> Cycle:
     """Run one cycle, and say what became of it.
 
     options: those by which a step reads the same settings. cycle: its id; None is an id that the place makes. place:
-    where the steps run; None is what the settings say. Raises RatchetError where the cycle can't be begun.
+    where the steps run; None is what the settings say. because: why it is run, for its runs' tags. Raises RatchetError
+    where the cycle can't be begun.
     """
-    place = place or _place(settings)
+    place = place or place_of(settings)
     with place.cycle(cycle) as cycle_id:
         done = Cycle(place, cycle_id)
         common = (*options, "--cycle", cycle_id)
         until = () if as_of is None else ("--as-of", as_of.isoformat())
+        why = () if because is None else ("--because", because)
         # Spark takes longest, so it starts first.
         engines = sorted(settings.retrain.engines, key=lambda engine: engine != "spark")
         log.info("retrain.started", cycle=cycle_id, engines=engines)
-        orders = [Order(engine, ("train", engine), (*common, *until)) for engine in engines]
+        orders = [Order(engine, ("train", engine), (*common, *until, *why)) for engine in engines]
         seconds = settings.retrain.deadline_minutes * 60.0
         with progress.bars({f"train {engine}": progress.TRAIN_STEPS for engine in engines}) as advance:
-            _run(done, orders, seconds, advance)
+            run_steps(done, orders, seconds, advance)
         if trained := tuple(engine for engine in settings.retrain.engines if engine not in done.failures):
             # Only on what there is: to a registrar, a run that is missing is a failure worth another try.
             those = ("--set", f"retrain.engines=[{', '.join(trained)}]")
             with progress.bars({}) as advance:
-                _run(done, [Order("register", ("register",), (*common, *those), trained)], seconds, advance)
+                run_steps(done, [Order("register", ("register",), (*common, *those), trained)], seconds, advance)
                 _bring_to_serve(done, settings, (*common, *those), trained, advance)
         done.results += [
             Result(engine, settings.registered_name(engine), cycle_id, "missing", ended.sentence)
@@ -91,13 +99,14 @@ def _bring_to_serve(
     seconds = settings.retrain.deadline_minutes * 60.0
     if promotion.validation:
         orders = [Order(f"validate-{engine}", ("validate", engine), options, (engine,)) for engine in made]
-        _run(cycle, orders, seconds, advance)
+        run_steps(cycle, orders, seconds, advance)
     failed = {engine: cycle.failures[f"validate-{engine}"] for engine in made if f"validate-{engine}" in cycle.failures}
     why = (part for engine, ended in failed.items() for part in ("--failed", f"{engine}={ended.sentence}"))
-    _run(cycle, [Order("rollout", ("rollout",), (*options, *why), tuple(engines))], seconds, advance)
+    run_steps(cycle, [Order("rollout", ("rollout",), (*options, *why), tuple(engines))], seconds, advance)
 
 
-def _place(settings: Settings) -> Place:
+def place_of(settings: Settings) -> Place:
+    """Where steps run, by the settings. Raises ConfigurationError where that is not here."""
     if settings.retrain.runner == "kubernetes":
         from ratchet.io.cluster.place import open_cluster
 
@@ -107,7 +116,7 @@ def _place(settings: Settings) -> Place:
     return Machine(settings)
 
 
-def _run(cycle: Cycle, orders: Sequence[Order], seconds: float, advance: progress.Advance) -> None:
+def run_steps(cycle: Cycle, orders: Sequence[Order], seconds: float, advance: progress.Advance) -> None:
     """Run steps, side by side where the place has room, until the last has ended; none for longer than `seconds`."""
     waiting = list(orders)
     running: dict[str, Step] = {}

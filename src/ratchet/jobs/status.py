@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ratchet.errors import RatchetError
-from ratchet.io.cluster import access, journal
+from ratchet.io.cluster import access, cycles, journal
 from ratchet.io.cluster.api import JOBS, Api, Json
 from ratchet.io.cluster.place import id_of
 from ratchet.io.cluster.pods import moment
 
 NAMESPACE = "ratchet"
-_CONTAINER = "retrain"
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def status(namespace: str | None, context: str | None) -> list[CycleStatus]:
     """
     way_in = (access.inside() if context is None else None) or access.outside(context)
     api = Api(way_in, namespace or os.environ.get("RATCHET_NAMESPACE") or NAMESPACE, patience=0)
-    jobs = [job for job in api.items(JOBS) if _is_cycle(job)]
+    jobs = [job for job in api.items(JOBS) if cycles.is_cycle(job)]
     jobs.sort(key=lambda job: str(job["metadata"].get("creationTimestamp")), reverse=True)
     return [cycle_of(job, datetime.now(UTC)) for job in jobs]
 
@@ -61,7 +60,7 @@ def cycle_of(job: Json, now: datetime) -> CycleStatus:
     """A cycle, from its Job and the journal on it."""
     written = journal.read(job) or {}
     decisions = tuple(written.get("decisions", ()))
-    state = _state(job)
+    state = cycles.state_of(job)
     facts: Mapping[str, Mapping[str, Any]] = written.get("steps", {})
     steps = tuple(_step(name, of_step, decisions, now) for name, of_step in facts.items())
     return CycleStatus(
@@ -74,17 +73,6 @@ def cycle_of(job: Json, now: datetime) -> CycleStatus:
         decisions=decisions,
         said=_why(job),
     )
-
-
-def _is_cycle(job: Json) -> bool:
-    return any(each["name"] == _CONTAINER for each in job["spec"]["template"]["spec"]["containers"])
-
-
-def _state(job: Json) -> str:
-    kinds = {each["type"] for each in job.get("status", {}).get("conditions", ()) if each["status"] == "True"}
-    if "Complete" in kinds:
-        return "done"
-    return "failed" if "Failed" in kinds else "running"
 
 
 def _why(job: Json) -> str:

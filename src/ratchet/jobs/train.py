@@ -37,12 +37,19 @@ class Trained:
 
 
 def train(
-    settings: Settings, engine_name: str, cycle: str, as_of: date | None, opened: Engine | None = None
+    settings: Settings,
+    engine_name: str,
+    cycle: str,
+    as_of: date | None,
+    opened: Engine | None = None,
+    *,
+    because: str | None = None,
 ) -> Trained:
     """Train one engine for a cycle; returns the complete run.
 
     as_of: the day on which the test window ends, excluded; None is the end of the data. opened: the engine, where the
-    caller has opened it to let it start early; it is closed here. Raises RatchetError.
+    caller has opened it to let it start early; it is closed here. because: why the cycle was started, where somebody
+    says so. Raises RatchetError.
     """
     with mlflow_errors(settings), opened or open_engine(engine_name, settings) as engine:
         client = connect(settings)
@@ -54,7 +61,7 @@ def train(
             run.params(settings.flattened())
             table = data.inspect(settings.data)
             windows = windows_of(settings, table, as_of)
-            run.tags(_window_tags(windows))
+            run.tags(_window_tags(windows) | ({} if because is None else {"ratchet.because": because}))
             return Trained(run.run_id, _train(settings, run, engine, table, windows, cycle), already=False)
 
 
@@ -75,6 +82,7 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
     logged = run.beside(engine.log_model)
     counts = _timed("score", engine.count_test)
     compared = _timed("compare", rivals.compare, settings, engine, versions, chosen, counts, threshold.value)
+    features = _timed("count_features", engine.count_features)
     run.params(_not_yet_logged(run, parameters))
     model_uri = _timed("log_model", logged.result)
     checking = background.begin("verify", engine.mislabelled, model_uri)
@@ -91,6 +99,7 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
         threshold,
         counts,
         compared,
+        features,
         model_uri,
     )
     numbers = _timed("evaluate", evidence.log, result, run)

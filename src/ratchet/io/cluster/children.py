@@ -5,6 +5,7 @@ everything else, and a step's Job is made anew for each cycle. Nothing here asks
 """
 
 import copy
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ STEP = "ratchet/step"
 ENGINE = "ratchet/engine"
 # A child whose coordinator never comes back ends by itself, this long after the coordinator would have ended it.
 _MARGIN_SECONDS = 600
+_LONGEST_NAME = 63
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,20 @@ ORIGINS = {
     "validate-sklearn": Origin("validate-sklearn", CRON_JOBS, JOBS),
     "validate-spark": Origin("validate-spark", CRON_JOBS, JOBS),
     "rollout": Origin("rollout", CRON_JOBS, JOBS),
+    "watch-sklearn": Origin("watch-sklearn", CRON_JOBS, JOBS),
+    "watch-spark": Origin("watch-spark", CRON_JOBS, JOBS),
 }
 # The steps that make or end what a cycle decides; they say it by events.
 DECIDING = ("register", "rollout")
 
 
 def name_of(cycle: str, step: str) -> str:
-    """The name of a step's child in a cycle."""
-    return f"{cycle}-{step}"
+    """The name of a step's child in a cycle; where that is longer than a cluster takes, a seal stands for a part."""
+    name = f"{cycle}-{step}"
+    if len(name) <= _LONGEST_NAME:
+        return name
+    seal = hashlib.sha256(cycle.encode()).hexdigest()[:8]
+    return f"{cycle[: _LONGEST_NAME - len(step) - len(seal) - 2]}-{seal}-{step}"
 
 
 def made_from(definition: Json, order: Order, cycle: str, owner: Json, deadline_seconds: int) -> Json:
@@ -72,7 +80,8 @@ def made_from(definition: Json, order: Order, cycle: str, owner: Json, deadline_
 def labels_of(cycle: str, step: str) -> dict[str, str]:
     """What the objects of a step, its pods among them, are found by."""
     labels = {CYCLE: cycle, STEP: step}
-    return labels if step in (*DECIDING, "retrain") else labels | {ENGINE: step.removeprefix("validate-")}
+    engine = step.rpartition("-")[2]
+    return labels | {ENGINE: engine} if engine in ("sklearn", "spark") else labels
 
 
 def owners(child: Json) -> set[str]:
@@ -91,20 +100,20 @@ def _job(definition: Json, origin: Origin, order: Order, cycle: str) -> tuple[Js
     if len(containers) != 1:
         message = f"the CronJob {origin.definition} has no container of that name, which would take the arguments"
         raise ConfigurationError(message)
-    containers[0].setdefault("args", []).extend(_escaped(order.arguments))
+    containers[0].setdefault("args", []).extend(escaped(order.arguments))
     return metadata, spec
 
 
 def _application(definition: Json, order: Order, cycle: str) -> tuple[Json, Json]:
     spec = copy.deepcopy(definition["spec"]["template"])
     labels = labels_of(cycle, order.step)
-    spec.setdefault("arguments", []).extend(_escaped(order.arguments))
+    spec.setdefault("arguments", []).extend(escaped(order.arguments))
     for part in ("driver", "executor"):
         spec.setdefault(part, {}).setdefault("labels", {}).update(labels)
     return {"labels": definition["metadata"].get("labels", {}) | labels}, spec
 
 
-def _escaped(arguments: Sequence[str]) -> list[str]:
+def escaped(arguments: Sequence[str]) -> list[str]:
     """The arguments as they arrive: in a pod, `$(NAME)` would become the value of a variable, such as a password."""
     return [argument.replace("$", "$$") for argument in arguments]
 

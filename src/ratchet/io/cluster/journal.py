@@ -28,10 +28,11 @@ type Decided = Mapping[str, Any]
 
 
 class Journal:
-    """The journal of one cycle. job: the cycle's Job, as the API sent it."""
+    """The journal of one cycle. job: the cycle's Job, as the API sent it. step: `watch` where it is a watch's."""
 
-    def __init__(self, api: Api, job: Json, cycle: str) -> None:
+    def __init__(self, api: Api, job: Json, cycle: str, step: str = "retrain") -> None:
         self._api = api
+        self._step = step
         self.job = job
         self._content: Json = {"cycle": cycle, "began": _now(), "ended": None, "steps": {}, "decisions": []}
 
@@ -43,7 +44,7 @@ class Journal:
                 self._content = written
                 break
         self._content["ended"] = None
-        self._save(self._api, {STEP: "retrain", CYCLE: self._content["cycle"]})
+        self._save(self._api, {STEP: self._step, CYCLE: self._content["cycle"]})
 
     def ended(self, step: str) -> Ended | None:
         """How a step ended, where it has."""

@@ -7,14 +7,14 @@ on with them.
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 import structlog
 
 from ratchet.core import cycle_ids
 from ratchet.errors import ConfigurationError, RatchetError, TemporaryError
-from ratchet.io.cluster import access, children
+from ratchet.io.cluster import access, children, cycles
 from ratchet.io.cluster.api import JOBS, Api, AwayError, Json
 from ratchet.io.cluster.children import CYCLE, DECIDING, ORIGINS, STEP
 from ratchet.io.cluster.job_step import JobStep
@@ -55,6 +55,7 @@ class Cluster:
         self._sleep = sleep
         self._eager_until = clock()
         self._steps: list[ClusterStep] = []
+        self._lease: Lease | None = None  # a watch has none
 
     @property
     def poll_seconds(self) -> float:
@@ -66,21 +67,43 @@ class Cluster:
     @contextmanager
     def cycle(self, cycle: str | None) -> Iterator[str]:
         """Have the namespace to this cycle alone; its id is that of the Job's slot, or the Job's own name."""
+        job = self._own_job()
+        found = cycle_ids.checked(cycle) if cycle is not None else id_of(job)
+        self._lease = Lease(self._api, Holder(found, self._job_name, job["metadata"]["uid"]), self._clock)
+        with self._begun(job, found, "retrain"):
+            yield found
+
+    @contextmanager
+    def watch(self) -> Iterator[str]:
+        """Watch beside whatever cycle has the namespace; the id is that of the Job's slot, or the Job's own name."""
+        job = self._own_job()
+        found = id_of(job, "watch")
+        with self._begun(job, found, "watch"):
+            yield found
+
+    def begin_cycle(self, name: str, arguments: Sequence[str]) -> str | None:
+        """Make a cycle's Job of this name; why none was made, in a sentence, where there is one or one is at work."""
+        return cycles.begin(self._api, name, arguments)
+
+    def _own_job(self) -> Json:
         job = self._api.get(JOBS, self._job_name)
         if job is None:
             message = f"there is no Job {self._job_name} in the namespace {self._api.namespace}; RATCHET_JOB names it"
             raise ConfigurationError(message)
-        found = cycle_ids.checked(cycle) if cycle is not None else id_of(job)
-        self._journal = Journal(self._api, job, found)
+        return job
+
+    @contextmanager
+    def _begun(self, job: Json, cycle: str, step: str) -> Iterator[None]:
+        """Open the journal, on which everything else stands, and close it when what is inside has ended."""
+        uid = job["metadata"]["uid"]
+        self._journal = Journal(self._api, job, cycle, step)
         self._watched = Watched(self._api, self._journal, self._retrain, self._clock, self._sleep)
-        own = Holder(found, self._job_name, job["metadata"]["uid"])
-        self._lease = Lease(self._api, own, self._clock)
         self._have_the_lease()
-        others = self._api.items(JOBS, labels=f"{CYCLE}={found},{STEP}=retrain")
-        self._owners = {own.uid} | {other["metadata"]["uid"] for other in others}
-        self._journal.open([other for other in others if other["metadata"]["uid"] != own.uid])
+        others = self._api.items(JOBS, labels=f"{CYCLE}={cycle},{STEP}={step}")
+        self._owners = {uid} | {other["metadata"]["uid"] for other in others}
+        self._journal.open([other for other in others if other["metadata"]["uid"] != uid])
         try:
-            yield found
+            yield
         except Exception:
             with suppress(RatchetError):  # what went wrong in the cycle is what is told
                 self._close()
@@ -155,6 +178,8 @@ class Cluster:
         return bool(found) and all(job is None or job["metadata"]["uid"] != each["uid"] for each, job in found)
 
     def _have_the_lease(self) -> None:
+        if self._lease is None:
+            return
         deadline, told = self._clock() + 2 * self._retrain.deadline_minutes * 60, None
         while (holder := self._lease.take()) is not None:
             who = f"the cycle {holder.cycle} (Job {holder.job}) is at work in the namespace {self._api.namespace}"
@@ -172,12 +197,13 @@ class Cluster:
 
     def _keep_the_lease(self) -> None:
         with suppress(AwayError):
-            if (holder := self._lease.keep()) is not None:
+            if self._lease is not None and (holder := self._lease.keep()) is not None:
                 log.warning("retrain.lease_lost", cycle=holder.cycle, job=holder.job)
 
     def _close(self) -> None:
         self._journal.end()
-        self._lease.give_back()
+        if self._lease is not None:
+            self._lease.give_back()
 
 
 class Over:
@@ -212,11 +238,11 @@ class _Kept:
         return self._step.poll()
 
 
-def id_of(job: Json) -> str:
+def id_of(job: Json, verb: str = "retrain") -> str:
     """The id of the cycle that a Job runs: that of its slot, or the Job's own name where somebody made it by hand."""
     slot = job["metadata"].get("annotations", {}).get(SLOT)
     if slot is not None:
-        return cycle_ids.from_slot(slot)
+        return cycle_ids.from_slot(slot, verb)
     return cycle_ids.checked(job["metadata"]["name"], "the name of the cycle's Job")
 
 
@@ -232,15 +258,15 @@ def open_cluster(retrain: Retrain, variables: Mapping[str, str] = os.environ) ->
     return Cluster(Api(way_in, namespace), retrain, job)
 
 
-def tell(sentence: str, variables: Mapping[str, str] = os.environ) -> None:
-    """Write why the cycle failed on the Job that this process belongs to, where it belongs to one."""
+def tell(sentence: str, variables: Mapping[str, str] = os.environ, reason: str = "RetrainFailed") -> None:
+    """Write why the cycle, or the watch, failed on the Job that this process belongs to, where it belongs to one."""
     name, namespace, way_in = variables.get("RATCHET_JOB"), variables.get("RATCHET_NAMESPACE"), access.inside(variables)
     if not name or not namespace or way_in is None:
         return
     api = Api(way_in, namespace, patience=0)
     with suppress(RatchetError):
         if (job := api.get(JOBS, name)) is not None:
-            write_event(api, job, "Warning", "RetrainFailed", sentence)
+            write_event(api, job, "Warning", reason, sentence)
 
 
 def _foreign(child: Json, cycle: str) -> str:

@@ -1,0 +1,97 @@
+"""Whether a champion still does well on the newest days; `jobs.watch_step` asks.
+
+Only the standard library is imported: what starts a cycle because of it runs where no engine is installed.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from typing import Literal, Protocol, Self
+
+from ratchet.errors import FailedError
+
+Judgement = Literal["low", "fine", "unknown"]
+TAG = "ratchet.watch"
+SHARE = 0.9
+"""Of the F1 on a version's own test rows: below it a day is low where no floor is set."""
+
+
+class Day(Protocol):
+    """A day with the measures of the days that end there, as `core.rolling` makes it."""
+
+    @property
+    def day(self) -> date: ...
+    @property
+    def days(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def positives(self) -> int: ...
+    @property
+    def f1(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a watch says of a version.
+
+    until: the day on which what was measured ends, itself excluded, in ISO 8601. rows, f1: of the newest full window;
+    None where there is none yet. floor: the F1 below which a day is low. low_days: how many of the newest were. at:
+    when it was said.
+    """
+
+    until: str
+    rows: int | None
+    f1: float | None
+    floor: float | None
+    low_days: int
+    verdict: Judgement
+    at: str
+
+    @property
+    def newest(self) -> date:
+        """The newest day that was measured."""
+        return date.fromisoformat(self.until) - timedelta(days=1)
+
+    def to_tag(self) -> str:
+        """The verdict as a tag's value."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_tag(cls, text: str, where: str) -> Self:
+        """Read a version's tag; raises FailedError, with the version, where it is none."""
+        try:
+            found = cls(**json.loads(text))
+            date.fromisoformat(found.until)
+        except (TypeError, ValueError) as error:
+            message = f"the tag {TAG} of {where} can't be read: {text!r}; delete the tag in MLflow"
+            raise FailedError(message) from error
+        return found
+
+    def sentence(self, name: str) -> str:
+        """What is told of a version. name: such as `version 3 of flights-sklearn`."""
+        if self.f1 is None or self.floor is None:
+            return f"{name} has no full window of new days up to {self.newest} yet"
+        side = "below" if self.f1 < self.floor else "not below"
+        return (
+            f"{name} has a rolling F1 of {self.f1:.3f} on {self.newest}, {side} its floor of {self.floor:.3f};"
+            f" of the newest days {self.low_days} {'is' if self.low_days == 1 else 'are'} low"
+        )
+
+
+def judge(
+    days: Sequence[Day], until: date, floor: float | None, windows: int, low: int, length: int, at: str
+) -> Verdict:
+    """Judge the newest `windows` days that have a full window of `length` days with a positive row in it.
+
+    days: those since the version's own test window, in order. floor: None where nobody knows the version's own F1. low:
+    how many must be low, the newest among them.
+    """
+    full = [day for day in days if day.days == length and day.positives][-windows:]
+    if not full or floor is None:
+        return Verdict(until.isoformat(), None, None, floor, 0, "unknown", at)
+    weak = [day for day in full if day.f1 < floor]
+    bad = len(weak) >= low and full[-1].f1 < floor
+    newest = full[-1]
+    return Verdict(until.isoformat(), newest.rows, newest.f1, floor, len(weak), "low" if bad else "fine", at)

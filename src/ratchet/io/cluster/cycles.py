@@ -1,0 +1,75 @@
+"""The cycles of a namespace, by their Jobs: which there are, and how another one is begun.
+
+`jobs.status` lists them; `jobs.watch` begins one, by way of `place`.
+"""
+
+import copy
+from collections.abc import Sequence
+
+from ratchet.errors import ConfigurationError
+from ratchet.io.cluster.api import CRON_JOBS, JOBS, Api, Json
+from ratchet.io.cluster.children import escaped
+
+_DEFINITION = "retrain"
+
+
+def is_cycle(job: Json) -> bool:
+    """Whether a Job is a cycle's: its pod is a coordinator."""
+    return any(each["name"] == _DEFINITION for each in job["spec"]["template"]["spec"]["containers"])
+
+
+def state_of(job: Json) -> str:
+    """The state of a cycle's Job: running, done, failed."""
+    kinds = {each["type"] for each in job.get("status", {}).get("conditions", ()) if each["status"] == "True"}
+    if "Complete" in kinds:
+        return "done"
+    return "failed" if "Failed" in kinds else "running"
+
+
+def begin(api: Api, name: str, arguments: Sequence[str]) -> str | None:
+    """Make a cycle's Job from the CronJob, as somebody would by hand, with more arguments.
+
+    Returns None, or why it made none: there is one of that name, or a cycle waits or works already, and the next watch
+    sees what becomes of it. Raises ConfigurationError where there is no CronJob to make it from.
+    """
+    for job in api.items(JOBS):
+        if job["metadata"]["name"] == name:
+            return f"the cycle {name} has been started before"
+        if is_cycle(job) and state_of(job) == "running":
+            return f"the cycle of the Job {job['metadata']['name']} waits or works already"
+    definition = api.get(CRON_JOBS, _DEFINITION)
+    if definition is None:
+        message = f"the namespace {api.namespace} has no CronJob {_DEFINITION}, from which a cycle is made"
+        raise ConfigurationError(message)
+    made = api.create(JOBS, made_from(definition, name, arguments))
+    return None if made is not None else f"the cycle {name} has been started before"
+
+
+def made_from(definition: Json, name: str, arguments: Sequence[str]) -> Json:
+    """The Job; its CronJob owns it, so that it counts among those that are kept."""
+    template = copy.deepcopy(definition["spec"]["jobTemplate"])
+    head, metadata = template.get("metadata", {}), definition["metadata"]
+    for container in template["spec"]["template"]["spec"]["containers"]:
+        if container["name"] == _DEFINITION:
+            container.setdefault("args", []).extend(escaped(arguments))
+    owner = {
+        "apiVersion": CRON_JOBS.api_version,
+        "kind": CRON_JOBS.kind,
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "controller": True,
+        # It would need the right to hold back the CronJob's deletion.
+        "blockOwnerDeletion": False,
+    }
+    return {
+        "apiVersion": JOBS.api_version,
+        "kind": JOBS.kind,
+        "metadata": {
+            "name": name,
+            "namespace": metadata["namespace"],
+            "labels": head.get("labels", {}),
+            "annotations": head.get("annotations", {}) | {"cronjob.kubernetes.io/instantiate": "manual"},
+            "ownerReferences": [owner],
+        },
+        "spec": template["spec"],
+    }

@@ -1,0 +1,139 @@
+"""The watch: a step for each engine, and one cycle where a champion does badly; never two for the same days.
+
+It runs where no engine is installed. What a step found is read from the tag that it left on the version, so that it
+counts wherever the step ran. The cycle that is started has an id made from the newest day watched: on a cluster it is
+the name of the Job, and in MLflow of its runs, so whoever comes second finds it.
+"""
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import structlog
+
+from ratchet import progress
+from ratchet.core import cycle_ids
+from ratchet.core.verdict import TAG, Verdict
+from ratchet.errors import RatchetError
+from ratchet.io import candidates, lost_runs, registry
+from ratchet.io.connection import connect, mlflow_errors
+from ratchet.io.steps import Order, Place
+from ratchet.jobs.retrain import Cycle, place_of, retrain, run_steps
+from ratchet.settings import Settings
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Watch:
+    """What became of a watch: what it says of each engine, what it did about it, and the cycle that it ran itself."""
+
+    sentences: list[str] = field(default_factory=list)
+    cycle: Cycle | None = None
+    error: RatchetError | None = None
+
+
+@dataclass(frozen=True)
+class _Low:
+    """A champion that does badly, and its verdict."""
+
+    sentence: str
+    newest: date
+
+
+def watch(settings: Settings, options: Sequence[str], place: Place | None = None) -> Watch:
+    """Watch all engines' champions, and start a cycle where that is due.
+
+    options: those by which a step, and a cycle, read the same settings. place: where the steps run; None is what the
+    settings say. Raises RatchetError where the watch can't be begun; a step's failure is in the result.
+    """
+    done, place = Watch(), place or place_of(settings)
+    with place.watch() as watch_id:
+        steps = Cycle(place, watch_id)
+        orders = [
+            Order(f"watch-{engine}", ("watch", engine), tuple(options))
+            for engine in sorted(settings.retrain.engines, key=lambda engine: engine != "spark")
+        ]
+        with progress.bars({}) as advance:
+            run_steps(steps, orders, settings.retrain.deadline_minutes * 60.0, advance)
+        watched = [engine for engine in settings.retrain.engines if f"watch-{engine}" not in steps.failures]
+        with mlflow_errors(settings):
+            low = _judged(settings, watched, done)
+        if low:
+            _start(settings, options, place, low, done)
+        done.error = done.error or steps.error
+        log.info("watch.done", watch=watch_id, low=len(low), failed=list(steps.failures))
+    return done
+
+
+def _judged(settings: Settings, engines: Sequence[str], done: Watch) -> list[_Low]:
+    client, low = connect(settings), []
+    for engine in engines:
+        name = settings.registered_name(engine)
+        champion = next((version for version in registry.versions(client, name) if version.champion), None)
+        label = name if champion is None else f"version {champion.number} of {name}"
+        if champion is None or TAG not in champion.tags:
+            why = "has no champion yet" if champion is None else "has not been measured on a new day yet"
+            done.sentences.append(f"{label} {why}")
+            continue
+        verdict = Verdict.from_tag(champion.tags[TAG], label)
+        done.sentences.append(verdict.sentence(label))
+        log.info("watch.verdict", engine=engine, version=champion.number, **vars(verdict))
+        if verdict.verdict == "low":
+            low.append(_Low(verdict.sentence(label), verdict.newest))
+    return low
+
+
+def _start(settings: Settings, options: Sequence[str], place: Place, low: Sequence[_Low], done: Watch) -> None:
+    """Start the one cycle that is due, or say why not."""
+    cycle = cycle_ids.from_watch(settings.model, max(one.newest for one in low))
+    because = "; ".join(one.sentence for one in low)
+    with mlflow_errors(settings):
+        why_not = _decided(settings, cycle)
+    if why_not is None:
+        if place.begin_cycle is not None:
+            why_not = place.begin_cycle(cycle, [*options, "--because", because])
+        else:
+            with _alone(settings) as alone:
+                why_not = _at_work(settings) if alone else "another watch on this machine has started a cycle"
+                if why_not is None:
+                    done.cycle = retrain(settings, options, cycle, None, place, because=because)
+                    done.error = done.cycle.error
+    done.sentences.append(f"started the cycle {cycle}" if why_not is None else f"no cycle is started: {why_not}")
+    log.info("watch.started" if why_not is None else "watch.not_started", cycle=cycle, because=because, why_not=why_not)
+
+
+def _decided(settings: Settings, cycle: str) -> str | None:
+    """Whether a cycle has been decided on: its Job may be gone by now."""
+    client = connect(settings)
+    for engine in settings.retrain.engines:
+        found = candidates.newest(client, settings, engine, cycle)
+        if found is None or "ratchet.decision" not in found.tags:
+            return None
+    return f"the cycle {cycle} has been run for these days"
+
+
+def _at_work(settings: Settings) -> str | None:
+    with mlflow_errors(settings):
+        cycle = lost_runs.at_work_here(connect(settings), settings.experiment)
+    return None if cycle is None else f"the cycle {cycle} works already"
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[bool]:
+    """Whether no other watch here runs a cycle of the model; the lock ends with the process."""
+    which = hashlib.sha256(f"{settings.tracking.uri}\0{settings.model}".encode()).hexdigest()[:16]
+    file = Path(tempfile.gettempdir()) / f"ratchet-watch-{os.getuid()}-{which}.lock"
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

@@ -1,0 +1,118 @@
+"""A watch of one engine's champion: scores the days that are new, adds them to what is known of it, and judges.
+
+`cli` calls it, on a cluster in the image that trained the version. It may be killed between any two requests and run
+again: no day is scored or logged twice, and the verdict is written last.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import structlog
+
+from ratchet.core import drift
+from ratchet.core.counts import Counts, day_number
+from ratchet.core.rolling import RollingDay, rolling
+from ratchet.core.verdict import SHARE, Verdict, judge
+from ratchet.core.windows import Window
+from ratchet.engines.opening import open_engine
+from ratchet.errors import FailedError
+from ratchet.io import data, registry
+from ratchet.io.connection import connect, mlflow_errors
+from ratchet.io.data import Table
+from ratchet.io.watched import Record, Span
+from ratchet.settings import Settings
+
+log = structlog.get_logger()
+
+_DRIFT = "drift_max"
+_EVERY_DAY = "rolling_accuracy"  # the one that a day with rows always has
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What became of a watch of one engine. verdict: None where there is no champion, or no day to judge by."""
+
+    sentence: str
+    verdict: Verdict | None = None
+
+
+def watch(settings: Settings, engine: str) -> Watched:
+    """Measure an engine's champion on the newest days and judge it. Raises RatchetError."""
+    with mlflow_errors(settings):
+        client, name = connect(settings), settings.registered_name(engine)
+        champion = next((version for version in registry.versions(client, name) if version.champion), None)
+        if champion is None:
+            return Watched(f"{name} has no champion yet: there is nothing to watch")
+        record = Record(client, champion)
+        own = settings.data.model_copy(update=dict(record.columns()))
+        table = data.inspect(own)
+        window = _new_days(settings, record, table)
+        if window is not None:
+            _measure(settings, engine, record, table, window)
+        label = f"version {champion.number} of {name}"
+        if record.end == record.tested_until:
+            return Watched(f"{label} was measured up to the end of the data, {record.tested_until}: no day is new")
+        verdict = _concluded(settings, record, name)
+    log.info("watch.judged", engine=engine, version=champion.number, new=window is not None, **vars(verdict))
+    return Watched(verdict.sentence(label) + ("" if window else "; no day is new"), verdict)
+
+
+def _new_days(settings: Settings, record: Record, table: Table) -> Window | None:
+    """The newest days that nobody has measured; None where there is none."""
+    end = table.end - timedelta(days=settings.watch.lag_days)
+    start = max(record.end, end - timedelta(days=settings.watch.most_days))
+    return Window("newest", start, end) if start < end else None
+
+
+def _measure(settings: Settings, engine: str, record: Record, table: Table, window: Window) -> None:
+    """Score a window's rows and keep the counts."""
+    training = record.features()
+    with open_engine(engine, settings) as opened:
+        levels = record.levels(settings.evaluation.score_levels)
+        measured = opened.measure(record.version.uri, table, window, levels, training)
+    if measured.threshold != record.threshold:
+        message = (
+            f"{record.version.uri} labels a row positive from {measured.threshold!r} on, and its run"
+            f" {record.version.run_id} says {record.threshold!r}"
+        )
+        raise FailedError(message)
+    record.add(window, measured.counts, drift.to_csv(drift.drift(training, measured.features)))
+    log.info("watch.measured", engine=engine, window=str(window), rows=measured.counts.total)
+
+
+def _concluded(settings: Settings, record: Record, name: str) -> Verdict:
+    """Log what is not logged yet of the measured days, and write the verdict."""
+    logged = record.logged(_EVERY_DAY)
+    newest = [day for block in record.blocks() for day in _days(settings, record, block, logged)]
+    record.log_days(day for day in newest if day_number(day.day) not in logged)
+    last = record.spans[-1]
+    moved = drift.metrics(drift.from_csv(record.read(last.drift)))
+    if moved and day_number(last.end) - 1 not in record.logged(_DRIFT):
+        record.log_drift(moved, last.end - timedelta(days=1))
+    chosen, own_f1 = settings.watch, record.version.f1
+    floor = chosen.floor if chosen.floor is not None or own_f1 is None else SHARE * own_f1
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    length = settings.evaluation.rolling_days
+    verdict = judge(newest, record.end, floor, chosen.windows, chosen.low, length, now)
+    record.conclude(name, verdict)
+    return verdict
+
+
+def _days(settings: Settings, record: Record, block: list[Span], logged: set[int]) -> list[RollingDay]:
+    """The measures of the days since the test window that are not logged, and of those that the verdict is made of."""
+    begin, end = block[0].first, block[-1].end
+    wanted = _wanted(settings, record, max(begin, record.tested_until), end, logged)
+    length = settings.evaluation.rolling_days
+    reach = wanted - timedelta(days=length - 1)
+    levels = record.levels(settings.evaluation.score_levels)
+    parts = [Counts.from_csv(record.read(span.path), levels) for span in block if span.end > reach]
+    if wanted >= end or not parts:
+        return []
+    window = Window("watched", begin, end)
+    return rolling(Counts.together(parts, levels), record.threshold, window, length, wanted)
+
+
+def _wanted(settings: Settings, record: Record, begin: date, end: date, logged: set[int]) -> date:
+    judged = end - timedelta(days=settings.watch.windows) if end == record.end else end
+    days = [begin + timedelta(days=number) for number in range((end - begin).days)]
+    return min([day for day in days if day_number(day) not in logged or day >= judged], default=end)

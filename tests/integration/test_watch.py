@@ -1,0 +1,298 @@
+"""A champion that is watched: on later months than its own, again and again, and killed between any two acts."""
+
+import json
+from dataclasses import dataclass
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from ratchet.core import cycle_ids, drift
+from ratchet.core.counts import Counts, day_number
+from ratchet.core.verdict import Verdict
+from ratchet.errors import DataError, FailedError
+from ratchet.io import watched
+from ratchet.jobs import watch as watching
+from ratchet.jobs.register import register
+from ratchet.jobs.retrain import retrain
+from ratchet.jobs.train import train
+from ratchet.jobs.watch_step import watch
+from tests.integration.trainer_fixtures import events, ratchet, small_settings, write_configuration
+
+pytestmark = pytest.mark.xdist_group("watch")
+
+# The champion's test window is March; April and May are new.
+AS_OF = "2013-04-01"
+WINDOWS = {"train": "1mo", "calibration": "1mo", "test": "1mo"}
+NEVER_LOW, ALWAYS_LOW = {"floor": 0.01}, {"floor": 0.99}
+
+
+@dataclass
+class World:
+    """An MLflow with a champion, and what the tests ask of it."""
+
+    folder: object
+    uri: str
+    slice: str
+
+    def settings(self, **sections):
+        return small_settings(self.slice, self.folder, windows=WINDOWS, **sections)
+
+    @property
+    def client(self):
+        return MlflowClient(self.uri)
+
+    def champion(self):
+        return self.client.get_model_version_by_alias("flights-sklearn", "champion")
+
+    def steps(self, metric):
+        return [entry.step for entry in self.client.get_metric_history(self.champion().run_id, metric)]
+
+    def files(self):
+        return [file.path for file in self.client.list_artifacts(self.champion().run_id, "watch")]
+
+    def verdict(self):
+        return Verdict.from_tag(self.champion().tags["ratchet.watch"], "it")
+
+
+@pytest.fixture
+def world(flights_slice, tmp_path):
+    from datetime import date
+
+    made = World(tmp_path, f"sqlite:///{tmp_path}/mlflow.db", flights_slice)
+    settings = made.settings()
+    train(settings, "sklearn", "first", date.fromisoformat(AS_OF))
+    register(settings, "first")
+    return made
+
+
+def days(first, last):
+    from datetime import date
+
+    return list(range(day_number(date.fromisoformat(first)), day_number(date.fromisoformat(last)) + 1))
+
+
+def test_the_newest_days_are_measured_once_and_continue_the_curve(world):
+    settings = world.settings(watch=NEVER_LOW)
+    assert world.steps("rolling_f1") == days("2013-03-01", "2013-03-31")
+    found = watch(settings, "sklearn")
+    assert found.verdict.verdict == "fine"
+    assert sorted(world.steps("rolling_f1")) == days("2013-03-01", "2013-05-31")
+    assert world.files() == [
+        "watch/counts-2013-04-01-to-2013-05-31.csv",
+        "watch/drift-2013-04-01-to-2013-05-31.csv",
+    ]
+    last = days("2013-05-31", "2013-05-31")[0]
+    assert sorted(world.steps("drift_max")) == [0, last]
+    assert world.verdict() == found.verdict
+    run = world.champion().run_id
+    history = {entry.step: entry for entry in world.client.get_metric_history(run, "rolling_f1")}
+    assert history[last].timestamp == last * 86_400_000
+    assert found.verdict.f1 == history[last].value
+    again = watch(settings, "sklearn")
+    assert again.sentence.endswith("no day is new")
+    assert sorted(world.steps("rolling_f1")) == days("2013-03-01", "2013-05-31")
+    assert sorted(world.steps("drift_max")) == [0, last]
+
+
+def test_days_that_come_bit_by_bit_give_what_all_at_once_do(world):
+    for lag in (40, 20, 20, 0):
+        watch(world.settings(watch={**NEVER_LOW, "lag_days": lag}), "sklearn")
+    assert len(world.files()) == 6
+    bit_by_bit = world.client.get_metric_history(world.champion().run_id, "rolling_f1")
+    record = watched.Record(world.client, _version(world))
+    parts = [Counts.from_csv(record.read(span.path), 16_384) for span in record.spans[1:]]
+    settings = world.settings(watch=NEVER_LOW, tracking=_another(world))
+    train(settings, "sklearn", "first", _day(AS_OF))
+    register(settings, "first")
+    watch(settings, "sklearn")
+    other = MlflowClient(settings.tracking.uri)
+    run = other.get_model_version_by_alias("flights-sklearn", "champion").run_id
+    at_once = other.get_metric_history(run, "rolling_f1")
+    assert {(entry.step, entry.value) for entry in bit_by_bit} == {(entry.step, entry.value) for entry in at_once}
+    path = other.download_artifacts(run, "watch/counts-2013-04-01-to-2013-05-31.csv")
+    assert Counts.together(parts, 16_384).to_csv() == open(path).read()  # noqa: PTH123, SIM115
+
+
+def _another(world):
+    return {"uri": f"sqlite:///{world.folder}/other.db", "artifacts": f"{world.folder}/other"}
+
+
+def _day(text):
+    from datetime import date
+
+    return date.fromisoformat(text)
+
+
+def _version(world):
+    from ratchet.io import registry
+
+    return registry.versions(world.client, "flights-sklearn")[-1]
+
+
+def test_of_a_long_absence_only_the_newest_days_are_measured_and_no_window_spans_the_gap(world):
+    watch(world.settings(watch={**NEVER_LOW, "most_days": 10}), "sklearn")
+    assert world.files()[0] == "watch/counts-2013-05-22-to-2013-05-31.csv"
+    assert sorted(world.steps("rolling_f1"))[31:] == days("2013-05-22", "2013-05-31")
+    verdict = watch(world.settings(watch={**ALWAYS_LOW, "low": 5}), "sklearn").verdict
+    assert verdict.low_days == 4, "of ten days the first six have no full window"
+    assert verdict.verdict == "fine"
+
+
+@pytest.mark.parametrize("act", ["add", "log_days", "log_drift", "conclude"])
+def test_killed_before_any_act_it_is_run_again_to_the_same_end(world, monkeypatch, act):
+    settings = world.settings(watch=NEVER_LOW)
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watched.Record, act, killed)
+        with pytest.raises(KeyboardInterrupt):
+            watch(settings, "sklearn")
+    found = watch(settings, "sklearn")
+    assert sorted(world.steps("rolling_f1")) == days("2013-03-01", "2013-05-31")
+    assert sorted(world.steps("drift_max")) == [0, *days("2013-05-31", "2013-05-31")]
+    assert len(world.files()) == 2
+    assert world.verdict() == found.verdict
+
+
+def test_killed_between_drift_and_counts_the_days_are_measured_anew(world, monkeypatch):
+    settings = world.settings(watch=NEVER_LOW)
+    with monkeypatch.context() as patch:
+        patch.setattr(Counts, "to_csv", lambda _self: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            watch(settings, "sklearn")
+    assert world.files() == []
+    watch(settings, "sklearn")
+    assert len(world.files()) == 2
+
+
+def test_the_drift_is_that_from_training_to_the_new_days(world):
+    watch(world.settings(watch=NEVER_LOW), "sklearn")
+    rows = drift.from_csv(watched.Record(world.client, _version(world)).read(world.files()[1]))
+    run = world.client.get_run(world.champion().run_id)
+    assert {row.feature for row in rows} == {name[6:] for name in run.data.metrics if name.startswith("drift.")}
+    assert max(row.distance for row in rows) == run.data.metrics["drift_max"]
+    assert rows[0].feature == "temperature"
+
+
+def test_without_a_champion_or_a_new_day_there_is_nothing_to_do(flights_slice, tmp_path):
+    folder = write_configuration(tmp_path, flights_slice, windows=WINDOWS)
+    none = ratchet(folder, "watch", "sklearn", "--env", "test")
+    assert (none.returncode, none.stdout) == (
+        0,
+        "flights-sklearn has no champion yet: there is nothing to watch\n",
+    )
+    whole = ratchet(folder, "watch", "--env", "test")
+    assert (whole.returncode, "flights-sklearn has no champion yet\n" in whole.stdout) == (0, True)
+    assert ratchet(folder, "retrain", "--env", "test").returncode == 0
+    done = ratchet(folder, "watch", "sklearn", "--env", "test")
+    assert done.returncode == 0
+    assert "no day is new" in done.stdout
+
+
+def test_a_low_champion_starts_one_cycle_that_says_why_and_a_second_watch_none(world):
+    write_configuration(world.folder, world.slice, windows=WINDOWS, watch=ALWAYS_LOW)
+    done = ratchet(world.folder, "watch", "--env", "test")
+    assert done.returncode == 0, done.stderr
+    cycle = cycle_ids.from_watch("flights", _day("2013-05-31"))
+    assert events(done)["watch.started"]["cycle"] == cycle
+    (experiment,) = [e for e in world.client.search_experiments() if e.name == "flights"]
+    (run,) = world.client.search_runs([experiment.experiment_id], f"tags.`ratchet.cycle` = '{cycle}'")
+    assert run.data.tags["ratchet.because"].startswith("version 1 of flights-sklearn has a rolling F1 of ")
+    assert run.data.tags["ratchet.as_of"] == "2013-06-01"
+    # The champion before the cycle, put back: its verdict is low, and the days are those that a cycle has been run for.
+    world.client.set_registered_model_alias("flights-sklearn", "champion", "1")
+    again = ratchet(world.folder, "watch", "--env", "test")
+    assert again.returncode == 0, again.stderr
+    assert f"no cycle is started: the cycle {cycle} has been run for these days" in again.stdout
+    assert len(world.client.search_runs([experiment.experiment_id])) == 2
+
+
+def test_a_champion_that_does_well_starts_none(world):
+    write_configuration(world.folder, world.slice, windows=WINDOWS, watch=NEVER_LOW)
+    done = ratchet(world.folder, "watch", "--env", "test")
+    assert done.returncode == 0, done.stderr
+    assert "watch.started" not in events(done)
+    assert "not below its floor of 0.010" in done.stdout
+
+
+def test_while_another_watch_runs_its_cycle_none_is_started(world):
+    settings = world.settings(watch=ALWAYS_LOW)
+    watch(settings, "sklearn")
+    with watching._alone(settings) as first, watching._alone(settings) as second:
+        assert (first, second) == (True, False)
+
+
+def test_a_column_that_the_data_no_longer_have_is_named(world):
+    missing = world.settings(data={**_data(world), "numeric": ["hour"], "categorical": []})
+    assert watch(missing, "sklearn").verdict is not None, "the version's own columns count, not the settings'"
+    gone = world.settings(data={**_data(world), "uri": str(_without(world, "humidity"))})
+    with pytest.raises(DataError, match="'humidity' is not in"):
+        watch(gone, "sklearn")
+
+
+def _data(world):
+    from tests.integration.trainer_fixtures import tree
+
+    return tree(world.slice, world.folder)["data"]
+
+
+def _without(world, column):
+    import pandas as pd
+
+    folder = world.folder / "less"
+    folder.mkdir()
+    frame = pd.read_parquet(f"{world.slice}/year_month=2013-05/part-0.parquet").drop(columns=column)
+    frame.to_parquet(folder / "part-0.parquet", index=False)
+    return folder
+
+
+def test_a_model_that_is_no_trainers_and_a_threshold_that_is_not_the_runs_are_refused(world, monkeypatch):
+    settings = world.settings(watch=NEVER_LOW)
+    with monkeypatch.context() as patch:
+        patch.setattr(watched.Record, "threshold", 0.123)
+        with pytest.raises(FailedError, match=r"says 0\.123"):
+            watch(settings, "sklearn")
+    assert world.files() == []
+    with monkeypatch.context() as patch:
+        patch.setattr("mlflow.sklearn.load_model", lambda _uri: object())
+        with pytest.raises(FailedError, match="it has no threshold"):
+            watch(settings, "sklearn")
+    assert "ratchet.watch" not in world.champion().tags
+
+
+def test_a_trainer_and_a_cycle_take_a_reason_and_refuse_an_empty_one(flights_slice, tmp_path):
+    folder = write_configuration(tmp_path, flights_slice, windows=WINDOWS)
+    refused = ratchet(folder, "retrain", "--env", "test", "--because", " ")
+    assert (refused.returncode, "--because is empty" in refused.stderr) == (2, True)
+    settings = small_settings(flights_slice, tmp_path, windows=WINDOWS)
+    train(settings, "sklearn", "why", None, because="to see")
+    train(settings, "sklearn", "why-not", None)
+    client = MlflowClient(settings.tracking.uri)
+    (experiment,) = [e for e in client.search_experiments() if e.name == "flights"]
+    runs = client.search_runs([experiment.experiment_id])
+    found = {run.data.tags["ratchet.cycle"]: run.data.tags.get("ratchet.because") for run in runs}
+    assert found == {"why": "to see", "why-not": None}
+
+
+def test_a_verdict_is_json_with_the_names_of_the_contract(world):
+    watch(world.settings(watch=NEVER_LOW), "sklearn")
+    found = json.loads(world.champion().tags["ratchet.watch"])
+    assert set(found) == {"until", "rows", "f1", "floor", "low_days", "verdict", "at"}
+    assert (found["until"], found["verdict"]) == ("2013-06-01", "fine")
+
+
+def test_the_whole_watch_of_a_machine_goes_by_what_its_steps_left(world, monkeypatch):
+    monkeypatch.setattr(watching, "run_steps", lambda *_: None)
+    settings = world.settings(watch=ALWAYS_LOW)
+    watch(settings, "sklearn")
+    asked = []
+    monkeypatch.setattr(watching, "retrain", lambda *words, **more: asked.append((words[2], more)) or _done())
+    done = watching.watch(settings, [])
+    assert [cycle for cycle, _ in asked] == [cycle_ids.from_watch("flights", _day("2013-05-31"))]
+    assert done.sentences[-1].startswith("started the cycle ")
+
+
+def _done():
+    return retrain.__globals__["Cycle"](None, "x")

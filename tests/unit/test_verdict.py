@@ -1,0 +1,95 @@
+"""When a champion counts as too weak."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ratchet.core.verdict import Verdict, judge
+from ratchet.errors import FailedError
+
+UNTIL = date(2014, 1, 1)
+FLOOR = 0.5
+
+
+@dataclass(frozen=True)
+class Day:
+    day: date
+    days: int
+    rows: int
+    positives: int
+    f1: float
+
+
+def days(*f1, length=7, positives=10):
+    """Days up to the end with these measures."""
+    first = UNTIL - timedelta(days=len(f1))
+    return [Day(first + timedelta(days=n), length, 100, positives, value) for n, value in enumerate(f1)]
+
+
+def judged(some, floor=FLOOR, windows=5, low=2, length=7):
+    return judge(some, UNTIL, floor, windows, low, length, "now")
+
+
+@pytest.mark.parametrize(
+    ("f1", "expected", "low_days"),
+    [
+        ((0.6, 0.6, 0.6, 0.4, 0.4), "low", 2),
+        ((0.4, 0.6, 0.6, 0.6, 0.4), "low", 2),
+        ((0.4, 0.4, 0.4, 0.4, 0.6), "fine", 4),  # not in the latest
+        ((0.6, 0.6, 0.6, 0.6, 0.4), "fine", 1),  # not often enough
+        ((0.4, 0.6, 0.6, 0.6, 0.6, 0.4), "fine", 1),  # too long ago
+        ((0.5, 0.5, 0.5, 0.5, 0.5), "fine", 0),  # at the floor is not below it
+        ((0.4,), "fine", 1),
+        ((0.4, 0.4), "low", 2),
+    ],
+)
+def test_low_is_often_enough_among_the_newest_and_in_the_latest(f1, expected, low_days):
+    verdict = judged(days(*f1))
+    assert (verdict.verdict, verdict.low_days, verdict.f1) == (expected, low_days, f1[-1])
+    assert verdict.newest == date(2013, 12, 31)
+
+
+def test_days_without_a_full_window_or_a_positive_row_do_not_count():
+    assert judged(days(0.1, 0.1, 0.1, length=6)).verdict == "unknown"
+    assert judged(days(0.0, 0.0, 0.0, positives=0)).verdict == "unknown"
+    assert judged([]).verdict == "unknown"
+    some = [*days(0.1, 0.1), *days(0.0, positives=0)]
+    assert (judged(some).verdict, judged(some).f1) == ("low", 0.1)
+
+
+def test_without_a_floor_nothing_is_low():
+    assert judged(days(0.1, 0.1, 0.1), floor=None).verdict == "unknown"
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.integers(1, 12), st.data())
+def test_what_is_low_stays_low_when_a_day_gets_worse(f1, windows, data):
+    low = data.draw(st.integers(1, windows))
+    some = days(*f1)
+    before = judged(some, windows=windows, low=low).verdict
+    place = data.draw(st.integers(0, len(some) - 1))
+    some[place] = replace(some[place], f1=some[place].f1 / 2)
+    if before == "low":
+        assert judged(some, windows=windows, low=low).verdict == "low"
+
+
+def test_a_verdict_is_read_again_from_its_tag():
+    verdict = judged(days(0.4, 0.4))
+    assert Verdict.from_tag(verdict.to_tag(), "version 1") == verdict
+    assert set(json.loads(verdict.to_tag())) == {"until", "rows", "f1", "floor", "low_days", "verdict", "at"}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"until": "soon"}'])
+def test_a_tag_that_is_none_is_refused(text):
+    with pytest.raises(FailedError, match="version 1 can't be read"):
+        Verdict.from_tag(text, "version 1")
+
+
+def test_the_sentence_says_what_was_measured():
+    assert judged(days(0.4, 0.4)).sentence("version 1 of m") == (
+        "version 1 of m has a rolling F1 of 0.400 on 2013-12-31, below its floor of 0.500; of the newest days 2 are low"
+    )
+    assert "no full window" in judged([]).sentence("version 1 of m")
