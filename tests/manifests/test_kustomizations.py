@@ -23,8 +23,8 @@ def test_builds_without_a_word(name, tree):
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_an_overlay_is_at_most_15_lines(overlay):
-    assert len((K8S / "overlays" / overlay / "kustomization.yaml").read_text().splitlines()) <= 15
+def test_an_overlay_is_at_most_20_lines(overlay):
+    assert len((K8S / "overlays" / overlay / "kustomization.yaml").read_text().splitlines()) <= 20
 
 
 @pytest.mark.parametrize("component", sorted(folder.name for folder in (K8S / "components").iterdir()))
