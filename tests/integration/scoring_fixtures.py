@@ -11,7 +11,7 @@ def registered(flights_slice, tmp_path_factory):
     """A working directory in whose MLflow `flights-sklearn` and `flights-spark` have a champion, version 1."""
     folder = tmp_path_factory.mktemp("registered")
     write_configuration(folder, flights_slice, retrain={"engines": ["sklearn", "spark"]})
-    done = ratchet(folder, "retrain", "--env", "test")
+    done = ratchet(folder, "retrain", "--env", "test", seconds=280)
     assert done.returncode == 0, done.stderr[-2000:]
     return folder
 

@@ -27,6 +27,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 ENGINES = ("sklearn", "spark")
+# A JVM starts for a verb, on a machine that may be busy.
+SECONDS = 240
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +172,7 @@ def files(folder):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_verb_says_what_it_did_and_a_repeated_call_ends_in_the_same_rows(registered, table, tmp_path, engine):
     call = ("score", engine, table, str(tmp_path / "to"), "--env", "test")
-    done = ratchet(registered, *call)
+    done = ratchet(registered, *call, seconds=SECONDS)
     assert done.returncode == 0, done.stderr
     success = json.loads((tmp_path / "to/_SUCCESS").read_text())
     event = events(done)["score.done"]
@@ -182,7 +184,7 @@ def test_the_verb_says_what_it_did_and_a_repeated_call_ends_in_the_same_rows(reg
     )
     assert success["files"] == sorted(path.name for path in (tmp_path / "to").glob("part-*"))
     first = files(tmp_path / "to")
-    assert ratchet(registered, *call).returncode == 0
+    assert ratchet(registered, *call, seconds=SECONDS).returncode == 0
     assert files(tmp_path / "to") == first
 
 
@@ -200,7 +202,8 @@ def test_a_call_that_was_killed_is_simply_run_again(registered, rows, table, tmp
         os.killpg(verb._process.pid, signal.SIGKILL)
         verb.end()
     assert not (tmp_path / "to/_SUCCESS").exists()
-    assert ratchet(registered, "score", engine, table, str(tmp_path / "to"), "--env", "test").returncode == 0
+    call = ("score", engine, table, str(tmp_path / "to"), "--env", "test")
+    assert ratchet(registered, *call, seconds=SECONDS).returncode == 0
     found = pq.read_table(tmp_path / "to")
     assert sorted(found["flight_id"].to_pylist()) == list(rows["flight_id"])
 

@@ -78,7 +78,7 @@ def window(uri, month):
     return frame[FEATURES].astype(dict.fromkeys(NUMERIC, "float64")), frame["late"]
 
 
-def ratchet(folder, *arguments, environment=None):
+def ratchet(folder, *arguments, environment=None, seconds=VERB_SECONDS):
     """Run a verb in a working directory to its end; returns the finished process."""
     return subprocess.run(
         [sys.executable, "-m", "ratchet", *arguments],
@@ -86,7 +86,7 @@ def ratchet(folder, *arguments, environment=None):
         env=_environment(environment),
         capture_output=True,
         text=True,
-        timeout=VERB_SECONDS,
+        timeout=seconds,
         check=False,
     )
 
