@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from pyspark.ml import PipelineModel
 
 from ratchet.core.counts import day_number
 from ratchet.core.threshold import choose
@@ -20,6 +21,7 @@ from ratchet.engines import spark_facts, spark_rows
 from ratchet.engines.java import java_home
 from ratchet.engines.scikit_learn_features import counted
 from ratchet.engines.spark import Spark
+from ratchet.engines.spark_pipeline import threshold_of
 from ratchet.errors import ConfigurationError, DataError, FailedError
 from ratchet.io import checks, data
 from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, small_settings
@@ -76,6 +78,8 @@ def trained(engine, flight_settings, tmp_path_factory):
         uri = engine.log_model()
         wrong = engine.mislabelled(uri)
         confusion = engine.confusion_of(uri)
+        features = engine.count_features()
+        measured = engine.measure(uri, table, windows.test, 16_384, features[0])
     return {
         "experiment": experiment,
         "table": table,
@@ -88,6 +92,8 @@ def trained(engine, flight_settings, tmp_path_factory):
         "uri": uri,
         "wrong": wrong,
         "confusion": confusion,
+        "features": features,
+        "measured": measured,
     }
 
 
@@ -114,6 +120,18 @@ def test_the_model_that_was_logged_labels_as_the_trainer_counted(trained):
     for name in ("day", "true_positive", "false_positive", "false_negative", "true_negative"):
         assert np.array_equal(getattr(trained["confusion"], name), getattr(expected, name)), name
     assert trained["wrong"] == 0
+
+
+def test_a_watch_scores_as_the_trainer_did_and_takes_the_threshold_from_the_model(trained):
+    assert trained["measured"].counts.to_csv() == trained["counts"].to_csv()
+    assert trained["measured"].threshold == trained["threshold"]
+    assert as_sets(trained["measured"].features) == as_sets(trained["features"][1])
+
+
+def test_a_model_without_the_trainers_last_stage_has_no_threshold(trained, engine):
+    without = PipelineModel(engine._stages[:-1])
+    with pytest.raises(FailedError, match="it has no threshold"):
+        threshold_of(without, "models:/m/1")
 
 
 def test_a_version_with_another_threshold_labels_by_its_own(trained, engine):

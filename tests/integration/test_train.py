@@ -31,6 +31,7 @@ ROLLING = {"rolling_accuracy", "rolling_precision", "rolling_recall", "rolling_f
 FILES = {
     "confusion_matrix.png", "roc_curve.png", "pr_curve.png", "calibration_curve.png", "threshold_curve.png",
     "rolling_metrics.png", "classification_report.csv", "rolling_metrics.csv", "comparison.csv", "report.html",
+    "counts.csv", "feature_counts.csv", "drift.csv",
 }  # fmt: skip
 
 

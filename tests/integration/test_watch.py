@@ -2,7 +2,10 @@
 
 import json
 from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
@@ -10,13 +13,13 @@ from ratchet.core import cycle_ids, drift
 from ratchet.core.counts import Counts, day_number
 from ratchet.core.verdict import Verdict
 from ratchet.errors import DataError, FailedError
-from ratchet.io import watched
+from ratchet.io import registry, watched
 from ratchet.jobs import watch as watching
 from ratchet.jobs.register import register
-from ratchet.jobs.retrain import retrain
+from ratchet.jobs.retrain import Cycle
 from ratchet.jobs.train import train
 from ratchet.jobs.watch_step import watch
-from tests.integration.trainer_fixtures import events, ratchet, small_settings, write_configuration
+from tests.integration.trainer_fixtures import events, ratchet, small_settings, tree, write_configuration
 
 pytestmark = pytest.mark.xdist_group("watch")
 
@@ -56,8 +59,6 @@ class World:
 
 @pytest.fixture
 def world(flights_slice, tmp_path):
-    from datetime import date
-
     made = World(tmp_path, f"sqlite:///{tmp_path}/mlflow.db", flights_slice)
     settings = made.settings()
     train(settings, "sklearn", "first", date.fromisoformat(AS_OF))
@@ -66,8 +67,6 @@ def world(flights_slice, tmp_path):
 
 
 def days(first, last):
-    from datetime import date
-
     return list(range(day_number(date.fromisoformat(first)), day_number(date.fromisoformat(last)) + 1))
 
 
@@ -110,7 +109,7 @@ def test_days_that_come_bit_by_bit_give_what_all_at_once_do(world):
     at_once = other.get_metric_history(run, "rolling_f1")
     assert {(entry.step, entry.value) for entry in bit_by_bit} == {(entry.step, entry.value) for entry in at_once}
     path = other.download_artifacts(run, "watch/counts-2013-04-01-to-2013-05-31.csv")
-    assert Counts.together(parts, 16_384).to_csv() == open(path).read()  # noqa: PTH123, SIM115
+    assert Counts.together(parts, 16_384).to_csv() == Path(path).read_text()
 
 
 def _another(world):
@@ -118,14 +117,10 @@ def _another(world):
 
 
 def _day(text):
-    from datetime import date
-
     return date.fromisoformat(text)
 
 
 def _version(world):
-    from ratchet.io import registry
-
     return registry.versions(world.client, "flights-sklearn")[-1]
 
 
@@ -233,14 +228,10 @@ def test_a_column_that_the_data_no_longer_have_is_named(world):
 
 
 def _data(world):
-    from tests.integration.trainer_fixtures import tree
-
     return tree(world.slice, world.folder)["data"]
 
 
 def _without(world, column):
-    import pandas as pd
-
     folder = world.folder / "less"
     folder.mkdir()
     frame = pd.read_parquet(f"{world.slice}/year_month=2013-05/part-0.parquet").drop(columns=column)
@@ -276,11 +267,25 @@ def test_a_trainer_and_a_cycle_take_a_reason_and_refuse_an_empty_one(flights_sli
     assert found == {"why": "to see", "why-not": None}
 
 
-def test_a_verdict_is_json_with_the_names_of_the_contract(world):
-    watch(world.settings(watch=NEVER_LOW), "sklearn")
-    found = json.loads(world.champion().tags["ratchet.watch"])
+def test_on_a_server_it_is_the_same_and_the_verdict_has_the_names_of_the_contract(
+    flights_slice, tmp_path, mlflow_server
+):
+    tracking = {"uri": mlflow_server, "artifacts": None}
+    settings = small_settings(
+        flights_slice, tmp_path, model="watched-there", windows=WINDOWS, tracking=tracking, watch=NEVER_LOW
+    )
+    train(settings, "sklearn", "first", _day(AS_OF))
+    register(settings, "first")
+    watch(settings, "sklearn")
+    watch(settings, "sklearn")
+    client = MlflowClient(mlflow_server)
+    version = client.get_model_version_by_alias("watched-there-sklearn", "champion")
+    found = json.loads(version.tags["ratchet.watch"])
     assert set(found) == {"until", "rows", "f1", "floor", "low_days", "verdict", "at"}
     assert (found["until"], found["verdict"]) == ("2013-06-01", "fine")
+    history = client.get_metric_history(version.run_id, "rolling_f1")
+    assert sorted(entry.step for entry in history) == days("2013-03-01", "2013-05-31")
+    assert len(client.list_artifacts(version.run_id, "watch")) == 2
 
 
 def test_the_whole_watch_of_a_machine_goes_by_what_its_steps_left(world, monkeypatch):
@@ -295,4 +300,4 @@ def test_the_whole_watch_of_a_machine_goes_by_what_its_steps_left(world, monkeyp
 
 
 def _done():
-    return retrain.__globals__["Cycle"](None, "x")
+    return Cycle(None, "x")
