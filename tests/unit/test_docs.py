@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from ratchet import cli, configuration, errors
+from ratchet.core import exported
+from ratchet.core.failures import REASONS
 from ratchet.core.metrics import METRICS
 from ratchet.core.report import MEANINGS
 
@@ -139,7 +141,7 @@ def test_a_setting_that_a_document_names_exists():
     schema = configuration.json_schema()
     known, sections = (
         set(keys(schema, schema)),
-        {"data", "windows", "sklearn", "spark", "evaluation", "promotion", "tracking", "retrain"},
+        {"data", "windows", "sklearn", "spark", "evaluation", "promotion", "tracking", "retrain", "exporter"},
     )
     for name, text in DOCUMENTS.items():
         for key in re.findall(r"`([a-z]+\.[a-z_.]+)`", BLOCK.sub("", text)):
@@ -236,6 +238,15 @@ def test_the_metrics_in_the_document_are_those_of_a_run():
     }
     documented = first_cells(section("Metrics"))
     assert sorted(documented) == sorted({*METRICS, "threshold", *extra, *rolling})
+
+
+def test_what_the_exporter_tells_is_in_the_document_with_its_labels_and_meaning():
+    page = DOCUMENTS["docs/monitoring.md"]
+    table = re.search(r"^## Metrics of the exporter\n(.*?)^## ", page, re.MULTILINE | re.DOTALL)[1]
+    rows = re.findall(r"^\| `(\w+)` \| ?(.*?) ?\| (.+) \|$", table, re.MULTILINE)
+    documented = {name: (tuple(re.findall(r"`(\w+)`", labels)), meaning) for name, labels, meaning in rows}
+    assert documented == {metric.name: (metric.labels, metric.meaning) for metric in exported.METRICS}
+    assert f"`reason` is one of {', '.join(f'`{reason}`' for reason in REASONS)}" in " ".join(table.split())
 
 
 def test_a_metric_means_the_same_in_the_document_and_in_the_report():
