@@ -9,24 +9,20 @@ import yaml
 
 from ratchet.core.exported import METRICS
 from tests.manifests import rules
-from tests.manifests.dashboards import DASHBOARDS, queries
+from tests.manifests.dashboards import DASHBOARDS
 from tests.manifests.kustomize import ROOT, build, copy_tree
+from tests.manifests.prometheus_rules import ALERTS, EXPRESSIONS, FILE, GROUPS, RECORDED, RULES
 from tests.manifests.promtool import BUILT_IN, closed, names_in, need_promtool, promtool
 
 MONITORING = ROOT / "k8s/components/monitoring"
-FILE = MONITORING / "rules/ratchet.yaml"
-GROUPS = yaml.safe_load(FILE.read_text())["groups"]
-RULES = [rule for group in GROUPS for rule in group["rules"]]
-ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 TESTS = yaml.safe_load((ROOT / "tests/manifests/alerts.yaml").read_text())["tests"]
 DOCUMENT = (ROOT / "docs/monitoring.md").read_text()
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
 # What the servers tell stands in the document; the serving part's own tests hold it to that.
 OF_SERVERS = set(re.findall(r"^\| `(ratchet_server_\w+)` \|", DOCUMENT, re.MULTILINE))
 HISTOGRAMS = {"ratchet_server_request_seconds"}
-DECLARED = {metric.name for metric in METRICS} | OF_SERVERS | BUILT_IN | {r["record"] for r in RULES if "record" in r}
+DECLARED = {metric.name for metric in METRICS} | OF_SERVERS | BUILT_IN | RECORDED
 DECLARED |= {f"{name}_{part}" for name in HISTOGRAMS for part in ("bucket", "sum", "count")}
-EXPRESSIONS = {**dict(queries()), **{rule.get("alert") or rule["record"]: rule["expr"] for rule in RULES}}
 
 
 def by_kind(objects, kind):
