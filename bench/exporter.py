@@ -1,7 +1,10 @@
 """What `ratchet exporter` costs: the time of a scrape, its memory, and what it takes from MLflow.
 
-Usage: python bench/exporter.py [RUNS]. A real MLflow server is filled with that many runs of two models (default 400, a
-quarter of them versions, 40 features with a drift each); then the exporter asks it, and is scraped again and again.
+Usage: python bench/exporter.py [RUNS [PYTHON]]. A real MLflow server is filled with that many runs of two models (400,
+a quarter of them versions, 40 features with a drift each); then the exporter asks it, and is scraped again and again.
+
+PYTHON runs the exporter. That of an environment with what its image has (`uv sync --no-dev --group cluster`) says what
+its pod takes: MLflow imports more where there is more.
 """
 
 import json
@@ -31,11 +34,11 @@ os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
 ASKING_SECONDS = 5
 
 
-def main(runs: int) -> None:
+def main(runs: int, python: str) -> None:
     """Print the figures."""
     with tempfile.TemporaryDirectory() as folder, _server(Path(folder)) as uri:
         _fill(uri, runs)
-        with _exporter(uri, Path(folder)) as (process, address):
+        with _exporter(uri, Path(folder), python) as (process, address):
             page = _first(address)
             times = sorted(_scrape(address)[1] for _ in range(SCRAPES))
             before, begin = sum(process.cpu_times()[:2]), time.perf_counter()
@@ -102,7 +105,7 @@ def _fill(uri: str, runs: int) -> None:
 
 
 @contextmanager
-def _exporter(uri: str, folder: Path) -> Iterator[tuple[psutil.Process, str]]:
+def _exporter(uri: str, folder: Path, python: str) -> Iterator[tuple[psutil.Process, str]]:
     port = _free_port()
     (folder / "bench.yaml").write_text(
         "model: flights\ndata: {uri: none, timestamp: at, label: {column: late, positive: true}}\n"
@@ -110,7 +113,7 @@ def _exporter(uri: str, folder: Path) -> Iterator[tuple[psutil.Process, str]]:
         encoding="utf-8",
     )
     variables = {key: value for key, value in os.environ.items() if not key.startswith(("RATCHET", "MLFLOW"))}
-    command = [sys.executable, "-m", "ratchet", "exporter", "--env", "bench"]
+    command = [python, "-m", "ratchet", "exporter", "--env", "bench"]
     with subprocess.Popen(
         command, env={**variables, "RATCHET_CONFIGS": str(folder)}, stdout=subprocess.DEVNULL
     ) as process:
@@ -148,4 +151,4 @@ def _free_port() -> int:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 400)
+    main(int(sys.argv[1]) if sys.argv[1:] else 400, sys.argv[2] if sys.argv[2:] else sys.executable)

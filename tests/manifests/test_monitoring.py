@@ -2,7 +2,6 @@
 
 import copy
 import re
-import shutil
 
 import pytest
 import yaml
@@ -10,7 +9,7 @@ import yaml
 from ratchet.core.exported import METRICS
 from tests.manifests import rules
 from tests.manifests.dashboards import DASHBOARDS
-from tests.manifests.kustomize import ROOT, build, copy_tree
+from tests.manifests.kustomize import ROOT
 from tests.manifests.prometheus_rules import ALERTS, EXPRESSIONS, FILE, GROUPS, RECORDED, RULES
 from tests.manifests.promtool import BUILT_IN, closed, names_in, need_promtool, promtool
 
@@ -124,67 +123,6 @@ def test_names_are_found_in_expressions():
     expression = 'sum by (a, b) (rate(x_total{code=~"5..|y"}[5m]) * on (job) group_left (model) up) or vector(0) > 1e3'
     assert names_in(expression) == {"x_total", "up"}
     assert names_in("histogram_quantile(0.9, sum by (le) (a:b_c:rate5m)) unless absent(z)") == {"a:b_c:rate5m", "z"}
-
-
-@pytest.fixture(scope="module")
-def observed(tmp_path_factory, tree):
-    """An overlay with Grafana and a server, beside what all have."""
-    return _overlay(tmp_path_factory, ["network-policy", "external-postgres", "external-s3", "monitoring", "grafana"])
-
-
-@pytest.fixture(scope="module")
-def operated(tmp_path_factory, tree):
-    """An overlay for a cluster with the Prometheus operator, and a server."""
-    return _overlay(tmp_path_factory, ["network-policy", "external-postgres", "external-s3", "monitoring-operator"])
-
-
-SERVER = """\
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: server-sklearn}
-spec:
-  selector: {matchLabels: {app.kubernetes.io/name: server-sklearn}}
-  template:
-    metadata:
-      labels: {app.kubernetes.io/name: server-sklearn, app.kubernetes.io/component: server}
-    spec:
-      serviceAccountName: server-sklearn
-      automountServiceAccountToken: false
-      securityContext: {runAsUser: 10001}
-      containers:
-        - name: server
-          image: ratchet/trainer-sklearn
-          ports: [{name: http, containerPort: 8080}]
-          resources: {requests: {cpu: 10m, memory: 64Mi}, limits: {cpu: 10m, memory: 64Mi}}
----
-apiVersion: v1
-kind: ServiceAccount
-metadata: {name: server-sklearn}
-automountServiceAccountToken: false
-"""
-KUSTOMIZATION = """\
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-namespace: ratchet
-resources: [../../base, secrets, servers.yaml]
-components:
-COMPONENTS
-configMapGenerator:
-  - {name: mlflow-database, behavior: merge, literals: ["DATABASE_ADDRESS=db.example.com:5432/mlflow?sslmode=require"]}
-labels:
-  - pairs: {app.kubernetes.io/part-of: ratchet}
-    includeTemplates: true
-"""
-
-
-def _overlay(factory, components):
-    folder = copy_tree(factory.mktemp("overlay")) / "k8s/overlays/own"
-    folder.mkdir()
-    lines = "\n".join(f"  - ../../components/{name}" for name in [*components, "release"])
-    (folder / "kustomization.yaml").write_text(KUSTOMIZATION.replace("COMPONENTS", lines))
-    (folder / "servers.yaml").write_text(SERVER)
-    shutil.copytree(folder.parent / "prod/secrets", folder / "secrets")
-    return build(folder)
 
 
 @pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
