@@ -117,7 +117,7 @@ def test_a_cycle_is_told_while_it_runs_and_when_it_is_done(start):
 
 @pytest.mark.telling
 def test_a_failed_cycle_is_told_with_its_step_and_its_reason(start):
-    start("data.label.column=nothing").must_fail("nothing")
+    start("data.label.column=no_such_column").must_fail("no_such_column")
     failed = 'ratchet_cycles_failed{step="sklearn", reason="data"}'
     prometheus.wait_for("its failure is told", failed, lambda found: (found or 0) >= 1, SEEN_SECONDS)
 

@@ -17,6 +17,7 @@ from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from ratchet.io.decision_counts import DecisionCounts
 from ratchet.io.model_facts import Models
 from ratchet.jobs import promote, register
 from tests.integration.candidate_runs import add_run
@@ -258,3 +259,40 @@ def test_runs_that_are_decided_later_are_counted_then(settings):
         client.set_tag(run, "ratchet.decision", decision)
         others = dict.fromkeys({"promoted", "held", "staged"}, 0) | {"promoted": 1}
         assert models()[0].decisions == others | {decision: others[decision] + 1}
+
+
+def test_settled_runs_are_not_read_again_until_the_next_day(settings, monkeypatch):
+    """The runs of `add_run` began days ago; the filter of the request says from when on runs are read."""
+    own = settings_for(settings.tracking.uri, model="settled", retrain=ENGINES)
+    client, now = MlflowClient(own.tracking.uri), [time.time()]
+    add_run(own, "one", 0.6)
+    register.register(own, "one")
+    failed = add_run(own, "two", 0.7, status="FAILED")
+    filters, search = [], MlflowClient.search_runs
+    monkeypatch.setattr(
+        MlflowClient,
+        "search_runs",
+        lambda self, ids, wanted, **more: filters.append(wanted) or search(self, ids, wanted, **more),
+    )
+    counts = DecisionCounts(own, clock=lambda: now[0])
+    assert counts.refresh(client) == {"sklearn": {"promoted": 1, "held": 0, "staged": 0}}
+    now[0] += 60
+    assert counts.refresh(client) == {"sklearn": {"promoted": 1, "held": 0, "staged": 0}}
+    since = [int(wanted.rpartition(" ")[2]) / 1000 for wanted in filters]
+    assert since[0] == 0
+    assert since[1] == pytest.approx(now[0] - 86_400, abs=1)
+
+    waiting = client.create_run(
+        client.get_experiment_by_name("settled").experiment_id,
+        start_time=int((now[0] - 3_600) * 1000),
+        tags={"ratchet.model": "settled", "ratchet.engine": "sklearn", "ratchet.decision": "staged"},
+    )
+    assert counts.refresh(client)["sklearn"]["staged"] == 1
+    now[0] += 20 * 3_600
+    counts.refresh(client)
+    assert int(filters[-1].rpartition(" ")[2]) == waiting.info.start_time, "it is looked at until it is decided on"
+
+    client.set_tag(failed, "ratchet.decision", "held")
+    client.delete_run(waiting.info.run_id)
+    now[0] += 20 * 3_600
+    assert counts.refresh(client) == {"sklearn": {"promoted": 1, "held": 1, "staged": 0}}, "a day later all are read"

@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from ratchet.errors import TemporaryError
+from ratchet.io.source import Source
+from ratchet.jobs import exporter
 from ratchet.jobs.cycles import Cycles, facts_of
+from ratchet.settings import Settings
 from tests.unit.cluster_server import api_of, serving
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -127,3 +130,41 @@ def test_a_cluster_that_is_away_is_an_outage_at_once(cluster, clock):
     with serving(cluster) as address, pytest.raises(TemporaryError, match="does not answer"):
         Cycles(api_of(address, clock, patience=0))()
     assert clock.now == 0
+
+
+def test_while_the_cluster_is_away_its_last_values_stay_and_then_are_left_out(cluster, clock):
+    cluster.add("cronjobs", "retrain", cron_job())
+    with serving(cluster) as address:
+        source = Source("cluster", Cycles(api_of(address, clock, patience=0)), seconds=30, keep=600, clock=clock)
+        own = exporter.Exporter(Source("mlflow", lambda: (), seconds=60, keep=600, clock=clock), source)
+        told = lambda: {(name, labels): value for name, labels, value in own.samples()}  # noqa: E731
+        up, period = ("ratchet_exporter_source_up", ("cluster",)), ("ratchet_cycle_period_seconds", ())
+        assert (told()[up], period in told()) == (0, False)
+        source.refresh()
+        assert (told()[up], told()[period]) == (1, 604_800)
+        cluster.away = True
+        source.refresh()
+        assert (told()[up], told()[period]) == (0, 604_800)
+        clock.sleep(631)
+        assert (told()[up], period in told()) == (0, False)
+        cluster.away = False
+        source.refresh()
+        assert (told()[up], told()[period]) == (1, 604_800)
+
+
+SETTINGS = {"model": "m", "data": {"uri": "u", "timestamp": "t", "label": {"column": "c", "positive": True}}}
+
+
+def test_outside_of_a_cluster_nothing_is_said_of_one():
+    own = exporter.opened(Settings.model_validate(SETTINGS), {})
+    assert {labels for _, labels, _ in own.samples()} == {("mlflow",)}
+
+
+def test_a_pod_without_a_token_is_outside(tmp_path):
+    variables = {
+        "KUBERNETES_SERVICE_HOST": "10.0.0.1",
+        "KUBERNETES_SERVICE_PORT": "443",
+        "RATCHET_NAMESPACE": "ratchet",
+    }
+    own = exporter.opened(Settings.model_validate(SETTINGS), variables)
+    assert {labels for _, labels, _ in own.samples()} == {("mlflow",)}

@@ -3,6 +3,8 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from math import inf
 
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
@@ -14,8 +16,18 @@ DECISIONS = ("promoted", "held", "staged")
 _PAGE = 100
 _DAY = 86_400.0
 # A decision may be taken back while its rollout is looked at; a run that has none after a week will get none.
-_UNSETTLED_SECONDS = _DAY
-_UNDECIDED_SECONDS = 7 * _DAY
+_SETTLES_SECONDS = _DAY
+_GIVEN_UP_SECONDS = 7 * _DAY
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What is known of a run. begun, settled: Unix times, the latter from when on it changes no more."""
+
+    engine: str
+    decision: str
+    begun: float
+    settled: float
 
 
 class DecisionCounts:
@@ -31,14 +43,10 @@ class DecisionCounts:
         if self._clock() - self._begun > _DAY:
             self._forget()
         for run in self._runs(client):
-            self._known[run.info.run_id] = (
-                run.data.tags.get("ratchet.engine", ""),
-                run.data.tags.get("ratchet.decision", ""),
-                run.info.start_time / 1000,
-            )
+            self._known[run.info.run_id] = _known(run)
         self._asked = True
         counts = {str(engine): dict.fromkeys(DECISIONS, 0) for engine in self._settings.retrain.engines}
-        found = Counter((engine, decision) for engine, decision, _ in self._known.values())
+        found = Counter((run.engine, run.decision) for run in self._known.values())
         for (engine, decision), count in found.items():
             if engine in counts and decision in DECISIONS:
                 counts[engine][decision] = count
@@ -47,15 +55,15 @@ class DecisionCounts:
     def _forget(self) -> None:
         self._begun = self._clock()
         self._asked = False
-        self._known: dict[str, tuple[str, str, float]] = {}
+        self._known: dict[str, _Known] = {}
 
     def _since(self) -> float:
         """The start of the oldest run that may have changed."""
         if not self._asked:
             return 0.0
         now = self._clock()
-        undecided = [begun for _, decision, begun in self._known.values() if decision in ("", "staged")]
-        return min([begun for begun in undecided if now - begun < _UNDECIDED_SECONDS] + [now - _UNSETTLED_SECONDS])
+        unsettled = [run.begun for run in self._known.values() if run.settled > now]
+        return min(unsettled, default=now - _SETTLES_SECONDS)
 
     def _runs(self, client: MlflowClient) -> Iterator[Run]:
         experiment = client.get_experiment_by_name(self._settings.experiment)
@@ -71,3 +79,13 @@ class DecisionCounts:
             token = page.token
             if not token:
                 return
+
+
+def _known(run: Run) -> _Known:
+    begun, decision = run.info.start_time / 1000, run.data.tags.get("ratchet.decision", "")
+    settled = begun + _SETTLES_SECONDS
+    if decision == "staged":
+        settled = inf  # somebody may approve of it whenever he likes
+    elif not decision and run.info.status not in ("FAILED", "KILLED"):
+        settled = begun + _GIVEN_UP_SECONDS
+    return _Known(run.data.tags.get("ratchet.engine", ""), decision, begun, settled)
