@@ -21,14 +21,14 @@ def overlays(tree):
 
 @pytest.fixture(scope="session")
 def observed(tmp_path_factory):
-    """The objects of an overlay with Grafana, and a server."""
+    """The objects of an overlay with Grafana and servers."""
     need_kubectl()
     return overlay(tmp_path_factory.mktemp("observed"), ["monitoring", "grafana"])
 
 
 @pytest.fixture(scope="session")
 def operated(tmp_path_factory):
-    """The objects of an overlay for a cluster with the Prometheus operator, and a server."""
+    """The objects of an overlay for a cluster with the Prometheus operator, and servers."""
     need_kubectl()
     return overlay(tmp_path_factory.mktemp("operated"), ["monitoring-operator"])
 

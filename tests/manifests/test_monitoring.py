@@ -17,7 +17,7 @@ MONITORING = ROOT / "k8s/components/monitoring"
 TESTS = yaml.safe_load((ROOT / "tests/manifests/alerts.yaml").read_text())["tests"]
 DOCUMENT = (ROOT / "docs/monitoring.md").read_text()
 OPERATIONS = (ROOT / "docs/operations.md").read_text()
-# What the servers tell stands in the document; the serving part's own tests hold it to that.
+# What the servers tell stands in the document; the documents' own tests hold it to that.
 OF_SERVERS = set(re.findall(r"^\| `(ratchet_server_\w+)` \|", DOCUMENT, re.MULTILINE))
 HISTOGRAMS = {"ratchet_server_request_seconds"}
 DECLARED = {metric.name for metric in METRICS} | OF_SERVERS | BUILT_IN | RECORDED

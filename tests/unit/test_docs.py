@@ -19,6 +19,7 @@ from ratchet.core import exported
 from ratchet.core.failures import REASONS
 from ratchet.core.metrics import METRICS
 from ratchet.core.report import MEANINGS
+from ratchet.io.scoring_server import Measures
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src" / "ratchet").rglob("*.py"))
@@ -247,6 +248,20 @@ def test_what_the_exporter_tells_is_in_the_document_with_its_labels_and_meaning(
     documented = {name: (tuple(re.findall(r"`(\w+)`", labels)), meaning) for name, labels, meaning in rows}
     assert documented == {metric.name: (metric.labels, metric.meaning) for metric in exported.METRICS}
     assert f"`reason` is one of {', '.join(f'`{reason}`' for reason in REASONS)}" in " ".join(table.split())
+
+
+def test_what_the_servers_tell_is_in_the_document_with_its_labels():
+    table = re.search(
+        r"^## Metrics of the servers\n(.*?)^## ", DOCUMENTS["docs/monitoring.md"], re.MULTILINE | re.DOTALL
+    )[1]
+    rows = re.findall(r"^\| `(\w+)` \| ?(.*?) ?\| .+ \|$", table, re.MULTILINE)
+    measures = Measures()
+    told = {
+        each._name + "_total" * (each._type == "counter"): each._labelnames
+        for each in vars(measures).values()
+        if each is not measures.registry
+    }
+    assert {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in rows} == told
 
 
 def test_a_metric_means_the_same_in_the_document_and_in_the_report():

@@ -13,6 +13,7 @@ from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.tracking import MlflowClient
 
+from ratchet.core import trial
 from ratchet.core.exported import Champion, ModelFacts
 from ratchet.io import registry
 from ratchet.io.connection import connect, mlflow_errors
@@ -110,7 +111,7 @@ def _day(run: Run) -> float | None:
 
 
 def _validation_failed(newest_first: Sequence[ModelVersion]) -> bool:
-    outcomes = (_object(version.tags.get("ratchet.validation")).get("outcome") for version in newest_first)
+    outcomes = (_object(version.tags.get(trial.TAG)).get("outcome") for version in newest_first)
     return next((outcome for outcome in outcomes if outcome is not None), None) == "failed"
 
 
