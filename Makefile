@@ -37,7 +37,7 @@ check: setup ## Lint, types, layers
 	$(RUN)/hadolint --config images/hadolint.yaml images/*/Dockerfile
 
 .PHONY: ui
-ui: $(if $(filter kind-ratchet,$(shell kubectl config current-context 2> /dev/null)),ui-cluster,ui-here) ## Open MLflow on http://127.0.0.1:5000: that of the kind cluster, where it is the current context, or this machine's
+ui: $(if $(filter kind-ratchet,$(shell kubectl config current-context 2> /dev/null)),ui-cluster,ui-here) ## Open MLflow on http://127.0.0.1:5000: this machine's, or the kind cluster's with Prometheus, where that is the current context
 
 .PHONY: ui-here
 ui-here: setup
@@ -61,9 +61,9 @@ images: ## Build the images, and print what each adds to its base
 test-images: setup
 	$(RUN)/pytest tests/images
 
-# `make test` has no network and may have no kubectl; here both must be there.
+# `make test` has no network and may have neither kubectl nor promtool; here all must be there.
 .PHONY: test-manifests
-test-manifests: setup
+test-manifests: setup .tools/promtool
 	RATCHET_KUBECTL_REQUIRED=1 $(RUN)/pytest tests/manifests
 
 # --- In a kind cluster ----------------------------------------------------------------------------------------------
@@ -104,11 +104,12 @@ secrets: ## Write the random secrets of the overlay ENV, once
 bench: setup data/flights.written ## Measure against bare scripts, in one run
 	$(RUN)/python bench/run.py $(SIZE)
 
-# What is generated from the settings; a test says when it is out of date.
+# What is generated from the settings and from the rules; a test says when it is out of date.
 .PHONY: docs
 docs: setup
 	$(RUN)/python docs/generate.py
 	$(RUN)/ratchet schema --out configs/schema.json
+	k8s/components/monitoring-operator/render
 
 .PHONY: rule
 rule: setup data/flights.written ## Play both rules of promotion month by month; writes docs/rule.md
@@ -120,6 +121,9 @@ setup: .venv/.synced ## Install everything that the other targets need
 .venv/.synced: pyproject.toml uv.lock .python-version | $(UV)
 	$(UV) sync --locked --quiet --compile-bytecode
 	@touch $@
+
+.tools/promtool:
+	k8s/promtool $@
 
 .tools/bin/uv:
 	@command -v python3 > /dev/null || { echo "python3 is needed to install uv; install Python 3.12 first" >&2; exit 1; }

@@ -412,6 +412,20 @@ def status(namespace: str | None, context: str | None, last: int, *, as_json: bo
     tables.print_cycles(status.status(namespace, context)[:last], as_json=as_json)
 
 
+@main.command(short_help="Tell Prometheus about models and cycles.")
+@_with_settings
+def exporter(environment: str, overrides: tuple[str, ...]) -> None:
+    """Answer Prometheus on exporter.host and exporter.port until SIGTERM: champions, rolling metrics, cycles.
+
+    MLflow and, inside of a cluster, the cycles' Jobs are asked in the background; a scrape gets what was last known.
+    docs/monitoring.md lists the metrics.
+    """
+    settings = _settings(environment, overrides)
+    from ratchet.jobs import exporter
+
+    exporter.export(settings)
+
+
 @main.command(short_help="Show models, versions, F1, aliases and decisions.")
 @_with_settings
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")

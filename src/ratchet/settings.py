@@ -259,6 +259,21 @@ class Score(Section):
     """Number of the version that scores. None: the champion."""
 
 
+class Exporter(Section):
+    """How `ratchet exporter` asks MLflow and the cluster, and where it answers Prometheus."""
+
+    host: Text = "127.0.0.1"
+    """Address on which it listens. 0.0.0.0 is every address of the machine, which a pod needs."""
+    port: Annotated[int, Field(ge=1, le=65_535)] = 9464
+    """Port on which it listens."""
+    mlflow_seconds: Annotated[int, Field(ge=1, le=3_600)] = 60
+    """Seconds between two askings of MLflow. A version changes once in a cycle, a rolling metric once a day."""
+    cluster_seconds: Annotated[int, Field(ge=1, le=3_600)] = 30
+    """Seconds between two askings of the cluster. A step takes minutes."""
+    keep_seconds: Annotated[int, Field(ge=0, le=86_400)] = 600
+    """Seconds for which the last values of one that is away are still told; then they are left out."""
+
+
 class Settings(Section):
     """All settings of Ratchet."""
 
@@ -277,6 +292,7 @@ class Settings(Section):
     serving: Serving = Serving()
     watch: Watch = Watch()
     score: Score = Score()
+    exporter: Exporter = Exporter()
 
     def registered_name(self, engine: str) -> str:
         """Name of an engine's registered model."""

@@ -1,6 +1,9 @@
 import pytest
 
 from tests.manifests.kustomize import KUBECTL, MISSING, build, copy_tree, need_kubectl
+from tests.manifests.own_overlay import overlay
+from tests.manifests.promtool import MISSING as NO_PROMTOOL
+from tests.manifests.promtool import PROMTOOL
 
 
 @pytest.fixture(scope="session")
@@ -16,7 +19,23 @@ def overlays(tree):
     return {folder.name: build(folder) for folder in sorted((tree / "k8s/overlays").iterdir())}
 
 
+@pytest.fixture(scope="session")
+def observed(tmp_path_factory):
+    """The objects of an overlay with Grafana and servers."""
+    need_kubectl()
+    return overlay(tmp_path_factory.mktemp("observed"), ["monitoring", "grafana"])
+
+
+@pytest.fixture(scope="session")
+def operated(tmp_path_factory):
+    """The objects of an overlay for a cluster with the Prometheus operator, and servers."""
+    need_kubectl()
+    return overlay(tmp_path_factory.mktemp("operated"), ["monitoring-operator"])
+
+
 def pytest_terminal_summary(terminalreporter):
     # A skip is a letter among thousands; nobody would see it.
     if KUBECTL is None:
         terminalreporter.write_line(MISSING, red=True, bold=True)
+    if PROMTOOL is None:
+        terminalreporter.write_line(NO_PROMTOOL, red=True, bold=True)

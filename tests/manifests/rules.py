@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Iterator
 
+import yaml
+
 from tests.manifests.pods import Pod, pods
 
 HASH = re.compile(r"-[0-9a-z]{10}$")
@@ -14,7 +16,10 @@ CALLERS = {
     "CronJob watch",
     "ScheduledSparkApplication train-spark, driver",
     "ScheduledSparkApplication score-spark, driver",
+    "Deployment exporter",
 }
+# Components of workloads that an overlay may do without; the policies for them stay.
+OPTIONAL = {"rollout", "server", "exporter", "prometheus", "grafana"}
 
 Rule = Callable[[list[dict]], Iterator[str]]
 
@@ -131,15 +136,32 @@ def config_maps_have_hashes(objects: list[dict]) -> Iterator[str]:
 
 
 def services_reach_pods(objects: list[dict]) -> Iterator[str]:
+    """One workload each; a name for pods of many workloads, by which they are found, may choose any number."""
     for service in _of_kind(objects, "Service"):
         chosen = [pod for pod in pods(objects) if _matches({"matchLabels": service["spec"]["selector"]}, pod.labels)]
-        if len(chosen) != 1:
+        if len(chosen) != 1 and service["spec"].get("clusterIP") != "None":
             yield f"Service {service['metadata']['name']}: chooses {len(chosen)} workloads"
             continue
-        ports = {port["name"] for container in chosen[0].containers for port in container.get("ports", [])}
-        for port in service["spec"]["ports"]:
-            if port["targetPort"] not in ports:
-                yield f"Service {service['metadata']['name']}: {chosen[0].where} has no port {port['targetPort']}"
+        for pod in chosen:
+            ports = {port["name"] for container in pod.containers for port in container.get("ports", [])}
+            for port in service["spec"]["ports"]:
+                if port["targetPort"] not in ports:
+                    yield f"Service {service['metadata']['name']}: {pod.where} has no port {port['targetPort']}"
+
+
+def prometheus_scrapes_services(objects: list[dict]) -> Iterator[str]:
+    for config in _of_kind(objects, "ConfigMap"):
+        if "prometheus.yml" not in config.get("data", {}):
+            continue
+        for job in yaml.safe_load(config["data"]["prometheus.yml"])["scrape_configs"]:
+            hosts = [host for each in job.get("static_configs", []) for host in each["targets"]]
+            names = [f"{name}:{each['port']}" for each in job.get("dns_sd_configs", []) for name in each["names"]]
+            ports = {
+                f"{service['metadata']['name']}:{port['port']}"
+                for service in _of_kind(objects, "Service")
+                for port in service["spec"]["ports"]
+            }
+            yield from (f"Prometheus scrapes {each}, which is no Service" for each in {*hosts, *names} - ports)
 
 
 def network_is_closed_by_default(objects: list[dict]) -> Iterator[str]:
@@ -160,7 +182,8 @@ def policies_choose_pods(objects: list[dict]) -> Iterator[str]:
     for policy in _of_kind(objects, "NetworkPolicy"):
         for selector in _selectors(policy["spec"]):
             for one in _single_values(selector):
-                if not any(_matches(one, each) for each in labels):
+                optional = one.get("matchLabels", {}).get(PART_OF[1]) in OPTIONAL
+                if not optional and not any(_matches(one, each) for each in labels):
                     yield f"NetworkPolicy {policy['metadata']['name']}: {one} chooses no pod"
 
 
@@ -232,6 +255,16 @@ def coordinator_reads_no_secrets(objects: list[dict]) -> Iterator[str]:
                 yield f"Role {role['metadata']['name']}: may too much: {rule}"
 
 
+def exporter_only_looks(objects: list[dict]) -> Iterator[str]:
+    """At Jobs and CronJobs."""
+    for role in _of_kind(objects, "Role"):
+        for rule in role["rules"] if role["metadata"]["name"] == "exporter" else ():
+            if rule["apiGroups"] != ["batch"] or {*rule["resources"]} - {"jobs", "cronjobs"}:
+                yield f"Role exporter: sees {rule['resources']}"
+            if {*rule["verbs"]} - {"get", "list"}:
+                yield f"Role exporter: does {rule['verbs']}"
+
+
 def secrets_are_not_written_down(objects: list[dict]) -> Iterator[str]:
     """No variable or argument holds one: they name a Secret's key."""
     for pod, container in _containers(objects):
@@ -256,6 +289,7 @@ RULES: tuple[Rule, ...] = (
     addresses_are_of_services,
     config_maps_have_hashes,
     services_reach_pods,
+    prometheus_scrapes_services,
     network_is_closed_by_default,
     policies_choose_pods,
     connections_have_two_ends,
@@ -264,6 +298,7 @@ RULES: tuple[Rule, ...] = (
     jobs_end_by_their_code,
     schedules_are_complete,
     coordinator_reads_no_secrets,
+    exporter_only_looks,
     secrets_are_not_written_down,
 )
 

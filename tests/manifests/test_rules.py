@@ -103,6 +103,14 @@ TWINS = {
     rules.services_reach_pods: {
         "no pod": lambda o: one(o, "Service", "mlflow")["spec"].update(selector={"app.kubernetes.io/name": "nobody"}),
         "no port": lambda o: container(o, "StatefulSet", "minio").update(ports=[]),
+        "no port of one of many": lambda o: one(o, "Service", "servers")["spec"].update(
+            selector={"app.kubernetes.io/name": "exporter"}
+        ),
+    },
+    rules.prometheus_scrapes_services: {
+        "no exporter": lambda o: remove(o, "Service", "exporter"),
+        "no servers": lambda o: remove(o, "Service", "servers"),
+        "another port": lambda o: one(o, "Service", "exporter")["spec"]["ports"][0].update(port=80),
     },
     rules.network_is_closed_by_default: {
         "open": lambda o: remove(o, "NetworkPolicy", "default-deny"),
@@ -139,6 +147,11 @@ TWINS = {
     rules.coordinator_reads_no_secrets: {
         "secrets": lambda o: one(o, "Role", "coordinator")["rules"][0]["resources"].append("secrets"),
         "all": lambda o: one(o, "Role", "spark-driver")["rules"][0].update(verbs=["*"]),
+    },
+    rules.exporter_only_looks: {
+        "pods": lambda o: one(o, "Role", "exporter")["rules"][0]["resources"].append("pods"),
+        "of another group": lambda o: one(o, "Role", "exporter")["rules"][0].update(apiGroups=[""]),
+        "writes": lambda o: one(o, "Role", "exporter")["rules"][0]["verbs"].append("create"),
     },
     rules.secrets_are_not_written_down: {
         "a value": lambda o: container(o, "CronJob", "register").update(

@@ -11,6 +11,7 @@ from tests.manifests.kustomize import ROOT, build, need_kubectl
 EXPECTED = {
     "minio-root.env": {"MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"},
     "postgres.env": {"POSTGRES_PASSWORD", "MLFLOW_PASSWORD"},
+    "grafana.env": {"GRAFANA_PASSWORD"},
     **{
         f"s3-{user}.env": {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
         for user in (
@@ -54,7 +55,7 @@ def test_each_service_has_its_own(fresh):
     found = contents(fresh / "k8s/overlays/local/secrets")
     assert {name: set(re.findall(r"^(\w+)=.+$", text, re.MULTILINE)) for name, text in found.items()} == EXPECTED
     values = re.findall(r"^\w*(?:PASSWORD|SECRET\w*)=(.*)$", "\n".join(found.values()), re.MULTILINE)
-    assert len(values) == len(set(values)) == 12
+    assert len(values) == len(set(values)) == 13
     assert all(re.fullmatch(r"[0-9a-f]{40,}", value) for value in values)
 
 

@@ -15,8 +15,11 @@ import pytest
 import yaml
 
 from ratchet import cli, configuration, errors
+from ratchet.core import exported
+from ratchet.core.failures import REASONS
 from ratchet.core.metrics import METRICS
 from ratchet.core.report import MEANINGS
+from ratchet.io.scoring_server import Measures
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src" / "ratchet").rglob("*.py"))
@@ -139,7 +142,19 @@ def test_a_setting_that_a_document_names_exists():
     schema = configuration.json_schema()
     known, sections = (
         set(keys(schema, schema)),
-        {"data", "windows", "sklearn", "spark", "evaluation", "promotion", "tracking", "retrain", "serving", "watch"},
+        {
+            "data",
+            "windows",
+            "sklearn",
+            "spark",
+            "evaluation",
+            "promotion",
+            "tracking",
+            "retrain",
+            "serving",
+            "watch",
+            "exporter",
+        },
     )
     for name, text in DOCUMENTS.items():
         for key in re.findall(r"`([a-z]+\.[a-z_.]+)`", BLOCK.sub("", text)):
@@ -238,6 +253,29 @@ def test_the_metrics_in_the_document_are_those_of_a_run():
     drift = {"drift.…", "drift_max"}
     assert drift <= {name.replace("drift.", "drift.…") for name in literals("core/drift.py", "metrics")}
     assert sorted(documented) == sorted({*METRICS, "threshold", *extra, *rolling, *drift})
+
+
+def test_what_the_exporter_tells_is_in_the_document_with_its_labels_and_meaning():
+    page = DOCUMENTS["docs/monitoring.md"]
+    table = re.search(r"^## Metrics of the exporter\n(.*?)^## ", page, re.MULTILINE | re.DOTALL)[1]
+    rows = re.findall(r"^\| `(\w+)` \| ?(.*?) ?\| (.+) \|$", table, re.MULTILINE)
+    documented = {name: (tuple(re.findall(r"`(\w+)`", labels)), meaning) for name, labels, meaning in rows}
+    assert documented == {metric.name: (metric.labels, metric.meaning) for metric in exported.METRICS}
+    assert f"`reason` is one of {', '.join(f'`{reason}`' for reason in REASONS)}" in " ".join(table.split())
+
+
+def test_what_the_servers_tell_is_in_the_document_with_its_labels():
+    table = re.search(
+        r"^## Metrics of the servers\n(.*?)^## ", DOCUMENTS["docs/monitoring.md"], re.MULTILINE | re.DOTALL
+    )[1]
+    rows = re.findall(r"^\| `(\w+)` \| ?(.*?) ?\| .+ \|$", table, re.MULTILINE)
+    measures = Measures()
+    told = {
+        each._name + "_total" * (each._type == "counter"): each._labelnames
+        for each in vars(measures).values()
+        if each is not measures.registry
+    }
+    assert {name: tuple(re.findall(r"`(\w+)`", labels)) for name, labels in rows} == told
 
 
 def test_a_metric_means_the_same_in_the_document_and_in_the_report():

@@ -1,0 +1,69 @@
+"""What `ratchet exporter` does: asks MLflow and the cluster in the background, answers Prometheus at once."""
+
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from typing import Never
+
+import structlog
+
+from ratchet import background
+from ratchet.core import exported
+from ratchet.core.exported import CycleFacts, ModelFacts, Sample
+from ratchet.io import exposition
+from ratchet.io.cluster import access
+from ratchet.io.cluster.api import Api
+from ratchet.io.model_facts import Models
+from ratchet.io.source import Source
+from ratchet.jobs.cycles import Cycles
+from ratchet.settings import Settings
+
+log = structlog.get_logger()
+
+
+class Exporter:
+    """Its sources, and what they know. cluster: None outside of one, where only MLflow is told about."""
+
+    def __init__(self, models: Source[tuple[ModelFacts, ...]], cluster: Source[CycleFacts] | None) -> None:
+        self._models = models
+        self._cluster = cluster
+
+    def begin(self, stop: threading.Event) -> None:
+        """Ask each source in a thread of its own until `stop` is set."""
+        background.begin("ask-mlflow", self._models.refresh_for_ever, stop)
+        if self._cluster is not None:
+            background.begin("ask-cluster", self._cluster.refresh_for_ever, stop)
+
+    def samples(self) -> Iterator[Sample]:
+        """All that is known now."""
+        states = [self._models.state(), *([] if self._cluster is None else [self._cluster.state()])]
+        yield from exported.of_sources(states)
+        for model in self._models.facts() or ():
+            yield from exported.of_model(model)
+        if self._cluster is not None and (cycles := self._cluster.facts()) is not None:
+            yield from exported.of_cycles(cycles)
+
+
+def export(settings: Settings) -> Never:
+    """Answer until somebody ends the process; raises ConfigurationError where the port can't be had."""
+    # Who asks again in a minute need not insist; an answer that takes long is worth as little as none.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    own = settings.exporter
+    exporter, never = opened(settings), threading.Event()
+    exposition.serve(own.host, own.port, exporter.samples)
+    log.info("exporter.ready", address=f"http://{own.host}:{own.port}/metrics", mlflow=settings.tracking.uri)
+    exporter.begin(never)
+    while True:
+        never.wait()
+
+
+def opened(settings: Settings, variables: Mapping[str, str] = os.environ) -> Exporter:
+    """The exporter of these settings, which has not asked anybody yet."""
+    own = settings.exporter
+    models = Source("mlflow", Models(settings), own.mlflow_seconds, own.keep_seconds)
+    way_in, namespace = access.inside(variables), variables.get("RATCHET_NAMESPACE")
+    if way_in is None or not namespace:
+        return Exporter(models, None)
+    cycles = Cycles(Api(way_in, namespace, patience=0))
+    return Exporter(models, Source("cluster", cycles, own.cluster_seconds, own.keep_seconds))

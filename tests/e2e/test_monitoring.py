@@ -1,0 +1,182 @@
+"""Prometheus in the cluster: it finds everybody, rules and queries work on real data, the metrics say the truth."""
+
+import json
+import time
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.e2e import prometheus, tracking
+from tests.e2e.cluster import create, every, get, kubectl, wait_until
+from tests.manifests.dashboards import queries
+from tests.manifests.prometheus_rules import ALERTS, RECORDED
+from tests.manifests.promtool import closed
+
+BOTH = ("sklearn", "spark")
+# The model of the overlay's own settings: it is what the exporter tells of.
+MODEL = "flights"
+# The exporter asks once a minute, Prometheus asks the exporter twice.
+SEEN_SECONDS = 180
+ROW = {
+    "hour": 18.0, "minute": 30.0, "day_of_week": 3.0, "carrier": "UA", "origin": "EWR", "destination": "SFO",
+    "distance": 2565.0, "scheduled_duration": 370.0, "departures_same_hour": 30.0, "arrivals_same_route_day": 12.0,
+    "plane_age": 10.0, "plane_seats": 200.0, "plane_manufacturer": "BOEING", "plane_type": "Fixed wing multi engine",
+    "temperature": 60.0, "dew_point": 50.0, "humidity": 60.0, "wind_speed": 10.0, "wind_gust": 20.0,
+    "precipitation": 0.0, "pressure": 1010.0, "visibility": 10.0,
+}  # fmt: skip
+
+
+def of(engine):
+    return f'{{model="{MODEL}-{engine}"}}'
+
+
+@pytest.fixture
+def champions(start):
+    """Champions of the model that the exporter tells of; a cycle makes them where there are none."""
+    missing = [engine for engine in BOTH if "champion" not in tracking.aliases(MODEL, engine)]
+    if missing:
+        start(of=MODEL, engines=tuple(missing)).must_complete()
+    for engine in BOTH:
+        prometheus.wait_for("the champion is told", f"ratchet_champion_version{of(engine)}", seconds=SEEN_SECONDS)
+
+
+@pytest.fixture
+def served(champions):
+    """Servers that have answered both a row and what is none."""
+    servers = every("deployments", "app.kubernetes.io/component=server")
+    assert servers, "no server is deployed; the component serving is part of the overlay local"
+    for server in servers:
+        name = server["metadata"]["name"]
+        wait_until(f"{name} answers", lambda name=name: [scored(name, [ROW]), scored(name, [])] and True, 300, pause=5)
+
+
+def scored(server, rows):
+    """The status with which a server answers rows."""
+    with prometheus.forwarded(server, 8080) as address:
+        body = json.dumps({"dataframe_records": rows}).encode()
+        request = Request(f"{address}/invocations", body, {"Content-Type": "application/json"})  # noqa: S310
+        try:
+            with urlopen(request, timeout=60) as answer:  # noqa: S310  # http, above
+                return answer.status
+        except HTTPError as error:
+            return error.code
+
+
+@pytest.mark.telling
+def test_prometheus_finds_the_exporter_and_each_pod_that_serves(system):
+    def all_up():
+        targets = prometheus.ask("targets")["activeTargets"]
+        jobs = [each["labels"]["job"] for each in targets if each["health"] == "up"]
+        return len(jobs) == len(targets) and jobs.count("ratchet-exporter") == 1 and jobs
+
+    jobs = wait_until("all that is scraped answers", all_up, SEEN_SECONDS, pause=3)
+    assert jobs.count("ratchet-servers") == len(every("pods", "app.kubernetes.io/component=server"))
+
+
+@pytest.mark.telling
+def test_prometheus_has_loaded_every_rule_and_can_evaluate_it(system):
+    def healthy():
+        loaded = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
+        return loaded if all(rule["health"] == "ok" for rule in loaded) else None
+
+    loaded = wait_until("every rule is healthy", healthy, SEEN_SECONDS, pause=3)
+    assert {rule["name"] for rule in loaded} == ALERTS.keys() | RECORDED
+
+
+@pytest.mark.telling
+def test_the_metrics_say_what_mlflow_and_the_cluster_say(champions):
+    for engine in BOTH:
+        versions = tracking.versions(MODEL, engine)
+        champion = tracking.aliases(MODEL, engine)["champion"]
+        told = f"ratchet_champion_version{of(engine)}"
+        prometheus.wait_for("the newest champion is told", told, lambda found, champion=champion: found == champion)
+        count = len(versions)
+        told = f"ratchet_versions{of(engine)}"
+        prometheus.wait_for("all versions are told", told, lambda found, count=count: found == count)
+        f1 = next(float(each["tags"]["ratchet.f1"]) for each in versions if each["version"] == champion)
+        assert prometheus.number(f"ratchet_champion_f1{of(engine)}") == pytest.approx(f1)
+        day = prometheus.number(f"ratchet_rolling_day_timestamp_seconds{of(engine)}")
+        assert day % 86_400 == 0
+    assert get("cronjob", "retrain")["spec"]["schedule"] == "0 4 * * 1"
+    assert prometheus.number("ratchet_cycle_period_seconds") == 7 * 86_400
+    assert prometheus.value("ratchet_exporter_source_up").values() <= {1.0}
+
+
+@pytest.mark.telling
+def test_a_cycle_is_told_while_it_runs_and_when_it_is_done(start):
+    before = prometheus.number("ratchet_cycle_last_success_timestamp_seconds") or 0
+    cycle = start()
+    prometheus.wait_for("a cycle runs", "ratchet_cycle_running", lambda found: found == 1, SEEN_SECONDS)
+    cycle.must_complete()
+    success = "ratchet_cycle_last_success_timestamp_seconds"
+    prometheus.wait_for("its success is told", success, lambda found: (found or 0) > before, SEEN_SECONDS)
+    steps = {dict(labels)["step"] for labels in prometheus.value("ratchet_cycle_step_seconds")}
+    assert {"sklearn", "register"} <= steps
+
+
+@pytest.mark.telling
+def test_a_failed_cycle_is_told_with_its_step_and_its_reason(start):
+    start("data.label.column=no_such_column").must_fail("no_such_column")
+    failed = 'ratchet_cycles_failed{step="sklearn", reason="data"}'
+    prometheus.wait_for("its failure is told", failed, lambda found: (found or 0) >= 1, SEEN_SECONDS)
+
+
+@pytest.mark.telling
+def test_every_query_of_the_dashboards_and_every_rule_returns_data(served, start):
+    start().must_complete()  # so that there are steps to tell of
+    asked = dict(queries())
+
+    def without():
+        return sorted(
+            where for where, text in asked.items() if not prometheus.ask("query", query=closed(text))["result"]
+        )
+
+    deadline = time.monotonic() + 420
+    while (missing := without()) and time.monotonic() < deadline:
+        time.sleep(15)
+    assert missing == []
+    assert [name for name in RECORDED if not prometheus.value(name)] == []
+
+
+def test_what_is_away_is_told_and_the_last_values_stay(champions):
+    """MLflow is taken away for some minutes; the alert is pending, and gone when it is back."""
+    up, pending = 'ratchet_exporter_source_up{source="mlflow"}', 'count(ALERTS{alertname="RatchetExporterBlind"})'
+    kubectl("scale", "deployment", "mlflow", "--replicas=0")
+    try:
+        prometheus.wait_for("MLflow is known to be away", up, lambda found: found == 0, 240)
+        for engine in BOTH:
+            assert prometheus.number(f"ratchet_champion_version{of(engine)}") is not None
+        prometheus.wait_for("the alert is pending", pending, lambda found: found == 1, 120)
+    finally:
+        kubectl("scale", "deployment", "mlflow", "--replicas=1")
+    prometheus.wait_for("MLflow is back", up, lambda found: found == 1, 300)
+    prometheus.wait_for("the alert is gone", pending, lambda found: found is None, 120)
+
+
+def test_prometheus_keeps_its_history_when_its_pod_goes(champions):
+    told = f"count_over_time(ratchet_champion_version{of('sklearn')}[1h])"
+    before = prometheus.number(told)
+    kubectl("delete", "pod", "prometheus-0", "--wait=true", "--timeout=90s", seconds=100)
+    wait_until(
+        "Prometheus is ready", lambda: (get("statefulset", "prometheus")["status"]).get("readyReplicas") == 1, 180
+    )
+    assert prometheus.number(told) >= before
+
+
+def test_the_exporter_comes_back_and_may_only_look(system):
+    (pod,) = every("pods", "app.kubernetes.io/name=exporter")
+    kubectl("delete", "pod", pod["metadata"]["name"], "--wait=true", "--timeout=60s", seconds=90)
+    prometheus.wait_for("the exporter answers again", 'up{job="ratchet-exporter"}', lambda found: found == 1, 180)
+    asked = {("list", "jobs"): True, ("get", "cronjobs"): True}
+    asked |= dict.fromkeys([("create", "jobs"), ("get", "secrets"), ("list", "pods"), ("patch", "cronjobs")], False)
+    assert {(verb, kind): may(verb, kind) for verb, kind in asked} == asked
+
+
+def may(verb, kind):
+    """Whether the exporter's account may do something, by the API server's word."""
+    group = "batch" if kind in ("jobs", "cronjobs") else ""
+    attributes = {"namespace": "ratchet", "verb": verb, "group": group, "resource": kind}
+    spec = {"user": "system:serviceaccount:ratchet:exporter", "resourceAttributes": attributes}
+    review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+    return create(review)["status"]["allowed"]
