@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from ratchet import background
-from ratchet.engines.served import loaded
+from ratchet.engines.serving import loaded
 from ratchet.errors import ConfigurationError, RatchetError
 from ratchet.io import model_files, scoring_server
 from ratchet.io.scoring_server import ScoringServer

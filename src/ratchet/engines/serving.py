@@ -1,6 +1,6 @@
 """A registered model in memory, ready to answer: its labels, and its labels with probabilities.
 
-`jobs.serve` and `jobs.score` load it; only here is what an engine needs imported.
+`jobs.serve` loads it; only here is what an engine needs imported.
 """
 
 from collections.abc import Iterator
