@@ -10,9 +10,14 @@ from tests.images.container import ROOT, docker, inspect, reference, run
 IMAGES = ("control", "trainer-sklearn", "trainer-spark", "mlflow", "minio")
 OURS = {"control": (), "trainer-sklearn": (), "trainer-spark": ("ratchet",)}
 IMPORTS = {
-    "control": "boto3, kubernetes, mlflow, ratchet.cli, ratchet.jobs.register, ratchet.jobs.retrain, ratchet.jobs.show",
-    "trainer-sklearn": "mlflow.sklearn, ratchet.engines.scikit_learn, ratchet.jobs.evidence",
-    "trainer-spark": "mlflow.spark, xgboost.spark, ratchet.engines.spark, ratchet.jobs.evidence",
+    "control": (
+        "boto3, kubernetes, mlflow, ratchet.cli, ratchet.jobs.register, ratchet.jobs.retrain, ratchet.jobs.show, "
+        "ratchet.jobs.watch"
+    ),
+    "trainer-sklearn": "mlflow.sklearn, ratchet.engines.scikit_learn, ratchet.jobs.evidence, ratchet.jobs.watch_step",
+    "trainer-spark": (
+        "mlflow.spark, xgboost.spark, ratchet.engines.spark, ratchet.jobs.evidence, ratchet.jobs.watch_step"
+    ),
     "mlflow": "alembic, boto3, mlflow.server.fastapi_app, psycopg2",
 }
 ABSENT = {
