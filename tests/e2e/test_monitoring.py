@@ -36,7 +36,7 @@ def champions(start):
     """Champions of the model that the exporter tells of; a cycle makes them where there are none."""
     missing = [engine for engine in BOTH if "champion" not in tracking.aliases(MODEL, engine)]
     if missing:
-        start(of=MODEL, engines=tuple(missing)).must_complete()
+        start(of=MODEL, engines=tuple(missing), served=True).must_complete()
     for engine in BOTH:
         prometheus.wait_for("the champion is told", f"ratchet_champion_version{of(engine)}", seconds=SEEN_SECONDS)
 

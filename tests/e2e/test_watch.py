@@ -24,7 +24,13 @@ def watch(system, model):
     def begin(*settings, engines=("sklearn",)):
         name = f"e2e-watch-{secrets.token_hex(4)}"
         names.append(name)
-        chosen = [f"model={model}", f"retrain.engines=[{', '.join(engines)}]", *cycles.SMALL, *settings]
+        chosen = [
+            f"model={model}",
+            f"retrain.engines=[{', '.join(engines)}]",
+            *cycles.SMALL,
+            *cycles.NOT_SERVED,
+            *settings,
+        ]
         words = [word for setting in chosen for word in ("--set", setting)]
         create(cycles.job_from("watch", name, *words))
         return name
