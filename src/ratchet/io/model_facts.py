@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core import trial
 from ratchet.core.exported import Champion, ModelFacts
+from ratchet.core.verdict import SHARE
 from ratchet.io import registry
 from ratchet.io.connection import connect, mlflow_errors
 from ratchet.io.decision_counts import DecisionCounts
@@ -25,8 +26,6 @@ _PAGE = 200
 _DAY_SECONDS = 86_400
 _ROLLING = ("f1", "precision", "recall", "accuracy", "roc_auc")
 _DRIFT = "drift."
-# What `watch.floor` says where it is none.
-_SHARE_OF_F1 = 0.9
 
 
 class Models:
@@ -77,7 +76,7 @@ def _champion(client: MlflowClient, model: RegisteredModel, version: ModelVersio
         run = client.get_run(version.run_id) if version.run_id else None
     metrics = {} if run is None else run.data.metrics
     f1 = _number(version.tags.get("ratchet.f1", metrics.get("f1")))
-    floor = watch.floor if watch.floor is not None or f1 is None else _SHARE_OF_F1 * f1
+    floor = watch.floor if watch.floor is not None or f1 is None else SHARE * f1
     return Champion(
         version=int(version.version),
         since=_since(model, int(version.version)),
