@@ -1,7 +1,7 @@
 """What a request to `ratchet serve` takes beside `mlflow models serve`, in turn, with both engines' models.
 
-Needs a champion of each: `make run` makes them. Both servers get the same requests, of one row each, from one client and
-from four. Prints a table in Markdown. Usage: python bench/serving.py [ENGINE ...]
+Needs a champion of each: `make run` makes them. Both servers get the same requests, of one row each, from one client,
+then from four. Prints a table in Markdown. Usage: python bench/serving.py [ENGINE ...]
 """
 
 import json
