@@ -141,12 +141,8 @@ def main(engines: list[str]) -> None:
         for _ in range(ROUNDS):
             for kind, command in servers.items():
                 for clients, seen in measured(command, port, bodies).items():
-                    memory = f"{seen.memory / 1024**2:.0f} MiB"
-                    load = os.getloadavg()[0]
-                    print(
-                        f"| {engine} | {kind} | {clients} | {seen.cells} | {memory} | {seen.start:.1f} s | {load:.1f} |",
-                        flush=True,
-                    )
+                    machine = f"{seen.memory / 1024**2:.0f} MiB | {seen.start:.1f} s | {os.getloadavg()[0]:.1f}"
+                    print(f"| {engine} | {kind} | {clients} | {seen.cells} | {machine} |", flush=True)
 
 
 if __name__ == "__main__":
