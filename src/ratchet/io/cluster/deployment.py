@@ -4,8 +4,6 @@ The version stands in the pod template as an annotation, so that moving it is a 
 it, and applying the manifests again leaves it alone. `jobs.rollout` is the caller.
 """
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,13 +33,12 @@ class Look:
 class ServerDeployment:
     """The Deployment of one engine's servers."""
 
-    def __init__(self, api: Api, engine: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, api: Api, engine: str) -> None:
         self.name = f"server-{engine}"
         self._api = api
         self._hasty = api.at_once()
-        self._clock = clock
-        self._begun = clock()
         self._pool = urllib3.PoolManager(retries=False, timeout=_SECONDS)
+        self._counted = 0.0, 0.0
 
     def told(self) -> int | None:
         """The version that it was told to serve; None where none was, or where there is no such Deployment."""
@@ -58,7 +55,6 @@ class ServerDeployment:
         value = None if version is None else str(version)
         template = {"metadata": {"annotations": {VERSION: value}}}
         self._api.patch(DEPLOYMENTS, self.name, {"spec": {"template": template}})
-        self._begun = self._clock()
 
     def look(self, version: int) -> Look:
         """How far it is with a version. The API server may be away: then it waits."""
@@ -97,11 +93,16 @@ class ServerDeployment:
             status = pods.container(pod, ("server",)) or {}
             if status.get("restartCount", 0):
                 return f"the server in {pod['metadata']['name']} has ended{_last_words(status)}"
-        answers = [found for pod in own if (found := self._answers(pod)) is not None]
+        return self._failing([found for pod in own if (found := self._answers(pod)) is not None])
+
+    def _failing(self, answers: list[tuple[float, float]]) -> str | None:
+        """Whether most of the requests failed since there were enough of them the last time."""
         requests, failed = sum(each[0] for each in answers), sum(each[1] for each in answers)
-        if requests >= _FEWEST_REQUESTS and failed / requests > _MOST_FAILING:
-            return f"{failed:.0f} of its first {requests:.0f} requests failed"
-        return None
+        more, worse = requests - self._counted[0], failed - self._counted[1]
+        if 0 <= more < _FEWEST_REQUESTS:
+            return None
+        self._counted = requests, failed
+        return f"{worse:.0f} of {more:.0f} requests failed" if more > 0 and worse / more > _MOST_FAILING else None
 
     def _answers(self, pod: Json) -> tuple[float, float] | None:
         """Requests of a pod's server, and how many of them the model or the server failed on."""
