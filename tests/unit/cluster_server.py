@@ -95,6 +95,8 @@ class Cluster:
             self.objects[plural, name] = found = body
         else:
             merge(found, body)
+            if "generation" in found["metadata"]:
+                found["metadata"]["generation"] += 1
         found["metadata"]["resourceVersion"] = str(int(found["metadata"]["resourceVersion"]) + 1)
         return 200, found
 
