@@ -1,7 +1,7 @@
 """A champion that is watched: on later months than its own, again and again, and killed between any two acts."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from ratchet.core import cycle_ids, drift
 from ratchet.core.counts import Counts, day_number
 from ratchet.core.verdict import Verdict
 from ratchet.errors import DataError, FailedError
-from ratchet.io import registry, watched
+from ratchet.io import registry, watched, whereabouts
+from ratchet.io.connection import connect
 from ratchet.jobs import watch as watching
 from ratchet.jobs.register import register
 from ratchet.jobs.retrain import Cycle
@@ -217,6 +218,17 @@ def test_while_another_watch_runs_its_cycle_none_is_started(world):
     watch(settings, "sklearn")
     with watching._alone(settings) as first, watching._alone(settings) as second:
         assert (first, second) == (True, False)
+
+
+@pytest.mark.parametrize(("pid", "cycle"), [(None, "the cycle here works already"), (2**22 + 1, None)])
+def test_a_cycle_that_works_on_this_machine_is_seen_and_one_whose_process_is_gone_is_not(tmp_path, pid, cycle):
+    settings = small_settings("nowhere", tmp_path)
+    client = connect(settings)
+    there = whereabouts.own()
+    there = there if pid is None else replace(there, pid=pid)
+    tags = {"ratchet.cycle": "here", "ratchet.process": json.dumps(asdict(there))}
+    client.create_run(client.create_experiment(settings.experiment), tags=tags)
+    assert watching._at_work(settings) == cycle
 
 
 def test_a_column_that_the_data_no_longer_have_is_named(world):

@@ -38,6 +38,9 @@ def _numbers(name: str, column: "pd.Series[float]") -> FeatureCounts:
 
 def _texts(name: str, column: "pd.Series[str]", known: Mapping[str, Mapping[Key, int]]) -> FeatureCounts:
     codes = column.cat.codes.to_numpy()
-    rows = np.bincount(codes.astype(np.int64) + 1, minlength=len(column.cat.categories) + 1).tolist()
-    texts = {text: number for text, number in zip(column.cat.categories, rows[1:], strict=True) if number}
-    return FeatureCounts.of_texts(name, texts, rows[0], known.get(name))
+    rows = np.zeros(len(column.cat.categories) + 1, dtype=np.int64)
+    for begin in range(0, len(codes), _ROWS_AT_ONCE):
+        rows += np.bincount(codes[begin : begin + _ROWS_AT_ONCE].astype(np.int64) + 1, minlength=len(rows))
+    missing, *filled = rows.tolist()
+    texts = {text: number for text, number in zip(column.cat.categories, filled, strict=True) if number}
+    return FeatureCounts.of_texts(name, texts, missing, known.get(name))
