@@ -100,13 +100,13 @@ def test_the_metrics_say_what_mlflow_and_the_cluster_say(champions):
         assert day % 86_400 == 0
     assert get("cronjob", "retrain")["spec"]["schedule"] == "0 4 * * 1"
     assert prometheus.number("ratchet_cycle_period_seconds") == 7 * 86_400
-    assert prometheus.value("ratchet_exporter_source_up").values() <= {1.0}
+    assert set(prometheus.value("ratchet_exporter_source_up").values()) == {1.0}
 
 
 @pytest.mark.telling
 def test_a_cycle_is_told_while_it_runs_and_when_it_is_done(start):
     before = prometheus.number("ratchet_cycle_last_success_timestamp_seconds") or 0
-    cycle = start()
+    cycle = start(engines=BOTH)  # one of scikit-learn alone may be over before anybody has looked
     prometheus.wait_for("a cycle runs", "ratchet_cycle_running", lambda found: found == 1, SEEN_SECONDS)
     cycle.must_complete()
     success = "ratchet_cycle_last_success_timestamp_seconds"
