@@ -71,7 +71,8 @@ def test_all_settings_and_all_parameters_of_the_pipeline_are_params(settings, tr
 
 def test_all_metrics_of_the_test_rows_are_logged_and_none_of_the_training_rows(trained):
     logged = set(trained.data.metrics)
-    assert METRICS | ROLLING | {"f1_low", "f1_high", "f1_all_positive", "f1_calibration"} == logged
+    drift = {"drift_max", *(f"drift.{name}" for name in FEATURES)}
+    assert METRICS | ROLLING | {"f1_low", "f1_high", "f1_all_positive", "f1_calibration"} | drift == logged
     assert trained.data.metrics["f1_low"] < trained.data.metrics["f1"] < trained.data.metrics["f1_high"]
 
 
