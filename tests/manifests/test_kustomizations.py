@@ -114,9 +114,10 @@ def rights_of(role):
     return {(resource, verb) for rule in role["rules"] for resource in rule["resources"] for verb in rule["verbs"]}
 
 
-def test_prod_keeps_mlflow_up(overlays):
-    deployment = by_kind(overlays["prod"], "Deployment")["mlflow"]
-    budget = by_kind(overlays["prod"], "PodDisruptionBudget")["mlflow"]
+@pytest.mark.parametrize("name", ["mlflow", "server-sklearn"])
+def test_prod_keeps_a_pod_up(overlays, name):
+    deployment = by_kind(overlays["prod"], "Deployment")[name]
+    budget = by_kind(overlays["prod"], "PodDisruptionBudget")[name]
     assert deployment["spec"]["replicas"] > budget["spec"]["minAvailable"]
     assert budget["spec"]["selector"] == deployment["spec"]["selector"]
 
