@@ -139,6 +139,9 @@ class Session:
             SparkSession._instantiatedSession = None  # noqa: SLF001
             if gateway is not None:
                 _end(gateway, at_once=at_once)
+        if (flavour := sys.modules.get("mlflow.spark")) is not None:
+            # It keeps the file system of the first JVM that it has met.
+            flavour._HadoopFileSystem._filesystem = None  # noqa: SLF001
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
