@@ -132,6 +132,7 @@ def must_be_held(cycle, model, why):
     assert [each["tags"]["ratchet.decision"] for each in tracking.versions(model)] == ["promoted", "held"]
 
 
+@pytest.mark.telling
 def test_one_that_begins_to_fail_comes_back(served, model, patch, sabotage):
     patch("deployment", servers.DEPLOYMENT, *sabotage(FAILS_LATER)(SERVER))
     servers.wait_until_ready()
