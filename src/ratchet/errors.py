@@ -45,3 +45,8 @@ class Interrupted(BaseException):
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
         self.signal_number = signal_number
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, which often goes on for programmers; its type where it has no text."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,38 +1,15 @@
 """What Prometheus in the cluster knows, asked through a port of this machine."""
 
 import json
-import re
-import select
-import subprocess
 import time
-from contextlib import contextmanager
 from http.client import HTTPException
-from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
-from tests.e2e.cluster import CONTEXT, NAMESPACE, wait_until
+from tests.e2e.cluster import wait_until
+from tests.e2e.ports import forwarded
 
 _SECONDS = 60
-
-
-@contextmanager
-def forwarded(service, port):
-    """The address at which a Service answers on this machine."""
-    command = ["kubectl", "--context", CONTEXT, "-n", NAMESPACE, "port-forward", "--address", "127.0.0.1"]
-    process = subprocess.Popen(
-        [*command, f"service/{service}", f":{port}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        ready, _, _ = select.select([process.stdout], [], [], 20)
-        line = process.stdout.readline() if ready else ""
-        if not (found := re.search(r"127\.0\.0\.1:(\d+)", line)):
-            message = f"no way to {service}: {line.strip()}"
-            raise URLError(message)
-        yield f"http://127.0.0.1:{found[1]}"
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def ask(path, **query):

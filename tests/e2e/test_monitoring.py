@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e import prometheus, tracking
 from tests.e2e.cluster import create, every, get, kubectl, wait_until
+from tests.e2e.ports import forwarded
 from tests.manifests.dashboards import queries
 from tests.manifests.prometheus_rules import ALERTS, RECORDED
 from tests.manifests.promtool import closed
@@ -53,7 +54,7 @@ def served(champions):
 
 def scored(server, rows):
     """The status with which a server answers rows."""
-    with prometheus.forwarded(server, 8080) as address:
+    with forwarded(server, 8080) as address:
         body = json.dumps({"dataframe_records": rows}).encode()
         request = Request(f"{address}/invocations", body, {"Content-Type": "application/json"})  # noqa: S310
         try:

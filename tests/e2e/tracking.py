@@ -1,37 +1,14 @@
 """What MLflow in the cluster knows, asked through a port of this machine that is open for one question."""
 
 import json
-import re
-import select
-import subprocess
 import time
-from contextlib import contextmanager
 from http.client import HTTPException
-from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
-from tests.e2e.cluster import CONTEXT, NAMESPACE
+from tests.e2e.ports import forwarded
 
 _SECONDS = 180
-
-
-@contextmanager
-def _forwarded():
-    command = ["kubectl", "--context", CONTEXT, "-n", NAMESPACE, "port-forward", "--address", "127.0.0.1"]
-    process = subprocess.Popen(
-        [*command, "service/mlflow", ":5000"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    try:
-        ready, _, _ = select.select([process.stdout], [], [], 20)
-        line = process.stdout.readline() if ready else ""
-        if not (port := re.search(r"127\.0\.0\.1:(\d+)", line)):
-            message = f"no way to MLflow: {line.strip()}"
-            raise URLError(message)
-        yield f"http://127.0.0.1:{port[1]}"
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def _ask(path, query=None, body=None):
@@ -39,7 +16,7 @@ def _ask(path, query=None, body=None):
     deadline = time.monotonic() + _SECONDS
     while True:
         try:
-            with _forwarded() as address:
+            with forwarded("mlflow", 5000) as address:
                 url = f"{address}/api/2.0/mlflow/{path}" + (f"?{urlencode(query)}" if query else "")
                 data = None if body is None else json.dumps(body).encode()
                 # The server answers to the names that its manifest lists, and to no others.
@@ -55,12 +32,13 @@ def _ask(path, query=None, body=None):
 
 
 def versions(model, engine="sklearn"):
-    """The versions of a registered model by number: run, tags; the newest last."""
+    """The versions of a registered model by number: run, source, tags; the newest last."""
     answer = _ask("model-versions/search", {"filter": f"name = '{model}-{engine}'", "max_results": 100})
     found = [
         {
             "version": int(each["version"]),
             "run": each["run_id"],
+            "source": each["source"],
             "tags": {tag["key"]: tag["value"] for tag in each.get("tags", [])},
         }
         for each in answer.get("model_versions", [])
@@ -76,7 +54,7 @@ def aliases(model, engine="sklearn"):
 
 
 def runs(model, cycle=None):
-    """The runs of a model's experiment, or of one cycle in it, the oldest first: status and tags."""
+    """The runs of a model's experiment, or of one cycle in it, the oldest first: status, artifacts' place, tags."""
     experiment = _ask("experiments/get-by-name", {"experiment_name": model})
     if experiment is None:
         return []
@@ -86,6 +64,7 @@ def runs(model, cycle=None):
             "id": each["info"]["run_id"],
             "status": each["info"]["status"],
             "start": each["info"].get("start_time", 0),
+            "artifacts": each["info"]["artifact_uri"],
             "tags": {tag["key"]: tag["value"] for tag in each["data"].get("tags", [])},
         }
         for each in _ask("runs/search", body=body).get("runs", [])

@@ -16,6 +16,7 @@ from ratchet.jobs.register import register
 from ratchet.jobs.servers import Servers
 from tests.integration.candidate_runs import add_run, read_artifact
 from tests.integration.conftest import settings_for
+from tests.integration.killing import killed_after
 from tests.unit.cluster_server import Clock, Cluster, api_of, serving
 
 _names = (f"rolled{number}" for number in itertools.count())
@@ -279,10 +280,6 @@ def test_a_rollout_of_a_cycle_says_that_it_went_back(settings, kube, follow, mon
     assert [(event["event"], event["outcome"]) for event in told] == [("rollout.decided", "held")]
 
 
-class Killed(BaseException):
-    pass
-
-
 def test_the_way_back_may_be_killed_between_any_two_writes(mlflow_server, monkeypatch):
     from ratchet.jobs import conclude as concluding
 
@@ -292,30 +289,11 @@ def test_the_way_back_may_be_killed_between_any_two_writes(mlflow_server, monkey
     for after in itertools.count(1):
         cycle = f"c{after}"
         run_id = promoted(settings, cycle, 0.5 + after / 100)
-        left = [after]
-        with monkeypatch.context() as patched:
-            for write in (each for each in dir(MlflowClient) if each.startswith(("set_", "log_", "delete_"))):
-                patched.setattr(MlflowClient, write, _killing(getattr(MlflowClient, write), left))
-            try:
-                concluding.go_back(client, settings, name, after + 1, "it failed")
-            except Killed:
-                ended = False
-            else:
-                ended = True
+        with killed_after(monkeypatch, after) as end:
+            concluding.go_back(client, settings, name, after + 1, "it failed")
         concluding.go_back(client, settings, name, after + 1, "it failed")
         assert conclude(client, settings, "sklearn", cycle).outcome == "held"
         assert aliases(settings) == {"champion": 1}
         assert client.get_run(run_id).data.tags["ratchet.decision"] == "held"
-        if ended:
+        if not end.killed:
             return
-
-
-def _killing(write, left):
-    def written(*args, **kwargs):
-        done = write(*args, **kwargs)
-        left[0] -= 1
-        if left[0] == 0:
-            raise Killed
-        return done
-
-    return written

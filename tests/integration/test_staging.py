@@ -13,6 +13,7 @@ from ratchet.jobs.promote import promote
 from ratchet.jobs.register import register
 from tests.integration.candidate_runs import add_run, read_artifact
 from tests.integration.conftest import settings_for
+from tests.integration.killing import killed_after
 
 _names = (f"staged{number}" for number in itertools.count())
 
@@ -146,32 +147,17 @@ def test_a_better_one_takes_the_place_of_one_that_waits(mlflow_server):
     assert "version 2 was better" in client.get_run(first).data.tags["ratchet.reason"]
 
 
-class Killed(BaseException):
-    pass
-
-
 @pytest.mark.parametrize("passes", [True, False])
 def test_it_may_be_killed_between_any_two_writes(mlflow_server, monkeypatch, passes):
     settings = settings_of(mlflow_server, validation=True)
     plain = MlflowClient(settings.tracking.uri)
-    writes = [
-        name for name in dir(MlflowClient) if name.startswith(("set_", "log_", "delete_", "create_model", "update_"))
-    ]
     for after in itertools.count(1):
         cycle = f"c{after}"
         add_run(settings, cycle, 0.5 + after / 100)
-        left = [after]
-        with monkeypatch.context() as patched:
-            for name in writes:
-                patched.setattr(MlflowClient, name, _killing(getattr(MlflowClient, name), left))
-            try:
-                (result,) = register(settings, cycle)
-                validated(plain, settings, result.version, wrong=0 if passes else 1)
-                conclude(plain, settings, "sklearn", cycle)
-            except Killed:
-                ended = False
-            else:
-                ended = True
+        with killed_after(monkeypatch, after) as end:
+            (result,) = register(settings, cycle)
+            validated(plain, settings, result.version, wrong=0 if passes else 1)
+            conclude(plain, settings, "sklearn", cycle)
         (result,) = register(settings, cycle)
         if TAG not in tags_of(plain, settings, after):
             validated(plain, settings, after, wrong=0 if passes else 1)
@@ -180,20 +166,9 @@ def test_it_may_be_killed_between_any_two_writes(mlflow_server, monkeypatch, pas
         assert aliases(settings) == (_champion(after) if passes else {})
         assert tags_of(plain, settings, after)["ratchet.decision"] == result.outcome
         assert result.reason.count("refused in validation") == (0 if passes else 1)
-        if ended:
+        if not end.killed:
             return
 
 
 def _champion(number):
     return {"champion": number} | ({"previous": number - 1} if number > 1 else {})
-
-
-def _killing(write, left):
-    def written(*args, **kwargs):
-        done = write(*args, **kwargs)
-        left[0] -= 1
-        if left[0] == 0:
-            raise Killed
-        return done
-
-    return written

@@ -13,8 +13,7 @@ from ratchet.errors import FailedError
 
 Judgement = Literal["low", "fine", "unknown"]
 TAG = "ratchet.watch"
-SHARE = 0.9
-"""Of the F1 on a version's own test rows: below it a day is low where no floor is set."""
+_SHARE = 0.9
 
 
 class Day(Protocol):
@@ -78,6 +77,11 @@ class Verdict:
             f"{name} has a rolling F1 of {self.f1:.3f} on {self.newest}, {side} its floor of {self.floor:.3f};"
             f" of the newest days {self.low_days} {'is' if self.low_days == 1 else 'are'} low"
         )
+
+
+def floor_of(floor: float | None, own_f1: float | None) -> float | None:
+    """The F1 below which a day is low: what is set, else nine tenths of the F1 on the version's own test rows."""
+    return floor if floor is not None or own_f1 is None else _SHARE * own_f1
 
 
 def judge(

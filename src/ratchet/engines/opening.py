@@ -25,7 +25,7 @@ def open_engine(name: str, settings: Settings) -> "Engine":
 
         return Spark(settings)
     except ModuleNotFoundError as error:
-        raise _not_installed(name, error) from error
+        raise not_installed(name, error) from error
 
 
 def open_scorer(name: str, settings: Settings) -> "BatchScorer":
@@ -39,10 +39,11 @@ def open_scorer(name: str, settings: Settings) -> "BatchScorer":
 
         return SparkScoring(settings)
     except ModuleNotFoundError as error:
-        raise _not_installed(name, error) from error
+        raise not_installed(name, error) from error
 
 
-def _not_installed(name: str, error: ModuleNotFoundError) -> ConfigurationError:
+def not_installed(name: str, error: ModuleNotFoundError) -> ConfigurationError:
+    """What is raised where an engine's packages are missing."""
     return ConfigurationError(
         f"the engine {name} is not installed here ({error.name} is missing): install the group {name}"
     )

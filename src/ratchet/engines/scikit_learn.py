@@ -4,7 +4,7 @@ The registered model is a FixedThresholdClassifier around the calibrated pipelin
 chosen threshold to calibrated probabilities without knowing of Ratchet.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,10 +23,11 @@ from ratchet.core.feature_counts import FeatureCounts
 from ratchet.core.windows import Window, Windows
 from ratchet.engines.autologging import parameters_logged
 from ratchet.engines.base import Measured, MonthSummary, Sample, WindowSummary
+from ratchet.engines.loading import loading
 from ratchet.engines.requirements import pinned
 from ratchet.engines.scikit_learn_features import counted
 from ratchet.engines.scikit_learn_pipeline import pipeline
-from ratchet.errors import ConfigurationError, DataError, FailedError
+from ratchet.errors import ConfigurationError, DataError, FailedError, first_line
 from ratchet.io import checks, data
 from ratchet.io.data import DAY, LABEL, Rows, Table
 from ratchet.settings import Settings
@@ -83,7 +84,7 @@ class ScikitLearn:
                 self._pipeline.fit(self._features(frame), frame[LABEL].astype(np.int64))
         except (ValueError, TypeError) as error:
             message = (
-                f"{choice.estimator} can't be fitted with sklearn.params {dict(choice.params)}: {_first_line(error)}"
+                f"{choice.estimator} can't be fitted with sklearn.params {dict(choice.params)}: {first_line(error)}"
             )
             raise ConfigurationError(message) from error
         return {key: str(value) for key, value in self._pipeline.get_params(deep=True).items()}
@@ -108,7 +109,7 @@ class ScikitLearn:
         return self._counts(self._test)
 
     def confusion_of(self, model_uri: str) -> Confusion:
-        model = _loading(mlflow.pyfunc.load_model, model_uri)
+        model = loading("it", mlflow.pyfunc.load_model, model_uri)
         schema = model.metadata.get_input_schema()
         names = list(self._table.features) if schema is None else schema.input_names()
         lacking = [name for name in names if name not in self._test.columns]
@@ -118,7 +119,7 @@ class ScikitLearn:
         try:
             predicted = np.asarray(model.predict(_plain(self._test[names]))).astype(np.int64)
         except Exception as error:
-            message = f"it can't score the data: {_first_line(error)}"
+            message = f"it can't score the data: {first_line(error)}"
             raise FailedError(message) from error
         return self._confusion(predicted)
 
@@ -130,7 +131,7 @@ class ScikitLearn:
     ) -> Measured:
         rows = data.load(table, window, table.features)
         checks.check_newest(rows.facts, table)
-        model = _loading(mlflow.sklearn.load_model, model_uri)
+        model = loading("it", mlflow.sklearn.load_model, model_uri)
         if not isinstance(model, FixedThresholdClassifier):
             message = (
                 f"{model_uri} is a {type(model).__name__}, not what Ratchet's trainer registers: it has no threshold"
@@ -139,7 +140,7 @@ class ScikitLearn:
         try:
             score = model.predict_proba(_plain(rows.frame[list(table.features)]))[:, 1]
         except Exception as error:
-            message = f"{model_uri} can't score the data: {_first_line(error)}"
+            message = f"{model_uri} can't score the data: {first_line(error)}"
             raise DataError(message) from error
         counts = Counts.from_rows(rows.frame[DAY], score, rows.frame[LABEL], levels)
         return Measured(counts, float(model.threshold), counted(rows.frame, table, training))
@@ -165,7 +166,7 @@ class ScikitLearn:
 
     def mislabelled(self, model_uri: str) -> int:
         sample = self.sample()
-        served = _loading(mlflow.pyfunc.load_model, model_uri).predict(sample.rows)
+        served = loading("it", mlflow.pyfunc.load_model, model_uri).predict(sample.rows)
         return int((np.asarray(served) != np.asarray(sample.labels)).sum())
 
     def close(self) -> None:
@@ -204,18 +205,6 @@ def _summary(read: Rows) -> WindowSummary:
     )
 
 
-def _loading(load: Callable[[str], Any], model_uri: str) -> Any:
-    try:
-        return load(model_uri)
-    except Exception as error:
-        message = f"it can't be loaded: {_first_line(error)}"
-        raise FailedError(message) from error
-
-
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     """Categories as text, as they come to a model that is served."""
     return frame.astype({name: object for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)})
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -13,8 +13,9 @@ import pandas as pd
 import pyarrow as pa
 
 from ratchet.engines.base import Tally
+from ratchet.engines.loading import loading
 from ratchet.engines.scikit_learn_scorer import ScikitLearnScorer
-from ratchet.errors import DataError, FailedError
+from ratchet.errors import DataError, first_line
 from ratchet.io.columns import plain
 from ratchet.io.scores import FIELDS, Target
 from ratchet.io.table import Table
@@ -36,11 +37,7 @@ class ScikitLearnScoring:
     def load(self, model_uri: str, model: str) -> Inputs:
         import mlflow
 
-        try:
-            loaded = mlflow.pyfunc.load_model(model_uri)
-        except Exception as error:
-            message = f"{model} can't be loaded: {_first_line(error)}"
-            raise FailedError(message) from error
+        loaded = loading(model, mlflow.pyfunc.load_model, model_uri)
         self._scorer, self._model = ScikitLearnScorer(loaded), model
         self._inputs = Inputs.of(loaded.metadata.get_input_schema(), model)
         return self._inputs
@@ -74,7 +71,7 @@ class ScikitLearnScoring:
             labels, probabilities = self._scorer.score(frame)
             return np.asarray(labels).astype(np.int32), probabilities
         except Exception as error:
-            message = f"{self._model} can't score the rows of {table.uri}: {_first_line(error)}"
+            message = f"{self._model} can't score the rows of {table.uri}: {first_line(error)}"
             raise DataError(message) from error
 
 
@@ -89,7 +86,3 @@ def _feature(column: pa.ChunkedArray, kind: str) -> Any:
 
 def _arrow(values: npt.NDArray[Any], field: pa.Field) -> pa.Array:
     return pa.array(values).cast(field.type)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ratchet.errors import ConfigurationError, FailedError
+from ratchet.engines.loading import loading
+from ratchet.engines.opening import not_installed
+from ratchet.errors import FailedError, first_line
 from ratchet.settings import Settings
 
 
@@ -42,18 +44,13 @@ def loaded(engine: str, settings: Settings, folder: str) -> Iterator[Served]:
 
             yield _load(folder, ScikitLearnScorer)
     except ModuleNotFoundError as error:
-        message = f"the engine {engine} is not installed here ({error.name} is missing): install the group {engine}"
-        raise ConfigurationError(message) from error
+        raise not_installed(engine, error) from error
 
 
 def _load(folder: str, scorer: Any) -> Served:
     import mlflow
 
-    try:
-        model = mlflow.pyfunc.load_model(folder)
-    except Exception as error:
-        message = f"the model can't be loaded: {_first_line(error)}"
-        raise FailedError(message) from error
+    model = loading("the model", mlflow.pyfunc.load_model, folder)
     served = Served(model, _Both(model, scorer(model)))
     _try_example(served, folder)
     return served
@@ -81,9 +78,5 @@ def _try_example(served: Served, folder: str) -> None:
         for model in (served.labels, served.both):
             model.predict(example)
     except Exception as error:
-        message = f"the model fails on its own example: {_first_line(error)}"
+        message = f"the model fails on its own example: {first_line(error)}"
         raise FailedError(message) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -4,7 +4,7 @@ The registered model is one PipelineModel: preprocessing, estimator, isotonic ca
 `score`, and a Binarizer that writes `prediction` at the chosen threshold. It serves without knowing of Ratchet.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,12 +15,13 @@ from ratchet.core.feature_counts import FeatureCounts
 from ratchet.core.windows import Window, Windows
 from ratchet.engines import spark_facts, spark_features, spark_pipeline, spark_rows
 from ratchet.engines.base import Measured, Sample, WindowSummary
+from ratchet.engines.loading import loading
 from ratchet.engines.requirements import pinned
 from ratchet.engines.spark_errors import spark_errors
 from ratchet.engines.spark_pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
 from ratchet.engines.spark_rows import VALUE, WINDOW
 from ratchet.engines.spark_session import Session
-from ratchet.errors import DataError, FailedError
+from ratchet.errors import DataError
 from ratchet.io import checks
 from ratchet.io.checks import WindowFacts
 from ratchet.io.data import DAY, LABEL, Table
@@ -182,7 +183,7 @@ class Spark:
         import mlflow
 
         sample = self.sample()
-        served = _loading(mlflow.pyfunc.load_model, model_uri).predict(sample.rows)
+        served = loading("it", mlflow.pyfunc.load_model, model_uri).predict(sample.rows)
         return sum(1 for one, other in zip(served, sample.labels, strict=True) if one != other)
 
     def close(self) -> None:
@@ -194,10 +195,7 @@ class Spark:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None and not issubclass(kind, Exception):
-            self._session.kill()
-        else:
-            self.close()
+        self._session.leave(kind)
 
     @property
     def _model(self) -> Any:
@@ -233,7 +231,7 @@ class Spark:
     def _loaded(self, local: str) -> Any:
         import mlflow
 
-        return _loading(mlflow.spark.load_model, local, dfs_tmpdir=self._session.temporary)
+        return loading("it", mlflow.spark.load_model, local, dfs_tmpdir=self._session.temporary)
 
 
 def _groups(rows: Any, table: Table) -> list[spark_facts.Group]:
@@ -262,16 +260,7 @@ def _labelled(rows: Any, positive: Sequence[object]) -> Any:
 def _downloaded(model_uri: str) -> str:
     import mlflow
 
-    return str(_loading(mlflow.artifacts.download_artifacts, model_uri))
-
-
-def _loading[**P, R](load: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """Load a model. What a model's files can raise has no end, and each of it means the same: it can't be loaded."""
-    try:
-        return load(*args, **kwargs)
-    except Exception as error:
-        message = f"it can't be loaded: {(str(error).strip().splitlines() or [type(error).__name__])[0]}"
-        raise FailedError(message) from error
+    return str(loading("it", mlflow.artifacts.download_artifacts, model_uri))
 
 
 def _requirements(estimator: str) -> Sequence[str]:

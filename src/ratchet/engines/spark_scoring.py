@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from ratchet.engines import spark_unlabelled
 from ratchet.engines.base import Tally
+from ratchet.engines.loading import loading
 from ratchet.engines.spark_errors import spark_errors
 from ratchet.engines.spark_pipeline import quoted
 from ratchet.engines.spark_scorer import outcome
 from ratchet.engines.spark_session import Session
-from ratchet.errors import FailedError, RatchetError
 from ratchet.io.scores import LABEL, PROBABILITY, VERSION, Target
 from ratchet.io.table import Table
 from ratchet.io.unlabelled import Inputs
@@ -32,18 +32,15 @@ class SparkScoring:
         self._model: Any
 
     def load(self, model_uri: str, model: str) -> Inputs:
+        return loading(model, self._load, model_uri, model)
+
+    def _load(self, model_uri: str, model: str) -> Inputs:
         import mlflow
 
-        try:
-            local = mlflow.artifacts.download_artifacts(model_uri)
-            inputs = Inputs.of(mlflow.models.Model.load(local).get_input_schema(), model)
-            self._session.get()  # active in this thread, too
-            self._model = mlflow.spark.load_model(local, dfs_tmpdir=self._session.temporary)
-        except RatchetError:
-            raise
-        except Exception as error:
-            message = f"{model} can't be loaded: {(str(error).strip().splitlines() or [type(error).__name__])[0]}"
-            raise FailedError(message) from error
+        local = mlflow.artifacts.download_artifacts(model_uri)
+        inputs = Inputs.of(mlflow.models.Model.load(local).get_input_schema(), model)
+        self._session.get()  # active in this thread, too
+        self._model = mlflow.spark.load_model(local, dfs_tmpdir=self._session.temporary)
         return inputs
 
     def steps(self, table: Table) -> int | None:
@@ -76,7 +73,4 @@ class SparkScoring:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None and not issubclass(kind, Exception):
-            self._session.kill()
-        else:
-            self._session.stop()
+        self._session.leave(kind)

@@ -78,6 +78,13 @@ class Session:
                 starting.result().stop()
         self._end_jvm(at_once=False)
 
+    def leave(self, kind: type[BaseException] | None) -> None:
+        """End as a context manager does, which was left by this kind of error: an interruption waits for nothing."""
+        if kind is not None and not issubclass(kind, Exception):
+            self.kill()
+        else:
+            self.stop()
+
     def kill(self) -> None:
         """End the JVM, even one that is just starting, without a word to it: a call to it may have been cut in two."""
         self._spark = None

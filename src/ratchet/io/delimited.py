@@ -16,7 +16,7 @@ from ratchet.core.windows import Window
 from ratchet.errors import DataError
 from ratchet.io.columns import check_distinct, is_number
 from ratchet.io.parquet import address
-from ratchet.io.store import Store, explained, first_line
+from ratchet.io.store import Store, explained, words_of
 from ratchet.io.table import Table
 from ratchet.settings import Data
 
@@ -123,7 +123,7 @@ def _refused(store: Store, path: str) -> Iterator[None]:
         try:
             yield
         except pa.ArrowInvalid as error:
-            raise _refusal(store, path, first_line(error)) from error
+            raise _refusal(store, path, words_of(error)) from error
 
 
 def _refusal(store: Store, path: str, text: str) -> DataError:

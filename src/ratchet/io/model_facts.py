@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
@@ -15,14 +15,13 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core import trial
 from ratchet.core.exported import Champion, ModelFacts
-from ratchet.core.verdict import SHARE
+from ratchet.core.verdict import floor_of
 from ratchet.io import registry
 from ratchet.io.connection import connect, mlflow_errors
 from ratchet.io.decision_counts import DecisionCounts
 from ratchet.io.moves import CHAMPION, ignoring_absent
 from ratchet.settings import Settings, Watch
 
-_PAGE = 200
 _DAY_SECONDS = 86_400
 _ROLLING = ("f1", "precision", "recall", "accuracy", "roc_auc")
 _DRIFT = "drift."
@@ -48,7 +47,7 @@ class Models:
         model = registry.registered(client, name)
         if model is None:
             return ModelFacts(name, decisions=decisions)
-        versions = sorted(_versions(client, name), key=lambda version: int(version.version), reverse=True)
+        versions = sorted(registry.listed(client, name), key=lambda version: int(version.version), reverse=True)
         number = str((model.aliases or {}).get(CHAMPION, ""))
         named = next((version for version in versions if str(version.version) == number), None)
         return ModelFacts(
@@ -60,28 +59,17 @@ class Models:
         )
 
 
-def _versions(client: MlflowClient, name: str) -> Iterator[ModelVersion]:
-    token = None
-    while True:
-        page = client.search_model_versions(f"name = '{name}'", max_results=_PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
-
-
 def _champion(client: MlflowClient, model: RegisteredModel, version: ModelVersion, watch: Watch) -> Champion:
     run = None
     with ignoring_absent():
         run = client.get_run(version.run_id) if version.run_id else None
     metrics = {} if run is None else run.data.metrics
     f1 = _number(version.tags.get("ratchet.f1", metrics.get("f1")))
-    floor = watch.floor if watch.floor is not None or f1 is None else SHARE * f1
     return Champion(
         version=int(version.version),
         since=_since(model, int(version.version)),
         f1=f1,
-        floor=floor,
+        floor=floor_of(watch.floor, f1),
         rolling={name: metrics[f"rolling_{name}"] for name in _ROLLING if isfinite(_of(metrics, f"rolling_{name}"))},
         day=None if run is None else _day(run),
         drift={

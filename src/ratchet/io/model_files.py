@@ -11,12 +11,10 @@ from pathlib import Path
 
 import mlflow
 import structlog
-from mlflow.tracking import MlflowClient
 
 from ratchet.errors import ConfigurationError
 from ratchet.io import registry
 from ratchet.io.connection import connect, mlflow_errors
-from ratchet.io.moves import CHAMPION
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
@@ -31,7 +29,7 @@ def files_of(settings: Settings, name: str, number: int, cache: Path) -> Path:
         return folder
     with mlflow_errors(settings):
         client = connect(settings)
-        if not any(version.number == number for version in registry.versions(client, name)):
+        if not registry.exists(client, name, number):
             message = f"MLflow at {settings.tracking.uri} has no version {number} of {name}; `ratchet show` lists them"
             raise ConfigurationError(message)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -41,24 +39,14 @@ def files_of(settings: Settings, name: str, number: int, cache: Path) -> Path:
     return folder
 
 
-def champion(settings: Settings, name: str) -> int | None:
-    """The number of the version that `champion` names; None where there is none yet."""
-    with mlflow_errors(settings):
-        return _champion(connect(settings), name)
-
-
 def first_champion(settings: Settings, name: str, sleep: Callable[[float], None] = time.sleep) -> int:
-    """The same, once there is one; a server that is there before the first model waits for as long as it runs."""
+    """The number of the champion, once there is one: a server that is there before it waits for as long as it runs."""
     told = False
-    while (number := champion(settings, name)) is None:
-        if not told:
-            log.info("serve.waiting", model=name, why=f"{name} has no champion yet")
-            told = True
-        sleep(_PAUSE_SECONDS)
+    with mlflow_errors(settings):
+        client = connect(settings)
+        while (number := registry.champion(client, name)) is None:
+            if not told:
+                log.info("serve.waiting", model=name, why=f"{name} has no champion yet")
+                told = True
+            sleep(_PAUSE_SECONDS)
     return number
-
-
-def _champion(client: MlflowClient, name: str) -> int | None:
-    model = registry.registered(client, name)
-    number = None if model is None else model.aliases.get(CHAMPION)
-    return None if number is None else int(number)

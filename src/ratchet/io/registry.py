@@ -99,8 +99,22 @@ def versions(client: MlflowClient, name: str) -> tuple[Version, ...]:
     model = registered(client, name)
     if model is None:
         return ()
-    found = sorted(_search(client, name), key=lambda version: int(version.version))
+    found = sorted(listed(client, name), key=lambda version: int(version.version))
     return tuple(_version(client, version, model.aliases) for version in found)
+
+
+def champion(client: MlflowClient, name: str) -> int | None:
+    """The number of the version that `champion` names; None where it names none."""
+    model = registered(client, name)
+    number = None if model is None else model.aliases.get(CHAMPION)
+    return None if number is None else int(number)
+
+
+def exists(client: MlflowClient, name: str, number: int) -> bool:
+    """Whether a registered model has a version of that number."""
+    with ignoring_absent():
+        return bool(client.get_model_version(name, str(number)))
+    return False
 
 
 def create(
@@ -118,7 +132,7 @@ def create(
         name, source, run_id, tags=tags, description=description, await_creation_for=0, model_id=model_id
     )
     _remove_twins(client, name)
-    return next(int(found.version) for found in _search(client, name) if found.tags.get(_MADE_FROM) == run_id)
+    return next(int(found.version) for found in listed(client, name) if found.tags.get(_MADE_FROM) == run_id)
 
 
 def adopt(client: MlflowClient, name: str, version: Version, *, tags: Mapping[str, str], description: str) -> None:
@@ -142,13 +156,12 @@ def link(client: MlflowClient, name: str, number: int, model_uri: str) -> None:
 def settle(client: MlflowClient, name: str) -> None:
     """Finish what whoever held the lock before has left: repeated versions, and moves that were begun."""
     _remove_twins(client, name)
-    found = ((int(version.version), _move(version)) for version in _search(client, name))
-    begun = [(number, move) for number, move in found if move is not None and not move.done]
+    found = list(listed(client, name))
+    moved = ((int(version.version), _move(version)) for version in found)
+    begun = [(number, move) for number, move in moved if move is not None and not move.done]
     for number, move in sorted(begun, key=lambda entry: entry[1].at):
         moves.finish(client, name, number, move)
-    model = registered(client, name)
-    if model is not None:
-        staging.settle(client, model, _search(client, name))
+    staging.settle(client, name, found)
 
 
 def decide(client: MlflowClient, name: str, number: int, outcome: str, reason: str) -> None:
@@ -159,7 +172,7 @@ def decide(client: MlflowClient, name: str, number: int, outcome: str, reason: s
 
 def _remove_twins(client: MlflowClient, name: str) -> None:
     kept: set[str] = set()
-    for version in sorted(_search(client, name), key=lambda version: int(version.version)):
+    for version in sorted(listed(client, name), key=lambda version: int(version.version)):
         made_from = version.tags.get(_MADE_FROM)
         if made_from in kept:
             with ignoring_absent():
@@ -168,7 +181,8 @@ def _remove_twins(client: MlflowClient, name: str) -> None:
             kept.add(made_from)
 
 
-def _search(client: MlflowClient, name: str) -> Iterator[ModelVersion]:
+def listed(client: MlflowClient, name: str) -> Iterator[ModelVersion]:
+    """All versions of a registered model as MLflow has them, a page at a time, without their runs."""
     token = None
     while True:
         page = client.search_model_versions(f"name = '{name}'", max_results=_PAGE, page_token=token)

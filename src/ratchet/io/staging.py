@@ -6,7 +6,7 @@ says so to others; `io.registry.settle` makes it true again, whatever was killed
 
 from collections.abc import Iterable
 
-from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
 from ratchet.io.moves import ignoring_absent
@@ -17,14 +17,16 @@ DECISION = "ratchet.decision"
 STAGED = "ratchet.staged"
 
 
-def settle(client: MlflowClient, model: RegisteredModel, versions: Iterable[ModelVersion]) -> None:
+def settle(client: MlflowClient, name: str, versions: Iterable[ModelVersion]) -> None:
     """Point the alias at the newest staged version, or take it away; one that somebody set by hand is left alone."""
     marked = {int(version.version): version.tags.get(DECISION) for version in versions if STAGED in version.tags}
+    if not marked:
+        return
     wanted = max((number for number, decision in marked.items() if decision == "staged"), default=None)
-    found = model.aliases.get(STAGING)
+    found = client.get_registered_model(name).aliases.get(STAGING)
     if wanted is not None:
         if found is None or int(found) != wanted:
-            client.set_registered_model_alias(model.name, STAGING, str(wanted))
+            client.set_registered_model_alias(name, STAGING, str(wanted))
     elif found is not None and int(found) in marked:
         with ignoring_absent():
-            client.delete_registered_model_alias(model.name, STAGING)
+            client.delete_registered_model_alias(name, STAGING)

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from ratchet.errors import ConfigurationError, DataError, FailedError, RatchetError, TemporaryError
+from ratchet.errors import ConfigurationError, DataError, FailedError, RatchetError, TemporaryError, first_line
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL")
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -103,14 +103,14 @@ def explained(what: str, doing: str = "reading") -> Iterator[None]:
         message = f"{doing} {what} is not permitted"
         raise DataError(message) from error
     except pa.ArrowInvalid as error:
-        message = f"the file {what} can't be read, it seems to be corrupt: {first_line(error)}"
+        message = f"the file {what} can't be read, it seems to be corrupt: {words_of(error)}"
         raise DataError(message) from error
     except OSError as error:
         raise _explanation(what, doing, error) from error
 
 
 def _explanation(what: str, doing: str, error: OSError) -> RatchetError:
-    text = first_line(error)
+    text = words_of(error)
     if any(word in text for word in _FORBIDDEN):
         return DataError(f"{doing} {what} is not permitted: the store refuses these credentials")
     if any(word in text for word in _MISSING):
@@ -122,6 +122,6 @@ def _explanation(what: str, doing: str, error: OSError) -> RatchetError:
     return DataError(f"the file {what} can't be read, it seems to be corrupt: {text}")
 
 
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, which often goes on with details for programmers."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+def words_of(error: BaseException) -> str:
+    """The first line of an error's text, to stand within a sentence."""
+    return first_line(error).rstrip(".")

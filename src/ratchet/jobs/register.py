@@ -33,12 +33,13 @@ log = structlog.get_logger()
 _COPIED_TAGS = ("ratchet.cycle", "ratchet.engine", "ratchet.as_of", "ratchet.test_from", "ratchet.test_until")
 
 
-def _log(event: Mapping[str, Any]) -> None:
+def log_event(event: Mapping[str, Any]) -> None:
+    """Log an event that says its level and its name itself."""
     told = dict(event)
     getattr(log, told.pop("level"))(told.pop("event"), **told)
 
 
-def register(settings: Settings, cycle: str | None, tell: OnEvent = _log) -> list[Result]:
+def register(settings: Settings, cycle: str | None, tell: OnEvent = log_event) -> list[Result]:
     """Decide on the candidates of a cycle, one for each configured engine.
 
     cycle: None is the newest with a complete run. An engine without a candidate is a result with the outcome
@@ -50,7 +51,7 @@ def register(settings: Settings, cycle: str | None, tell: OnEvent = _log) -> lis
         return decide_all(client, settings, cycle, tell)
 
 
-def decide_all(client: MlflowClient, settings: Settings, cycle: str | None, tell: OnEvent = _log) -> list[Result]:
+def decide_all(client: MlflowClient, settings: Settings, cycle: str | None, tell: OnEvent = log_event) -> list[Result]:
     """The same with a client that is connected."""
     cycle = cycle or candidates.newest_cycle(client, settings)
     if cycle:

@@ -5,7 +5,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import structlog
 from mlflow.tracking import MlflowClient
@@ -14,7 +13,7 @@ from ratchet.errors import RatchetError
 from ratchet.io.connection import connect, mlflow_errors
 from ratchet.io.steps import OnEvent
 from ratchet.jobs.conclude import conclude
-from ratchet.jobs.register import told
+from ratchet.jobs.register import log_event, told
 from ratchet.jobs.results import Result
 from ratchet.jobs.servers import Servers
 from ratchet.settings import Settings
@@ -22,12 +21,9 @@ from ratchet.settings import Settings
 log = structlog.get_logger()
 
 
-def _log(event: Mapping[str, Any]) -> None:
-    told_of = dict(event)
-    getattr(log, told_of.pop("level"))(told_of.pop("event"), **told_of)
-
-
-def rollout(settings: Settings, cycle: str | None, failed: Mapping[str, str], tell: OnEvent = _log) -> list[Result]:
+def rollout(
+    settings: Settings, cycle: str | None, failed: Mapping[str, str], tell: OnEvent = log_event
+) -> list[Result]:
     """Say the last word on a cycle's staged versions, and roll the servers; returns what became of each engine.
 
     cycle: None rolls the servers alone, and returns nothing. failed: why a validation did not come to its end, by

@@ -107,12 +107,9 @@ def _given(address: str | None, argument: str, key: str) -> str:
 def _chosen(settings: Settings, model: str, number: int | None) -> int:
     """That number, or the champion's. Raises ConfigurationError where there is no such version."""
     client = connect(settings)
-    found = registry.registered(client, model)
-    champion = None if found is None else found.aliases.get(moves.CHAMPION)
-    wanted = champion if number is None else str(number)
-    if wanted is not None:
-        with moves.ignoring_absent():
-            return int(client.get_model_version(model, wanted).version)
+    wanted = registry.champion(client, model) if number is None else number
+    if wanted is not None and registry.exists(client, model, wanted):
+        return wanted
     known = ", ".join(str(version.number) for version in registry.versions(client, model))
     if not known:
         message = f"MLflow at {settings.tracking.uri} has no version of {model}: `ratchet retrain` makes the first"

@@ -5,7 +5,8 @@
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import structlog
 from mlflow.tracking import MlflowClient
@@ -15,13 +16,23 @@ from ratchet.io import registry
 from ratchet.io.cluster import access
 from ratchet.io.cluster.api import Api
 from ratchet.io.cluster.deployment import ServerDeployment
-from ratchet.io.moves import CHAMPION
 from ratchet.jobs import conclude
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
 
 _POLL_SECONDS = 1.0
+
+
+@dataclass
+class _Rollout:
+    """An engine's servers on their way to a version. begun, ready: by the clock; ready is None until they are."""
+
+    engine: str
+    servers: ServerDeployment
+    version: int
+    begun: float
+    ready: float | None = None
 
 
 class Servers:
@@ -47,10 +58,11 @@ class Servers:
 
         fresh: engines whose champion is new, and looked at for a while although its servers may be there already.
         """
-        rolling = {}
+        begun = self._clock()
+        rollouts = []
         for engine in engines:
             servers = ServerDeployment(self._api, engine)
-            champion = self._champion(engine)
+            champion = registry.champion(self._client, self._settings.registered_name(engine))
             if champion is None or not servers.exists():
                 continue
             moved = servers.told() != champion
@@ -58,55 +70,49 @@ class Servers:
                 servers.tell(champion)
                 log.info("rollout.begun", deployment=servers.name, version=champion)
             if moved or engine in fresh:
-                rolling[engine] = (servers, champion)
-        return self._watch(rolling)
+                rollouts.append(_Rollout(engine, servers, champion, begun))
+        return self._watch(rollouts)
 
-    def _watch(self, rolling: Mapping[str, tuple[ServerDeployment, int]]) -> dict[str, str]:
-        begin, back, left = self._clock(), dict[str, str](), dict(rolling)
-        settling: dict[str, float] = {}
+    def _watch(self, rollouts: Sequence[_Rollout]) -> dict[str, str]:
+        back, left = dict[str, str](), list(rollouts)
         while left:
-            for engine, (servers, version) in list(left.items()):
-                why = self._wrong(servers, version, begin, settling)
-                if why is not None:
-                    back[engine] = self._go_back(engine, servers, version, why)
-                    del left[engine]
-                elif servers.name in settling and self._settled(settling[servers.name]):
-                    log.info("rollout.done", deployment=servers.name, version=version)
-                    del left[engine]
+            for rollout in list(left):
+                if (why := self._wrong(rollout)) is not None:
+                    back[rollout.engine] = self._go_back(rollout, why)
+                    left.remove(rollout)
+                elif self._settled(rollout):
+                    log.info("rollout.done", deployment=rollout.servers.name, version=rollout.version)
+                    left.remove(rollout)
             if left:
                 self._sleep(_POLL_SECONDS)
         return back
 
-    def _settled(self, since: float) -> bool:
-        return self._clock() - since >= self._settings.serving.settle_seconds
+    def _settled(self, rollout: _Rollout) -> bool:
+        settle = self._settings.serving.settle_seconds
+        return rollout.ready is not None and self._clock() - rollout.ready >= settle
 
-    def _wrong(self, servers: ServerDeployment, version: int, begin: float, settling: dict[str, float]) -> str | None:
+    def _wrong(self, rollout: _Rollout) -> str | None:
         """Why a rollout has failed; None where it has not, so far."""
-        if servers.name in settling:
+        servers, version = rollout.servers, rollout.version
+        if rollout.ready is not None:
             return servers.unwell(version)
-        look = servers.look(version)
+        look, seconds = servers.look(version), self._clock() - rollout.begun
         if look.state == "ready":
-            seconds = round(self._clock() - begin, 1)
-            log.info("rollout.ready", deployment=servers.name, version=version, seconds=seconds)
-            settling[servers.name] = self._clock()
+            log.info("rollout.ready", deployment=servers.name, version=version, seconds=round(seconds, 1))
+            rollout.ready = self._clock()
             return servers.unwell(version)
         limit = self._settings.serving.ready_seconds
-        if look.state == "waiting" and self._clock() - begin > limit:
+        if look.state == "waiting" and seconds > limit:
             return f"its servers were not ready within {limit} s: {look.why}"
         return look.why if look.state == "failed" else None
 
-    def _go_back(self, engine: str, servers: ServerDeployment, version: int, why: str) -> str:
+    def _go_back(self, rollout: _Rollout, why: str) -> str:
+        version, name = rollout.version, self._settings.registered_name(rollout.engine)
         reason = f"version {version} was promoted, and its servers were taken back: {why}"
-        name = self._settings.registered_name(engine)
         champion = conclude.go_back(self._client, self._settings, name, version, reason)
-        servers.tell(champion)
-        log.error("rollout.went_back", deployment=servers.name, version=champion, why=reason)
+        rollout.servers.tell(champion)
+        log.error("rollout.went_back", deployment=rollout.servers.name, version=champion, why=reason)
         return reason
-
-    def _champion(self, engine: str) -> int | None:
-        model = registry.registered(self._client, self._settings.registered_name(engine))
-        number = None if model is None else model.aliases.get(CHAMPION)
-        return None if number is None else int(number)
 
 
 def follow_by_hand(settings: Settings, client: MlflowClient, model: str) -> None:

@@ -12,7 +12,7 @@ import structlog
 from ratchet.core import drift
 from ratchet.core.counts import Counts, day_number
 from ratchet.core.rolling import RollingDay, rolling
-from ratchet.core.verdict import SHARE, Verdict, judge
+from ratchet.core.verdict import Verdict, floor_of, judge
 from ratchet.core.windows import Window
 from ratchet.engines.opening import open_engine
 from ratchet.errors import FailedError
@@ -89,8 +89,8 @@ def _concluded(settings: Settings, record: Record, name: str) -> Verdict:
     moved = drift.metrics(drift.from_csv(record.read(last.drift)))
     if moved and day_number(last.end) - 1 not in record.logged(_DRIFT):
         record.log_drift(moved, last.end - timedelta(days=1))
-    chosen, own_f1 = settings.watch, record.version.f1
-    floor = chosen.floor if chosen.floor is not None or own_f1 is None else SHARE * own_f1
+    chosen = settings.watch
+    floor = floor_of(chosen.floor, record.version.f1)
     now = datetime.now(UTC).isoformat(timespec="seconds")
     length = settings.evaluation.rolling_days
     verdict = judge(newest, record.end, floor, chosen.windows, chosen.low, length, now)
