@@ -76,7 +76,7 @@ def give_back(client: MlflowClient, name: str, number: int, previous: int | None
     previous: who had it before, None where nobody had. `previous` then names nobody: what it would name does not serve.
     """
     model = client.get_registered_model(name)
-    if model.aliases.get(CHAMPION) == str(number):
+    if int(model.aliases.get(CHAMPION, 0)) == number:  # a number or text, as MLflow's store has it
         if previous is None:
             client.delete_registered_model_alias(name, CHAMPION)
         else:
