@@ -13,8 +13,6 @@ from ratchet.jobs.register import register
 from tests.integration.conftest import free_port, start_server, stop_server, wait_until_up
 from tests.integration.trainer_fixtures import ENDLESS, Verb, events, ratchet, small_settings, write_configuration
 
-pytestmark = pytest.mark.xdist_group("interruption")
-
 TRAIN = ("train", "sklearn", "--env", "test")
 
 
@@ -157,7 +155,7 @@ def test_an_mlflow_that_is_away_at_the_start_ends_as_1_and_is_named(flights_slic
 
 _SIGNALLED = """
 import os, signal, sys, time
-from ratchet import cli
+from ratchet.cli.group import interrupt
 from ratchet.errors import Interrupted
 
 class Last:
@@ -170,7 +168,7 @@ def wait(seconds):
     while time.monotonic() < deadline:
         time.sleep(0.01)
 
-signal.signal(signal.SIGTERM, cli._interrupt)
+signal.signal(signal.SIGTERM, interrupt)
 try:
     try:
         if sys.argv[1] == "lost":

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from ratchet import cli
+from ratchet.cli import group
 from ratchet.errors import ConfigurationError, DataError, FailedError, Interrupted, TemporaryError
 from ratchet.jobs import show
 
@@ -32,7 +33,7 @@ def ratchet(tmp_path, monkeypatch):
     """Call a verb in a folder with one environment, and no variable of Ratchet's set."""
     for name in [name for name in os.environ if name.startswith(("RATCHET", "MLFLOW_TRACKING"))]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(cli.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(group.signal, "signal", lambda *_: None)
     monkeypatch.setattr("ratchet.events.configure", lambda: None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").mkdir()

@@ -1,0 +1,70 @@
+"""The verbs that answer with a model: to requests, or for a whole table."""
+
+import os
+
+import click
+
+from ratchet.cli.options import engine_argument, settings_of, with_settings
+
+
+@click.command(short_help="Serve a version of an engine's model over HTTP.")
+@engine_argument
+@with_settings
+@click.option(
+    "--version",
+    type=click.IntRange(min=1),
+    envvar="RATCHET_VERSION",
+    help="Number of the version. Default: the champion, which is waited for.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="Port to listen on.")
+def serve(engine: str, environment: str, overrides: tuple[str, ...], version: int | None, host: str, port: int) -> None:
+    """Serve the model of ENGINE, sklearn or spark, by MLflow's scoring protocol.
+
+    \b
+    POST /invocations                     labels, as `mlflow models serve` answers
+    POST /invocations?probabilities=true  labels and probabilities
+    GET  /ping /version                   as there; /ping answers 503 until the model is loaded
+    GET  /metrics                         requests, latency, labels, the version, for Prometheus
+    """  # noqa: D301  # \\b is the character that keeps click from wrapping what follows
+    # Requests are small and many: threads that share the rows of one would spend more time on meeting than on rows.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    settings = settings_of(environment, overrides)
+    from ratchet.jobs import serve
+
+    serve.serve(settings, engine, version, host, port)
+
+
+@click.command(short_help="Score a table with a registered version.")
+@engine_argument
+@click.argument("source", required=False, metavar="[FROM]")
+@click.argument("target", required=False, metavar="[TO]")
+@click.option(
+    "--version", type=click.IntRange(min=1), metavar="N", help="Number of the version. Default: the champion."
+)
+@with_settings
+def score(
+    engine: str,
+    source: str | None,
+    target: str | None,
+    version: int | None,
+    environment: str,
+    overrides: tuple[str, ...],
+) -> None:
+    """Score every row of a table with a version of ENGINE's model, sklearn or spark, and write Parquet.
+
+    [FROM] is a table as in data.uri: Parquet or CSV, a file or a folder, local or s3://bucket/prefix. It needs the
+    model's input columns, neither label nor timestamp. [TO] is a folder or s3://bucket/prefix of its own. Left out,
+    they are score.source and score.target of the settings.
+
+    [TO] gets all columns of the table, and predicted_label (1 or 0), probability (of 1) and model_version; a table that
+    has a column of such a name is refused. It holds one result: a call takes away what an earlier one left, and writes
+    the file _SUCCESS last. So it may be run again, and whoever waits for _SUCCESS sees no half.
+    """
+    settings = settings_of(environment, overrides)
+    from ratchet.engines.opening import open_scorer
+
+    opened = open_scorer(engine, settings)  # Spark starts while MLflow is imported
+    from ratchet.jobs import score
+
+    click.echo(score.score(settings, engine, source, target, version, opened).sentence)

@@ -1,0 +1,62 @@
+"""How every verb ends: the only place that turns errors and signals into one line and an exit code."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import Any, Never
+
+import click
+
+from ratchet.errors import Interrupted, RatchetError
+
+
+class Verbs(click.Group):
+    """A group whose errors become one line on stderr and the exit code of their class."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, interrupt)
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.NoArgsIsHelpError, click.exceptions.Exit, click.exceptions.Abort):
+            raise
+        except click.UsageError as error:
+            path = (error.ctx or ctx).command_path
+            _fail(f"{error.format_message().rstrip('.')} (see {path} --help)", error.exit_code, error)
+        except RatchetError as error:
+            _fail(str(error), error.exit_code, error)
+        except Interrupted as error:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            name = signal.Signals(error.signal_number).name
+            _fail(f"interrupted by {name}", 128 + error.signal_number, error)
+        except Exception as error:  # noqa: BLE001  # the last place that can still say it in one line
+            first = (str(error).strip().splitlines() or [""])[0]
+            _fail(f"{type(error).__name__}: {first} (RATCHET_DEBUG=1 shows where)", 1, error)
+
+
+def interrupt(number: int, _frame: FrameType | None) -> Never:
+    """The handler of SIGTERM and SIGINT: raise Interrupted, and see to it that it arrives."""
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, signal.SIG_IGN)  # the second of two signals must not cut the clean-up short
+    # What is raised in a destructor or in a weak reference's callback is lost: look again until it has arrived.
+    signal.signal(signal.SIGALRM, lambda _number, _frame: _interrupt_again(number))
+    signal.setitimer(signal.ITIMER_REAL, 1, 1)
+    raise Interrupted(number)
+
+
+def _interrupt_again(number: int) -> None:
+    """Raise once more, unless an interruption is being handled: then somebody is cleaning up."""
+    error = sys.exception()
+    while error is not None:
+        if isinstance(error, Interrupted):
+            return
+        error = error.__context__
+    raise Interrupted(number)
+
+
+def _fail(sentence: str, code: int, error: BaseException) -> Never:
+    if os.environ.get("RATCHET_DEBUG") == "1":
+        raise error
+    click.echo(f"ratchet: {' '.join(sentence.split())}", err=True)
+    sys.exit(code)

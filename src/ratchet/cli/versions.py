@@ -1,0 +1,43 @@
+"""The verbs that show versions and move `champion` by hand."""
+
+import click
+
+from ratchet.cli.options import because as because_option
+from ratchet.cli.options import settings_of, with_settings
+
+
+@click.command(short_help="Show models, versions, F1, aliases and decisions.")
+@with_settings
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def show(environment: str, overrides: tuple[str, ...], *, as_json: bool) -> None:
+    """Show each version of both models: F1 on its own rows and on the newest run's rows, aliases, decision."""
+    settings = settings_of(environment, overrides)
+    from ratchet import tables
+    from ratchet.jobs import show
+
+    tables.print_versions(show.show(settings), as_json=as_json)
+
+
+@click.command(short_help="Give `champion` back to the version before.")
+@click.argument("model")
+@with_settings
+@because_option
+def rollback(model: str, environment: str, overrides: tuple[str, ...], because: str) -> None:
+    """Move the alias `champion` of MODEL (such as flights-sklearn) to the version that `previous` names."""
+    settings = settings_of(environment, overrides)
+    from ratchet.jobs import promote
+
+    click.echo(promote.rollback(settings, model, because))
+
+
+@click.command(short_help="Make a version the champion by hand.")
+@click.argument("model")
+@click.argument("version", type=click.IntRange(min=1))
+@with_settings
+@because_option
+def promote(model: str, version: int, environment: str, overrides: tuple[str, ...], because: str) -> None:
+    """Move the alias `champion` of MODEL (such as flights-sklearn) to VERSION."""
+    settings = settings_of(environment, overrides)
+    from ratchet.jobs import promote
+
+    click.echo(promote.promote(settings, model, version, because))

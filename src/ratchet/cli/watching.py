@@ -1,0 +1,81 @@
+"""The verbs that look at what serves and at what ran."""
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from ratchet.cli.options import same_settings, settings_of, with_settings
+from ratchet.errors import RatchetError
+
+if TYPE_CHECKING:
+    from ratchet.settings import Settings
+
+
+@click.command(short_help="Measure champions on new days; retrain where one does badly.")
+@click.argument("engine", type=click.Choice(["sklearn", "spark"]), metavar="[ENGINE]", required=False)
+@with_settings
+def watch(engine: str | None, environment: str, overrides: tuple[str, ...]) -> None:
+    """Score the newest labelled days with the champions, log how they did, and start one cycle where one does badly.
+
+    With an [ENGINE], sklearn or spark, only measure and judge that engine's champion. May be run again: no day is
+    measured twice, and for the same days no second cycle is started.
+    """
+    try:
+        settings = settings_of(environment, overrides)
+        if engine is not None:
+            from ratchet.jobs import watch_step
+
+            click.echo(watch_step.watch(settings, engine).sentence)
+            return
+        _watch_all(settings, same_settings(environment, overrides))
+    except RatchetError as error:
+        if engine is None and "RATCHET_JOB" in os.environ:
+            from ratchet.io.cluster import place
+
+            place.tell(str(error), reason="WatchFailed")
+        raise
+
+
+def _watch_all(settings: "Settings", options: list[str]) -> None:
+    from ratchet import tables
+    from ratchet.jobs import watch
+
+    done = watch.watch(settings, options)
+    for sentence in done.sentences:
+        click.echo(sentence)
+    if done.cycle is not None and done.cycle.results:
+        tables.print_results(done.cycle.results, settings)
+    if done.error is not None:
+        raise done.error
+
+
+@click.command(short_help="Show the running and the last cycles in a cluster.")
+@click.option("--namespace", metavar="NAME", help="Namespace of the cluster. Default: ratchet, or the pod's own.")
+@click.option("--context", metavar="NAME", help="Context of the kubeconfig. Default: the current one.")
+@click.option("--last", type=click.IntRange(min=1), default=5, show_default=True, help="How many cycles to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def status(namespace: str | None, context: str | None, last: int, *, as_json: bool) -> None:
+    """Show the cycles whose Jobs a cluster still has, the newest first: steps, states, durations, decisions.
+
+    It asks the cluster of the kubeconfig, or inside of a pod its own; MLflow is not asked.
+    """
+    from ratchet import events, tables
+    from ratchet.jobs import status
+
+    events.configure()
+    tables.print_cycles(status.status(namespace, context)[:last], as_json=as_json)
+
+
+@click.command(short_help="Tell Prometheus about models and cycles.")
+@with_settings
+def exporter(environment: str, overrides: tuple[str, ...]) -> None:
+    """Answer Prometheus on exporter.host and exporter.port until SIGTERM: champions, rolling metrics, cycles.
+
+    MLflow and, inside of a cluster, the cycles' Jobs are asked in the background; a scrape gets what was last known.
+    docs/monitoring.md lists the metrics.
+    """
+    settings = settings_of(environment, overrides)
+    from ratchet.jobs import exporter
+
+    exporter.export(settings)
