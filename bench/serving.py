@@ -13,8 +13,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import quantiles
 
 import psutil
@@ -65,7 +66,8 @@ def server(command: list[str], port: int) -> Iterator[tuple[int, float]]:
             time.sleep(0.1)
         yield process.pid, time.monotonic() - begin
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it may have ended by itself
+            os.killpg(process.pid, signal.SIGKILL)
         process.wait(30)
 
 
@@ -112,6 +114,8 @@ def main(engines: list[str]) -> None:
     """Measure both servers in turn and print the table."""
     settings = configuration.load("dev", ())
     os.environ["MLFLOW_TRACKING_URI"] = settings.tracking.uri
+    # `mlflow models serve` looks for uvicorn on the PATH.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     client = MlflowClient(settings.tracking.uri)
     print("| model | server | clients | p50, ms | p95, ms | requests/s | memory | ready after | load |")
     print("|---|---|---|---|---|---|---|---|---|")

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -12,11 +13,9 @@ import urllib3
 from mlflow.tracking import MlflowClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from ratchet.io import samples
+from ratchet.io import samples, scoring_server
 from tests.integration.conftest import free_port
 from tests.integration.trainer_fixtures import Verb, ratchet, write_configuration
-
-pytestmark = pytest.mark.xdist_group("serve")
 
 JSON = {"Content-Type": "application/json"}
 MODEL = "flights-sklearn"
@@ -176,6 +175,19 @@ def test_going_it_loses_no_request(folder, sample):
     assert lost == []
     assert answered[0] > before, "it goes on for a while after it was told to go"
     assert code == 0
+
+
+def test_the_parts_of_an_answer_wait_for_no_acknowledgement(monkeypatch):
+    found = []
+
+    def run(_, sockets):
+        (listening,) = sockets
+        with socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
+            found.append(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+
+    monkeypatch.setattr(scoring_server._Server, "run", run)
+    scoring_server.run(scoring_server.ScoringServer(), "127.0.0.1", 0)
+    assert found[0] != 0
 
 
 def test_it_waits_for_the_first_champion(flights_slice, tmp_path):
