@@ -26,7 +26,7 @@ run: setup data/flights.written ## Run one whole cycle on the sample: train both
 .PHONY: test
 test: setup ## Check and test everything that needs no cluster
 	@$(MAKE) check
-	$(RUN)/pytest tests --ignore tests/e2e --ignore tests/images -n 2 --dist loadfile
+	$(RUN)/pytest tests --ignore tests/e2e --ignore tests/images -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: check
 check: setup ## Lint, types, layers

@@ -16,8 +16,6 @@ from ratchet.jobs.train import train
 from tests.integration.candidate_runs import read_artifact
 from tests.integration.trainer_fixtures import events, ratchet, small_settings, write_configuration
 
-pytestmark = pytest.mark.xdist_group("cycle")
-
 EARLY, LATE = "2013-05-01", "2013-06-01"
 MODEL = "flights-sklearn"
 

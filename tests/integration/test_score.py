@@ -14,13 +14,14 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from ratchet.engines.opening import open_scorer
+from ratchet.errors import RatchetError
 from ratchet.io import unlabelled
 from ratchet.io.scores import RESULT, Target
+from ratchet.jobs.score import score
 from tests.integration.scoring_fixtures import load
 from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, Verb, events, ratchet, small_settings
 
 pytestmark = [
-    pytest.mark.xdist_group("score"),
     pytest.mark.timeout(600),
     # py4j leaves its sockets to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -231,36 +232,44 @@ def test_the_settings_say_what_the_arguments_leave_out(registered, table, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "sentence"),
+    ("places", "more", "code", "sentence"),
     [
-        (("TABLE", "TO", "--version", "7"), 2, "flights-sklearn has no version 7; there are: 1"),
-        (("TABLE", "TO", "--set", "model=other"), 2, "has no version of other-sklearn"),
-        (("TABLE",), 2, "TO is missing: give it as an argument, or set score.target"),
-        ((), 2, "FROM is missing: give it as an argument, or set score.source"),
-        (("TABLE", "TABLE"), 2, "which is part of the table"),
-        (("gs://x", "TO"), 2, "the table to score is 'gs://x'"),
-        (("TABLE/nothing", "TO"), 3, "there is no file or folder at"),
-        (("LACKING", "TO"), 3, "the column 'carrier' is not in"),
-        (("RESULT", "TO"), 3, "bears the name of one that the result adds"),
+        (("TABLE", "TO", 7), {}, 2, "flights-sklearn has no version 7; there are: 1"),
+        (("TABLE", "TO"), {"model": "other"}, 2, "has no version of other-sklearn"),
+        (("TABLE",), {}, 2, "TO is missing: give it as an argument, or set score.target"),
+        ((), {}, 2, "FROM is missing: give it as an argument, or set score.source"),
+        (("TABLE", "TABLE"), {}, 2, "which is part of the table"),
+        (("gs://x", "TO"), {}, 2, "the table to score is 'gs://x'"),
+        (("TABLE/nothing", "TO"), {}, 3, "there is no file or folder at"),
+        (("LACKING", "TO"), {}, 3, "the column 'carrier' is not in"),
+        (("RESULT", "TO"), {}, 3, "bears the name of one that the result adds"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence_and_nothing_is_touched(
-    registered, rows, table, tmp_path, words, code, sentence
+    registered, flights_slice, rows, table, tmp_path, places, more, code, sentence
 ):
     rows.drop(columns="carrier").to_parquet(tmp_path / "lacking.parquet", index=False)
     rows.assign(probability=0.5).to_parquet(tmp_path / "result.parquet", index=False)
-    places = {
+    named = {
         "TABLE": table,
         "TO": str(tmp_path / "to"),
         "LACKING": str(tmp_path / "lacking.parquet"),
         "RESULT": str(tmp_path / "result.parquet"),
         "TABLE/nothing": f"{table}/nothing",
     }
-    done = ratchet(registered, "score", "sklearn", *(places.get(word, word) for word in words), "--env", "test")
-    assert done.returncode == code, done.stderr
-    assert len(done.stderr.splitlines()) == 1
-    assert sentence in done.stderr
+    with pytest.raises(RatchetError) as refused:
+        score(small_settings(flights_slice, registered, **more), "sklearn", *(named.get(one, one) for one in places))
+    assert refused.value.exit_code == code
+    assert sentence in str(refused.value)
+    assert "\n" not in str(refused.value)
     assert not (tmp_path / "to").exists()
+
+
+def test_a_refusal_of_the_verb_is_one_line_and_an_exit_code(registered, table, tmp_path):
+    call = ("score", "sklearn", table, str(tmp_path / "to"), "--version", "7", "--env", "test")
+    done = ratchet(registered, *call)
+    assert done.returncode == 2
+    assert done.stderr == "ratchet: flights-sklearn has no version 7; there are: 1\n"
 
 
 def test_a_model_without_a_champion_is_not_scored_with(registered, table, tmp_path):

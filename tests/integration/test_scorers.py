@@ -19,7 +19,6 @@ from tests.integration.scoring_fixtures import load
 from tests.integration.trainer_fixtures import CATEGORICAL, NUMERIC, small_settings, window
 
 pytestmark = [
-    pytest.mark.xdist_group("score"),
     pytest.mark.timeout(600),
     # py4j leaves its sockets to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),

@@ -28,7 +28,6 @@ from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, s
 from tests.unit.event_tables import DECEMBER, FIRST, NOVEMBER, ROWS, columns, csv, parquet, settings
 
 pytestmark = [
-    pytest.mark.xdist_group("spark"),
     pytest.mark.timeout(600),
     # py4j leaves its sockets to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),

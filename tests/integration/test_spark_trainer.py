@@ -9,7 +9,7 @@ from mlflow.tracking import MlflowClient
 
 from tests.integration.trainer_fixtures import Verb, ratchet, write_configuration
 
-pytestmark = [pytest.mark.xdist_group("spark"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 TRAIN = ("train", "spark", "--env", "test")
 ENDLESS = ("--set", "spark.params.maxIter=1000000", "--set", "spark.params.tol=0.0")

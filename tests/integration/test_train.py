@@ -23,8 +23,6 @@ from ratchet.jobs.train import train
 from tests.integration.conftest import free_port, stop_server
 from tests.integration.trainer_fixtures import FEATURES, small_settings, window
 
-pytestmark = pytest.mark.xdist_group("train")
-
 CYCLE = "retrain-one"
 METRICS = {"accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "brier", "log_loss", "threshold"}
 ROLLING = {"rolling_accuracy", "rolling_precision", "rolling_recall", "rolling_f1", "rolling_roc_auc"}

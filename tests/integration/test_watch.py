@@ -1,6 +1,9 @@
 """A champion that is watched: on later months than its own, again and again, and killed between any two acts."""
 
 import json
+import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -20,9 +23,14 @@ from ratchet.jobs.register import register
 from ratchet.jobs.retrain import Cycle
 from ratchet.jobs.train import train
 from ratchet.jobs.watch_step import watch
-from tests.integration.trainer_fixtures import events, ratchet, small_settings, tree, write_configuration
-
-pytestmark = pytest.mark.xdist_group("watch")
+from tests.integration.trainer_fixtures import (
+    empty_mlflow,
+    events,
+    ratchet,
+    small_settings,
+    tree,
+    write_configuration,
+)
 
 # The champion's test window is March; April and May are new.
 AS_OF = "2013-04-01"
@@ -58,12 +66,33 @@ class World:
         return Verdict.from_tag(self.champion().tags["ratchet.watch"], "it")
 
 
-@pytest.fixture
-def world(flights_slice, tmp_path):
-    made = World(tmp_path, f"sqlite:///{tmp_path}/mlflow.db", flights_slice)
+@pytest.fixture(scope="module")
+def first(flights_slice, tmp_path_factory):
+    """The world as it is at the beginning of each test, and what it is made anew from: its database, its artifacts."""
+    folder = tmp_path_factory.mktemp("watch") / "world"
+    folder.mkdir()
+    empty_mlflow(folder)
+    made = World(folder, f"sqlite:///{folder}/mlflow.db", flights_slice)
     settings = made.settings()
     train(settings, "sklearn", "first", date.fromisoformat(AS_OF))
     register(settings, "first")
+    return made, shutil.copytree(folder, folder.with_name("kept"))
+
+
+@pytest.fixture
+def world(first):
+    """An MLflow whose one version was trained once for all tests. At the same place: its addresses are absolute."""
+    made, kept = first
+    for path in made.folder.iterdir():
+        if path.name != "mlflow.db":
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    shutil.copytree(kept, made.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("mlflow.db"))
+    # MLflow's client keeps the file open, so it can't be replaced.
+    with (
+        closing(sqlite3.connect(kept / "mlflow.db")) as source,
+        closing(sqlite3.connect(made.folder / "mlflow.db")) as to,
+    ):
+        source.backup(to)
     return made
 
 

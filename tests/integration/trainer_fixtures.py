@@ -1,18 +1,23 @@
 """What the trainers' tests stand on: a small slice of the flights, settings for it, and verbs as processes."""
 
+import atexit
 import json
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from functools import cache
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pandas as pd
 import pytest
 import yaml
+from mlflow.tracking import MlflowClient
 
 from ratchet.io import flights
 from ratchet.settings import Settings
@@ -66,10 +71,25 @@ def small_settings(uri, folder, **sections):
 
 
 def write_configuration(folder, uri, **sections):
-    """A working directory whose configs/test.yaml is `tree`."""
+    """A working directory whose configs/test.yaml is `tree`, and with an empty MLflow if it has none."""
     (folder / "configs").mkdir()
     (folder / "configs" / "test.yaml").write_text(yaml.safe_dump(tree(uri, folder, **sections)))
+    empty_mlflow(folder)
     return folder
+
+
+def empty_mlflow(folder):
+    """MLflow's database with nothing in it: MLflow itself takes seconds to make one."""
+    if not (folder / "mlflow.db").exists():
+        shutil.copyfile(_empty_database(), folder / "mlflow.db")
+
+
+@cache
+def _empty_database():
+    folder = mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
+    return f"{folder}/mlflow.db"
 
 
 def window(uri, month):
