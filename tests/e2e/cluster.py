@@ -29,10 +29,12 @@ class KubectlError(AssertionError):
         return any(word in str(self).lower() for word in _AWAY)
 
 
-def command(*words, stdin=None, seconds=60):
+def command(*words, stdin=None, seconds=60, environment=None):
     """What a command wrote to stdout; raises KubectlError with what it wrote to stderr."""
     try:
-        done = subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=seconds, check=False)
+        done = subprocess.run(
+            words, input=stdin, capture_output=True, text=True, timeout=seconds, check=False, env=environment
+        )
     except subprocess.TimeoutExpired as error:
         message = f"timeout: {' '.join(words)} had not ended after {seconds} s"
         raise KubectlError(message) from error

@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 
-from tests.e2e import cycles
+from tests.e2e import cycles, tracking
 from tests.e2e.cluster import NAMESPACE, KubectlError, create, get, kubectl, wait_until
 
 pytestmark = pytest.mark.telling
@@ -133,20 +133,32 @@ def test_a_pod_without_a_role_reaches_nothing(run_as):
 MC = 'mc alias set s3 "$AWS_ENDPOINT_URL" "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" > /dev/null && mc '
 
 
-@pytest.mark.parametrize("engine", ["sklearn", "spark"])
-def test_a_trainers_s3_user_reads_the_data_bucket_and_changes_nothing_in_it(run_as, engine):
-    source = [{"secretRef": {"name": f"s3-trainer-{engine}"}}]
+@pytest.fixture
+def mc(run_as):
+    """Run MinIO's client as an S3 user, in a pod with these labels; its exit code and log."""
     environment = [
         {"name": "AWS_ENDPOINT_URL", "value": "http://minio:9000"},
         {"name": "MC_CONFIG_DIR", "value": "/tmp/mc"},  # noqa: S108  # of the pod
     ]
     image = get("statefulset", "minio")["spec"]["template"]["spec"]["containers"][0]["image"]
 
-    def mc(words):
-        labels = template_labels("cronjob", "train-sklearn")
+    def run(user, labels, words):
+        source = [{"secretRef": {"name": f"s3-{user}"}}]
         return run_as(labels, image, ["sh", "-c", MC + words], envFrom=source, env=environment)
 
-    code, log = mc("ls --recursive s3/ratchet-data/flights")
+    return run
+
+
+def must_be_denied(mc, user, labels, words):
+    code, log = mc(user, labels, words)
+    assert code != 0, f"{words}: {log}"
+    assert "Access Denied" in log or "Insufficient permissions" in log, log
+
+
+@pytest.mark.parametrize("engine", ["sklearn", "spark"])
+def test_a_trainers_s3_user_reads_the_data_bucket_and_changes_nothing_in_it(mc, engine):
+    user, labels = f"trainer-{engine}", template_labels("cronjob", "train-sklearn")
+    code, log = mc(user, labels, "ls --recursive s3/ratchet-data/flights")
     assert code == 0, log
     assert "part-0.parquet" in log, log
     for words in (
@@ -154,9 +166,26 @@ def test_a_trainers_s3_user_reads_the_data_bucket_and_changes_nothing_in_it(run_
         "cp /etc/hostname s3/ratchet-data/flights/hostname",
         "mb s3/ratchet-more",
     ):
-        code, log = mc(words)
-        assert code != 0, f"{words}: {log}"
-        assert "Access Denied" in log or "Insufficient permissions" in log, log
+        must_be_denied(mc, user, labels, words)
+
+
+def test_the_servers_s3_user_reads_models_and_nothing_else(mc, start, model):
+    start().must_complete()
+    (run,), (version,) = tracking.runs(model), tracking.versions(model)
+    of_run = run["artifacts"].replace("s3://", "s3/")
+    model_file = f"{of_run.rsplit('/', 2)[0]}/models/{version['source'].removeprefix('models:/')}/artifacts/MLmodel"
+    labels = template_labels("deployment", "server-sklearn")
+    code, log = mc("server", labels, f"cat {model_file}")
+    assert code == 0, log
+    assert "python_function" in log, log
+    # The trainer that wrote them may read them: they are there.
+    for name in ("report.html", "sample.json"):
+        code, log = mc("trainer-sklearn", template_labels("cronjob", "train-sklearn"), f"stat {of_run}/{name}")
+        assert code == 0, log
+        must_be_denied(mc, "server", labels, f"cat {of_run}/{name}")
+    must_be_denied(mc, "server", labels, "ls s3/ratchet-data/flights/")
+    must_be_denied(mc, "server", labels, f"cp /etc/hostname {model_file}")
+    must_be_denied(mc, "server", labels, f"rm {model_file}")
 
 
 def may(account, verb, what, group=""):

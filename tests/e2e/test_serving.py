@@ -1,12 +1,15 @@
 """Staging, validation, rollout: a better version reaches its users, a bad one does not, and nobody loses a request."""
 
 import json
+import os
 import secrets
+import sys
 
 import pytest
 
-from tests.e2e import cycles, servers, tracking
-from tests.e2e.cluster import create, kubectl, wait_until, wait_until_at_rest
+from tests.e2e import cycles, exporter, servers, tracking
+from tests.e2e.cluster import command, create, kubectl, wait_until, wait_until_at_rest
+from tests.e2e.ports import forwarded
 
 POOR, BETTER = "sklearn.params.max_iter=1", "sklearn.params.max_iter=40"
 VALIDATE = "/spec/jobTemplate/spec/template/spec"
@@ -45,6 +48,7 @@ def served(start, model, patch):
     patch(
         "deployment", servers.DEPLOYMENT, own, {"op": "add", "path": "/spec/template/metadata/annotations", "value": {}}
     )
+    patch("deployment", exporter.DEPLOYMENT, *exporter.tells_of(model))
 
     def more(*settings):
         return start(*settings, served=True)
@@ -75,6 +79,7 @@ def run_of(model, cycle):
 @pytest.mark.telling
 def test_a_better_version_is_rolled_out_without_a_lost_request(served, model):
     assert (tracking.aliases(model), servers.told()) == ({"champion": 1}, 1)
+    exporter.must_say_the_truth(model)
     with servers.Load(servers.example(model, 1)) as load:
         served(BETTER).must_complete()
         assert (tracking.aliases(model), servers.told()) == ({"champion": 2, "previous": 1}, 2)
@@ -86,6 +91,7 @@ def test_a_better_version_is_rolled_out_without_a_lost_request(served, model):
     found = servers.measures()
     assert found[f'ratchet_server_model_info{{model="{model}-sklearn",version="2"}}'] == "1.0"
     assert float(found['ratchet_server_requests_total{code="200"}']) > 0
+    exporter.must_say_the_truth(model)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +136,7 @@ def must_be_held(cycle, model, why):
     assert (tags["ratchet.decision"], why in tags["ratchet.reason"]) == ("held", True), tags["ratchet.reason"]
     assert (tracking.aliases(model), servers.told()) == ({"champion": 1}, 1)
     assert [each["tags"]["ratchet.decision"] for each in tracking.versions(model)] == ["promoted", "held"]
+    exporter.must_say_the_truth(model)
 
 
 @pytest.mark.telling
@@ -147,6 +154,7 @@ def test_one_that_begins_to_fail_comes_back(served, model, patch, sabotage):
         servers.wait_until_ready()
         good = load.seen()["good"]
         wait_until("the old version answers again", lambda: load.seen()["good"] > good + 20, 60)
+    exporter.must_say_the_truth(model)
 
 
 def test_one_that_never_gets_ready_comes_back(served, model, patch):
@@ -157,6 +165,7 @@ def test_one_that_never_gets_ready_comes_back(served, model, patch):
     tags = run_of(model, cycle)
     assert (tags["ratchet.decision"], "were taken back" in tags["ratchet.reason"]) == ("held", True)
     assert (tracking.aliases(model), servers.told()) == ({"champion": 1}, 1)
+    exporter.must_say_the_truth(model)
 
 
 @pytest.mark.telling
@@ -175,6 +184,31 @@ def test_rollback_by_hand_takes_the_servers_along(served, model):
         kubectl("delete", "job", job, "--timeout=60s", seconds=90)
     assert (tracking.aliases(model)["champion"], servers.told()) == (1, 1)
     assert servers.measures()[f'ratchet_server_model_info{{model="{model}-sklearn",version="1"}}'] == "1.0"
+    exporter.must_say_the_truth(model)
+
+
+def test_a_version_waits_for_approval_and_goes_back_by_a_word_from_outside(served, model, tmp_path):
+    served(BETTER, "promotion.approval=manual").must_complete()
+    assert (tracking.aliases(model), servers.told()) == ({"champion": 1, "staging": 2}, 1)
+    exporter.must_say_the_truth(model)
+    by_hand(tmp_path, "promote", f"{model}-sklearn", "2", "--because", "we looked at it")
+    assert (tracking.aliases(model), servers.told()) == ({"champion": 2, "previous": 1}, 2)
+    assert servers.measures()[f'ratchet_server_model_info{{model="{model}-sklearn",version="2"}}'] == "1.0"
+    by_hand(tmp_path, "rollback", f"{model}-sklearn", "--because", "the old one was better liked")
+    assert (tracking.aliases(model)["champion"], servers.told()) == (1, 1)
+    assert servers.measures()[f'ratchet_server_model_info{{model="{model}-sklearn",version="1"}}'] == "1.0"
+    exporter.must_say_the_truth(model)
+
+
+def by_hand(folder, *words):
+    """A verb of somebody outside of the cluster, who has a kubeconfig and a way to MLflow."""
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.write_text(kubectl("config", "view", "--minify", "--flatten", "--raw"))
+    settings = ("serving.deployments=true", "serving.settle_seconds=2")
+    chosen = [word for setting in settings for word in ("--set", setting)]
+    with forwarded("mlflow", 5000) as address:
+        found = {**os.environ, "KUBECONFIG": str(kubeconfig), "MLFLOW_TRACKING_URI": address}
+        command(sys.executable, "-m", "ratchet", *words, *chosen, seconds=300, environment=found)
 
 
 def test_serving_survives_mlflow_its_database_and_the_store_being_away(served, model):
@@ -191,6 +225,7 @@ def test_serving_survives_mlflow_its_database_and_the_store_being_away(served, m
         finally:
             kubectl("scale", "--replicas=1", *gone)
             wait_until_at_rest()
+    exporter.must_say_the_truth(model)
 
 
 def restarted():
