@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.e2e import cycles, exporter, servers, tracking
-from tests.e2e.cluster import command, create, kubectl, wait_until, wait_until_at_rest
+from tests.e2e.cluster import CONTEXT, command, create, kubectl, wait_until, wait_until_at_rest
 from tests.e2e.ports import forwarded
 
 POOR, BETTER = "sklearn.params.max_iter=1", "sklearn.params.max_iter=40"
@@ -191,24 +191,24 @@ def test_a_version_waits_for_approval_and_goes_back_by_a_word_from_outside(serve
     served(BETTER, "promotion.approval=manual").must_complete()
     assert (tracking.aliases(model), servers.told()) == ({"champion": 1, "staging": 2}, 1)
     exporter.must_say_the_truth(model)
-    by_hand(tmp_path, "promote", f"{model}-sklearn", "2", "--because", "we looked at it")
+    settings = ("--set", f"model={model}", "--set", "serving.settle_seconds=2")
+    words = ["promote", f"{model}-sklearn", "2", "--because", "we looked at $it", *settings]
+    where = {**os.environ, "CONTEXT": CONTEXT, "USER": "eve"}
+    said = command("k8s/by-hand", *words, seconds=300, environment=where)
+    assert f"version 2 of {model}-sklearn is the champion now" in said
     assert (tracking.aliases(model), servers.told()) == ({"champion": 2, "previous": 1}, 2)
-    assert servers.measures()[f'ratchet_server_model_info{{model="{model}-sklearn",version="2"}}'] == "1.0"
-    by_hand(tmp_path, "rollback", f"{model}-sklearn", "--because", "the old one was better liked")
+    move = json.loads(tracking.versions(model)[-1]["tags"]["ratchet.move"])
+    assert (move["by"].startswith("eve@by-hand-"), move["because"]) == (True, "we looked at $it")
+    # By somebody with a kubeconfig and a way to MLflow.
+    (tmp_path / "kubeconfig").write_text(kubectl("config", "view", "--minify", "--flatten", "--raw"))
+    words = ["rollback", f"{model}-sklearn", "--because", "the old one was better liked", *settings]
+    with forwarded("mlflow", 5000) as address:
+        where = {**os.environ, "KUBECONFIG": str(tmp_path / "kubeconfig"), "MLFLOW_TRACKING_URI": address}
+        words += ["--set", "serving.deployments=true"]
+        command(sys.executable, "-m", "ratchet", *words, seconds=300, environment=where)
     assert (tracking.aliases(model)["champion"], servers.told()) == (1, 1)
     assert servers.measures()[f'ratchet_server_model_info{{model="{model}-sklearn",version="1"}}'] == "1.0"
     exporter.must_say_the_truth(model)
-
-
-def by_hand(folder, *words):
-    """A verb of somebody outside of the cluster, who has a kubeconfig and a way to MLflow."""
-    kubeconfig = folder / "kubeconfig"
-    kubeconfig.write_text(kubectl("config", "view", "--minify", "--flatten", "--raw"))
-    settings = ("serving.deployments=true", "serving.settle_seconds=2")
-    chosen = [word for setting in settings for word in ("--set", setting)]
-    with forwarded("mlflow", 5000) as address:
-        found = {**os.environ, "KUBECONFIG": str(kubeconfig), "MLFLOW_TRACKING_URI": address}
-        command(sys.executable, "-m", "ratchet", *words, *chosen, seconds=300, environment=found)
 
 
 def test_serving_survives_mlflow_its_database_and_the_store_being_away(served, model):

@@ -1,9 +1,10 @@
-"""`k8s/score` makes an object from its definition, follows it and ends as it ends; its kubectl plays a cluster."""
+"""`k8s/score` and `k8s/by-hand` make an object from a definition and end as it ends; their kubectl plays a cluster."""
 
 import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,24 +45,34 @@ else:
 
 
 @pytest.fixture
-def score(tmp_path):
-    """Run the script; play: what the cluster answers. Returns the finished process and the object that it made."""
+def script(tmp_path):
+    """Run a script; play: what the cluster answers. Returns the finished process and the object that it made."""
     program = tmp_path / "kubectl"
     program.write_text(f"#!{sys.executable}\n{KUBECTL}")
     program.chmod(0o755)
 
-    def run(*words, definition=JOB, state="Complete ", pod="the-pod Succeeded", code="0", why="", missing=None):
+    def run(path, *words, definition=JOB, state="Complete ", pod="the-pod Succeeded", code="0", why="", missing=None):
         play = {"definition": definition, "state": state, "pod": pod, "code": code, "why": why, "missing": missing}
         (tmp_path / "play.json").write_text(json.dumps(play))
         variables = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PLAY": str(tmp_path), "CONTEXT": "kind-x"}
-        variables["SECONDS_TO_START"] = "0"
+        variables |= {"SECONDS_TO_START": "0", "USER": "eve"}
         done = subprocess.run(
-            [ROOT / "k8s/score", *words], env=variables, capture_output=True, text=True, timeout=60, check=False
+            [ROOT / path, *words], env=variables, capture_output=True, text=True, timeout=60, check=False
         )
         made = tmp_path / "made.json"
         return done, json.loads(made.read_text()) if made.exists() else None
 
     return run
+
+
+@pytest.fixture
+def score(script):
+    return partial(script, "k8s/score")
+
+
+@pytest.fixture
+def by_hand(script):
+    return partial(script, "k8s/by-hand")
 
 
 def test_a_job_gets_the_arguments_as_they_are(score):
@@ -112,3 +123,30 @@ def test_only_the_chosen_context_is_asked(score, tmp_path):
     score("sklearn")
     asked = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
     assert all(words[:4] == ["--context", "kind-x", "--namespace", "ratchet"] for words in asked)
+
+
+def test_a_verb_by_hand_is_a_job_that_is_tried_once_and_says_who(by_hand):
+    done, made = by_hand("rollback", "flights-sklearn", "--because", "it cost $(MONEY)")
+    assert (done.returncode, "a line of its log" in done.stdout) == (0, True), done.stderr
+    (container,) = made["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["rollback", "flights-sklearn", "--because", "it cost $$(MONEY)"]
+    assert container["env"] == [{"name": "USER", "value": "eve"}]
+    assert made["spec"]["backoffLimit"] == 0
+
+
+@pytest.mark.parametrize("code", ["0", "1", "2", "3"])
+def test_a_verb_by_hand_ends_as_the_pod_ends(by_hand, code):
+    assert by_hand("show", code=code)[0].returncode == int(code)
+
+
+def test_a_verb_by_hand_that_does_not_start_says_why(by_hand):
+    done, _ = by_hand("show", pod="Pending", why="0/1 nodes are available")
+    assert done.returncode == 1
+    assert "has not started within 0 s: 0/1 nodes are available" in done.stderr
+
+
+def test_by_hand_without_a_verb_or_a_cluster_is_a_sentence(by_hand):
+    done, made = by_hand()
+    assert (done.returncode, "usage: " in done.stderr, made) == (2, True, None)
+    done, made = by_hand("show", missing="not found")
+    assert (done.returncode, "is Ratchet deployed?" in done.stderr, made) == (1, True, None)
