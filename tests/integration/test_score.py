@@ -14,7 +14,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from ratchet.engines.opening import open_scorer
-from ratchet.errors import RatchetError
+from ratchet.errors import ConfigurationError, FailedError, RatchetError
 from ratchet.io import unlabelled
 from ratchet.io.scores import RESULT, Target
 from ratchet.jobs.score import score
@@ -210,24 +210,28 @@ def test_a_call_that_was_killed_is_simply_run_again(registered, rows, table, tmp
     assert sorted(found["flight_id"].to_pylist()) == list(rows["flight_id"])
 
 
-def test_another_version_takes_the_place_of_the_first(registered, table, tmp_path):
+@pytest.fixture
+def settings(flights_slice, registered):
+    return small_settings(flights_slice, registered)
+
+
+def test_another_version_takes_the_place_of_the_first(registered, settings, table, tmp_path):
     client = MlflowClient(f"sqlite:///{registered}/mlflow.db")
     first = client.get_model_version("flights-sklearn", "1")
     other = client.create_model_version("flights-sklearn", first.source, first.run_id, await_creation_for=0)
     try:
-        for number in ("1", other.version):
-            call = ("score", "sklearn", table, str(tmp_path / "to"), "--env", "test", "--version", str(number))
-            assert ratchet(registered, *call).returncode == 0
+        for number in (1, int(other.version)):
+            assert score(settings, "sklearn", table, str(tmp_path / "to"), number).version == number
     finally:
         client.delete_model_version("flights-sklearn", other.version)
     assert set(pq.read_table(tmp_path / "to")["model_version"].to_pylist()) == {int(other.version)}
     assert json.loads((tmp_path / "to/_SUCCESS").read_text())["version"] == int(other.version)
 
 
-def test_the_settings_say_what_the_arguments_leave_out(registered, table, tmp_path):
-    variables = {"RATCHET__SCORE__SOURCE": table, "RATCHET__SCORE__TARGET": str(tmp_path / "to")}
-    done = ratchet(registered, "score", "sklearn", "--env", "test", environment=variables)
-    assert done.returncode == 0, done.stderr
+def test_the_settings_say_what_the_arguments_leave_out(registered, flights_slice, table, tmp_path):
+    places = {"source": table, "target": str(tmp_path / "to")}
+    done = score(small_settings(flights_slice, registered, score=places), "sklearn")
+    assert (done.target, done.version) == (places["target"], 1)
     assert (tmp_path / "to/_SUCCESS").exists()
 
 
@@ -272,25 +276,23 @@ def test_a_refusal_of_the_verb_is_one_line_and_an_exit_code(registered, table, t
     assert done.stderr == "ratchet: flights-sklearn has no version 7; there are: 1\n"
 
 
-def test_a_model_without_a_champion_is_not_scored_with(registered, table, tmp_path):
+def test_a_model_without_a_champion_is_not_scored_with(registered, settings, table, tmp_path):
     client = MlflowClient(f"sqlite:///{registered}/mlflow.db")
     client.delete_registered_model_alias("flights-sklearn", "champion")
     try:
-        done = ratchet(registered, "score", "sklearn", table, str(tmp_path / "to"), "--env", "test")
+        with pytest.raises(ConfigurationError, match="flights-sklearn has no champion; --version takes one of 1"):
+            score(settings, "sklearn", table, str(tmp_path / "to"))
     finally:
         client.set_registered_model_alias("flights-sklearn", "champion", "1")
-    assert done.returncode == 2
-    assert "flights-sklearn has no champion; --version takes one of 1" in done.stderr
 
 
-def test_a_version_whose_files_are_gone_says_so(registered, table, tmp_path):
+def test_a_version_whose_files_are_gone_says_so(registered, settings, table, tmp_path):
     client = MlflowClient(f"sqlite:///{registered}/mlflow.db")
     gone = client.create_model_version("flights-sklearn", str(tmp_path / "gone"), await_creation_for=0)
+    number = int(gone.version)
     try:
-        call = ("score", "sklearn", table, str(tmp_path / "to"), "--env", "test", "--version", str(gone.version))
-        done = ratchet(registered, *call)
+        with pytest.raises(FailedError, match=f"version {number} of flights-sklearn can't be loaded: "):
+            score(settings, "sklearn", table, str(tmp_path / "to"), number)
     finally:
         client.delete_model_version("flights-sklearn", gone.version)
-    assert done.returncode == 1
-    assert f"version {gone.version} of flights-sklearn can't be loaded: " in done.stderr
     assert not (tmp_path / "to").exists()

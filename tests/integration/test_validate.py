@@ -2,48 +2,51 @@
 
 import json
 import shutil
+from datetime import date
 from urllib.parse import urlsplit
 
 import pytest
 from mlflow.tracking import MlflowClient
 
+from ratchet import configuration
 from ratchet.core.trial import TAG, Verdict
+from ratchet.jobs.register import register
+from ratchet.jobs.train import train
+from ratchet.jobs.validate import validate
 from tests.integration.candidate_runs import read_artifact
 from tests.integration.trainer_fixtures import ratchet, small_settings, write_configuration
 
 MODEL = "flights-sklearn"
-CYCLE = ("--cycle", "c1")
+CYCLE = "c1"
 
 
 @pytest.fixture(scope="module")
 def trained(flights_slice, tmp_path_factory):
-    """A working directory with one staged version; each test takes a copy."""
-    folder = write_configuration(
-        tmp_path_factory.mktemp("validate"), flights_slice, promotion={"validation": True}, tracking=TRACKING
-    )
-    for verb in (("train", "sklearn", "--as-of", "2013-05-01"), ("register",)):
-        done = ratchet(folder, *verb, "--env", "test", *CYCLE)
-        assert done.returncode == 0, done.stderr
+    """A working directory with one staged version."""
+    staging = {"promotion": {"validation": True}}
+    folder = write_configuration(tmp_path_factory.mktemp("validate"), flights_slice, **staging)
+    settings = small_settings(flights_slice, folder, **staging)
+    train(settings, "sklearn", CYCLE, date(2013, 5, 1))
+    assert [result.outcome for result in register(settings, CYCLE)] == ["staged"]
     return folder
 
 
-TRACKING = {"uri": "sqlite:///mlflow.db", "artifacts": "artifacts"}
-
-
 @pytest.fixture
-def folder(trained):
-    """The same with nothing said about the version yet."""
+def folder(trained, monkeypatch):
+    """The same with nothing said about the version yet; the process works in it, as a server that it starts does."""
     client = MlflowClient(f"sqlite:///{trained}/mlflow.db")
     if TAG in client.get_model_version(MODEL, "1").tags:
         client.delete_model_version_tag(MODEL, "1", TAG)
+    monkeypatch.chdir(trained)
     return trained
 
 
-def tried(folder, *options):
-    done = ratchet(folder, "validate", "sklearn", "--env", "test", *CYCLE, *options)
-    assert done.returncode == 0, done.stderr
-    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    return Verdict.from_tag(client.get_model_version(MODEL, "1").tags[TAG])
+def tried(folder, *overrides, cycle=CYCLE):
+    options = ["--env", "test", *(word for override in overrides for word in ("--set", override))]
+    verdict = validate(configuration.load("test", overrides), "sklearn", options, cycle)
+    tag = MlflowClient(f"sqlite:///{folder}/mlflow.db").get_model_version(MODEL, "1").tags.get(TAG)
+    assert verdict == (None if tag is None else Verdict.from_tag(tag))
+    return verdict
 
 
 def test_a_good_version_passes_with_what_was_measured(folder):
@@ -51,7 +54,7 @@ def test_a_good_version_passes_with_what_was_measured(folder):
     assert (verdict.outcome, verdict.reason.startswith("all 200 labels are the trainer's")) == ("passed", True)
     assert 0 < verdict.p95_seconds < 2
     assert 2**27 < verdict.memory_bytes < 2**30
-    assert tried(folder, "--set", "serving.latency_seconds=0.00001") == verdict, "it is not tried again"
+    assert tried(folder, "serving.latency_seconds=0.00001") == verdict, "it is not tried again"
 
 
 @pytest.mark.parametrize(
@@ -62,7 +65,7 @@ def test_a_good_version_passes_with_what_was_measured(folder):
     ],
 )
 def test_too_slow_and_too_big_fail(folder, option, why):
-    verdict = tried(folder, "--set", option)
+    verdict = tried(folder, option)
     assert (verdict.outcome, verdict.reason.endswith(why)) == ("failed", True)
 
 
@@ -97,15 +100,14 @@ def test_a_server_that_does_not_start_fails_with_its_words(folder):
 
 
 def test_a_cycle_without_a_staged_version_has_nothing_to_try(folder):
-    done = ratchet(folder, "validate", "sklearn", "--env", "test", "--cycle", "other")
-    assert (done.returncode, "nothing is staged" in done.stdout) == (0, True)
+    assert tried(folder, cycle="other") is None
 
 
 @pytest.mark.parametrize(("limit", "decision"), [("1GiB", "promoted"), ("64MiB", "held")])
 def test_a_whole_cycle_tries_and_promotes_or_holds(flights_slice, tmp_path, limit, decision):
     serving = {"memory_limit": limit}
     folder = write_configuration(tmp_path, flights_slice, promotion={"validation": True}, serving=serving)
-    done = ratchet(folder, "retrain", "--env", "test", "--as-of", "2013-05-01", *CYCLE)
+    done = ratchet(folder, "retrain", "--env", "test", "--as-of", "2013-05-01", "--cycle", CYCLE)
     assert (done.returncode, decision in done.stdout) == (0, True), done.stderr
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     assert client.get_registered_model(MODEL).aliases == ({"champion": 1} if decision == "promoted" else {})

@@ -56,6 +56,8 @@ def tree(uri, folder, **sections):
             "categorical": list(CATEGORICAL),
         },
         "sklearn": {"params": {"max_iter": 20, "learning_rate": 0.1, "max_leaf_nodes": 31}},
+        # A JVM that lives for half a minute has no use for what its second compiler makes meanwhile.
+        "spark": {"conf": {"spark.driver.defaultJavaOptions": "-XX:TieredStopAtLevel=1"}},
         "evaluation": {"bootstrap_samples": 200},
         "tracking": {"uri": f"sqlite:///{folder}/mlflow.db", "artifacts": f"{folder}/artifacts"},
         "retrain": {"engines": ["sklearn"]},
