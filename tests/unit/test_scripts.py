@@ -140,9 +140,9 @@ def test_a_verb_by_hand_ends_as_the_pod_ends(by_hand, code):
 
 
 def test_a_verb_by_hand_that_does_not_start_says_why(by_hand):
-    done, _ = by_hand("show", pod="Pending", why="0/1 nodes are available")
+    done, _ = by_hand("show", state="", pod="the-pod Pending", why="0/1 nodes are available")
     assert done.returncode == 1
-    assert "has not started within 0 s: 0/1 nodes are available" in done.stderr
+    assert "has not started: 0/1 nodes are available" in done.stderr
 
 
 def test_by_hand_without_a_verb_or_a_cluster_is_a_sentence(by_hand):

@@ -2,8 +2,7 @@
 
 import click
 
-from ratchet.cli.options import because as because_option
-from ratchet.cli.options import settings_of, with_settings
+from ratchet.cli.options import because, settings_of, with_settings
 
 
 @click.command(short_help="Show models, versions, F1, aliases and decisions.")
@@ -21,7 +20,7 @@ def show(environment: str, overrides: tuple[str, ...], *, as_json: bool) -> None
 @click.command(short_help="Give `champion` back to the version before.")
 @click.argument("model")
 @with_settings
-@because_option
+@because
 def rollback(model: str, environment: str, overrides: tuple[str, ...], because: str) -> None:
     """Move the alias `champion` of MODEL (such as flights-sklearn) to the version that `previous` names."""
     settings = settings_of(environment, overrides)
@@ -34,7 +33,7 @@ def rollback(model: str, environment: str, overrides: tuple[str, ...], because: 
 @click.argument("model")
 @click.argument("version", type=click.IntRange(min=1))
 @with_settings
-@because_option
+@because
 def promote(model: str, version: int, environment: str, overrides: tuple[str, ...], because: str) -> None:
     """Move the alias `champion` of MODEL (such as flights-sklearn) to VERSION."""
     settings = settings_of(environment, overrides)

@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 from ratchet.core import trial
 from ratchet.core.exported import Champion, ModelFacts
 from ratchet.core.verdict import floor_of
-from ratchet.io import registry
+from ratchet.io import moves, registry
 from ratchet.io.connection import connect, mlflow_errors
 from ratchet.io.decision_counts import DecisionCounts
 from ratchet.io.moves import CHAMPION, ignoring_absent
@@ -48,8 +48,8 @@ class Models:
         if model is None:
             return ModelFacts(name, decisions=decisions)
         versions = sorted(registry.listed(client, name), key=lambda version: int(version.version), reverse=True)
-        number = str((model.aliases or {}).get(CHAMPION, ""))
-        named = next((version for version in versions if str(version.version) == number), None)
+        number = moves.named(model, CHAMPION)
+        named = next((version for version in versions if int(version.version) == number), None)
         return ModelFacts(
             model=name,
             champion=None if named is None else _champion(client, model, named, self._settings.watch),

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
+from mlflow.entities.model_registry import RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -76,7 +77,7 @@ def give_back(client: MlflowClient, name: str, number: int, previous: int | None
     previous: who had it before, None where nobody had. `previous` then names nobody: what it would name does not serve.
     """
     model = client.get_registered_model(name)
-    if int(model.aliases.get(CHAMPION, 0)) == number:  # a number or text, as MLflow's store has it
+    if named(model, CHAMPION) == number:
         if previous is None:
             client.delete_registered_model_alias(name, CHAMPION)
         else:
@@ -86,6 +87,12 @@ def give_back(client: MlflowClient, name: str, number: int, previous: int | None
     if previous is not None and PREVIOUS in model.aliases:
         with ignoring_absent():
             client.delete_registered_model_alias(name, PREVIOUS)
+
+
+def named(model: RegisteredModel, alias: str) -> int | None:
+    """The number of the version that an alias names: a server gives it as text, a database as a number."""
+    number = (model.aliases or {}).get(alias)
+    return None if number is None else int(number)
 
 
 def now() -> str:

@@ -106,8 +106,7 @@ def versions(client: MlflowClient, name: str) -> tuple[Version, ...]:
 def champion(client: MlflowClient, name: str) -> int | None:
     """The number of the version that `champion` names; None where it names none."""
     model = registered(client, name)
-    number = None if model is None else model.aliases.get(CHAMPION)
-    return None if number is None else int(number)
+    return None if model is None else moves.named(model, CHAMPION)
 
 
 def exists(client: MlflowClient, name: str, number: int) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
-from ratchet.io.moves import ignoring_absent
+from ratchet.io.moves import ignoring_absent, named
 
 STAGING = "staging"
 DECISION = "ratchet.decision"
@@ -23,10 +23,10 @@ def settle(client: MlflowClient, name: str, versions: Iterable[ModelVersion]) ->
     if not marked:
         return
     wanted = max((number for number, decision in marked.items() if decision == "staged"), default=None)
-    found = client.get_registered_model(name).aliases.get(STAGING)
+    found = named(client.get_registered_model(name), STAGING)
     if wanted is not None:
-        if found is None or int(found) != wanted:
+        if found != wanted:
             client.set_registered_model_alias(name, STAGING, str(wanted))
-    elif found is not None and int(found) in marked:
+    elif found in marked:
         with ignoring_absent():
             client.delete_registered_model_alias(name, STAGING)
