@@ -3,7 +3,8 @@
 import mlflow
 import pytest
 
-from tests.integration.trainer_fixtures import ratchet, write_configuration
+from tests.integration.trainer_fixtures import write_configuration
+from tests.integration.verbs import ratchet
 
 
 @pytest.fixture(scope="session")

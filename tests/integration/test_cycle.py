@@ -14,7 +14,8 @@ from ratchet.io import registry
 from ratchet.jobs.register import register
 from ratchet.jobs.train import train
 from tests.integration.candidate_runs import read_artifact
-from tests.integration.trainer_fixtures import events, ratchet, small_settings, write_configuration
+from tests.integration.trainer_fixtures import small_settings, write_configuration
+from tests.integration.verbs import events, ratchet
 
 EARLY, LATE = "2013-05-01", "2013-06-01"
 MODEL = "flights-sklearn"

@@ -11,7 +11,8 @@ from mlflow.tracking import MlflowClient
 from ratchet.io import registry
 from ratchet.jobs.register import register
 from tests.integration.conftest import free_port, start_server, stop_server, wait_until_up
-from tests.integration.trainer_fixtures import ENDLESS, Verb, events, ratchet, small_settings, write_configuration
+from tests.integration.trainer_fixtures import ENDLESS, small_settings, write_configuration
+from tests.integration.verbs import Verb, events, ratchet
 
 TRAIN = ("train", "sklearn", "--env", "test")
 

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import multiprocessing
 import os
 import time
 
@@ -22,6 +21,7 @@ from ratchet.jobs.register import decide_all, register
 from ratchet.jobs.show import show
 from tests.integration.candidate_runs import add_run, read_artifact
 from tests.integration.conftest import settings_for
+from tests.integration.verbs import children
 
 WRITES = (
     "create_registered_model",
@@ -38,9 +38,6 @@ WRITES = (
 )
 KILLED = 77
 
-# Children are forked from a server that has imported everything once; importing MLflow takes seconds.
-children = multiprocessing.get_context("forkserver")
-children.set_forkserver_preload(["ratchet.jobs.register", "tests.integration.test_registry"])
 _names = (f"registry{number}" for number in itertools.count())
 
 

@@ -19,7 +19,7 @@ from ratchet.engines.spark_rows import address
 from ratchet.errors import DataError, TemporaryError
 from ratchet.io import data, flights
 from tests.integration.conftest import free_port
-from tests.integration.trainer_fixtures import ratchet
+from tests.integration.verbs import ratchet
 from tests.unit.event_tables import DECEMBER, NOVEMBER, csv, parquet, settings
 
 BUCKET = "tables"

@@ -19,7 +19,8 @@ from ratchet.io import unlabelled
 from ratchet.io.scores import RESULT, Target
 from ratchet.jobs.score import score
 from tests.integration.scoring_fixtures import load
-from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, Verb, events, ratchet, small_settings
+from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, small_settings
+from tests.integration.verbs import Verb, events, ratchet
 
 pytestmark = [
     pytest.mark.timeout(600),

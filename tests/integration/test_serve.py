@@ -15,7 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ratchet.io import samples, scoring_server
 from tests.integration.conftest import free_port
-from tests.integration.trainer_fixtures import Verb, ratchet, write_configuration
+from tests.integration.trainer_fixtures import write_configuration
+from tests.integration.verbs import Verb, ratchet
 
 JSON = {"Content-Type": "application/json"}
 MODEL = "flights-sklearn"

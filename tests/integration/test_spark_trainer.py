@@ -7,7 +7,8 @@ import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
-from tests.integration.trainer_fixtures import Verb, ratchet, write_configuration
+from tests.integration.trainer_fixtures import write_configuration
+from tests.integration.verbs import Verb, ratchet
 
 pytestmark = pytest.mark.timeout(600)
 

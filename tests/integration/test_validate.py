@@ -14,7 +14,8 @@ from ratchet.jobs.register import register
 from ratchet.jobs.train import train
 from ratchet.jobs.validate import validate
 from tests.integration.candidate_runs import read_artifact
-from tests.integration.trainer_fixtures import ratchet, small_settings, write_configuration
+from tests.integration.trainer_fixtures import small_settings, write_configuration
+from tests.integration.verbs import ratchet
 
 MODEL = "flights-sklearn"
 CYCLE = "c1"

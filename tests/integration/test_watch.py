@@ -23,14 +23,8 @@ from ratchet.jobs.register import register
 from ratchet.jobs.retrain import Cycle
 from ratchet.jobs.train import train
 from ratchet.jobs.watch_step import watch
-from tests.integration.trainer_fixtures import (
-    empty_mlflow,
-    events,
-    ratchet,
-    small_settings,
-    tree,
-    write_configuration,
-)
+from tests.integration.trainer_fixtures import empty_mlflow, small_settings, tree, write_configuration
+from tests.integration.verbs import events, ratchet
 
 # The champion's test window is March; April and May are new.
 AS_OF = "2013-04-01"

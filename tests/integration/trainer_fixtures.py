@@ -1,15 +1,7 @@
-"""What the trainers' tests stand on: a small slice of the flights, settings for it, and verbs as processes."""
+"""What the trainers' tests stand on: a small slice of the flights, and settings for it."""
 
 import atexit
-import json
-import os
-import queue
 import shutil
-import signal
-import subprocess
-import sys
-import threading
-import time
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -22,7 +14,6 @@ from mlflow.tracking import MlflowClient
 from ratchet.io import flights
 from ratchet.settings import Settings
 
-VERB_SECONDS = 120
 NUMERIC = ("hour", "minute", "day_of_week", "distance", "scheduled_duration", "temperature", "humidity", "plane_age")
 CATEGORICAL = ("carrier", "origin", "destination", "plane_manufacturer")
 FEATURES = [*NUMERIC, *CATEGORICAL]
@@ -98,80 +89,3 @@ def window(uri, month):
     """The features and labels of a month, read with nothing of Ratchet's."""
     frame = pd.read_parquet(Path(uri) / f"year_month={month}" / "part-0.parquet")
     return frame[FEATURES].astype(dict.fromkeys(NUMERIC, "float64")), frame["late"]
-
-
-def ratchet(folder, *arguments, environment=None, seconds=VERB_SECONDS):
-    """Run a verb in a working directory to its end; returns the finished process."""
-    return subprocess.run(
-        [sys.executable, "-m", "ratchet", *arguments],
-        cwd=folder,
-        env=_environment(environment),
-        capture_output=True,
-        text=True,
-        timeout=seconds,
-        check=False,
-    )
-
-
-def events(process):
-    """The events that a finished verb wrote, by name; the last one of each."""
-    lines = [line for line in process.stdout.splitlines() if line.startswith("{")]
-    return {event["event"]: event for event in map(json.loads, lines)}
-
-
-class Verb:
-    """A verb that runs while the test does something to it. A context manager: leaving it kills the process."""
-
-    def __init__(self, folder, *arguments, environment=None):
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "ratchet", *arguments],
-            cwd=folder,
-            env=_environment(environment),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        self._events = queue.Queue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def wait_for(self, name):
-        """Wait until it has told of an event, and return that."""
-        deadline = time.monotonic() + VERB_SECONDS
-        while (event := self._events.get(timeout=max(deadline - time.monotonic(), 0.01))) is not None:
-            if event["event"] == name:
-                return event
-        pytest.fail(f"it ended without {name}: {self.end()}")
-
-    def send(self, number):
-        self._process.send_signal(number)
-
-    def end(self):
-        """Wait for its end; returns the exit code and what it wrote to stderr."""
-        code = self._process.wait(VERB_SECONDS)
-        return code, self._process.stderr.read()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(20)
-        self._reader.join(20)
-        self._process.stdout.close()
-        self._process.stderr.close()
-
-    def _read(self):
-        for line in self._process.stdout:
-            if line.startswith("{"):
-                self._events.put(json.loads(line))
-        self._events.put(None)
-
-
-def _environment(more):
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("RATCHET", "MLFLOW_", "PYTHONWARN"))
-    }
-    return {**inherited, "MLFLOW_DISABLE_TELEMETRY": "true", "RATCHET_CONFIGS": "configs", **(more or {})}

@@ -108,19 +108,29 @@ class ScoringServer:
             await self._invoke(scope, receive, send)
 
     async def _invoke(self, scope: Message, receive: Receive, send: Send) -> None:
-        begin, codes = time.perf_counter(), []
+        begin, status = time.perf_counter(), 500
+        counted = False
+
+        def count() -> None:
+            nonlocal counted
+            if not counted:
+                self.measures.requests.labels(str(status)).inc()
+                self.measures.seconds.observe(time.perf_counter() - begin)
+            counted = True
 
         async def watched(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                codes.append(message["status"])
+                status = message["status"]
+            elif not message.get("more_body"):
+                count()  # before the answer is whole: who has it may look at the measures at once
             await send(message)
 
         wanted = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("probabilities", ["false"])[-1]
         try:
             await self._apps[wanted.lower() in ("true", "1")](scope, receive, watched)
         finally:
-            self.measures.requests.labels(str(codes[0] if codes else 500)).inc()
-            self.measures.seconds.observe(time.perf_counter() - begin)
+            count()
 
     @staticmethod
     def _closing(send: Send) -> Send:
