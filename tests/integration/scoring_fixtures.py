@@ -1,5 +1,8 @@
 """What the tests of scoring stand on: a version of both engines' models, made by a whole cycle."""
 
+import fcntl
+import os
+
 import mlflow
 import pytest
 
@@ -9,11 +12,19 @@ from tests.integration.verbs import ratchet
 
 @pytest.fixture(scope="session")
 def registered(flights_slice, tmp_path_factory):
-    """A working directory in whose MLflow `flights-sklearn` and `flights-spark` have a champion, version 1."""
-    folder = tmp_path_factory.mktemp("registered")
-    write_configuration(folder, flights_slice, retrain={"engines": ["sklearn", "spark"]})
-    done = ratchet(folder, "retrain", "--env", "test", seconds=280)
-    assert done.returncode == 0, done.stderr[-2000:]
+    """A working directory in whose MLflow `flights-sklearn` and `flights-spark` have a champion, version 1.
+
+    Where tests run in several processes it is the same for all of them: who comes second waits.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "registered"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            folder.mkdir()
+            write_configuration(folder, flights_slice, retrain={"engines": ["sklearn", "spark"]})
+            done = ratchet(folder, "retrain", "--env", "test", seconds=280)
+            assert done.returncode == 0, done.stderr[-2000:]
     return folder
 
 

@@ -24,9 +24,10 @@ NAME = "server-sklearn"
 
 
 @pytest.fixture
-def settings(mlflow_server):
+def settings(mlflow_file):
+    uri, artifacts = mlflow_file
     serving = {"deployments": True, "ready_seconds": 60, "settle_seconds": 10}
-    return settings_for(mlflow_server, next(_names), retrain={"engines": ("sklearn",)}, serving=serving)
+    return settings_for(uri, next(_names), artifacts, retrain={"engines": ("sklearn",)}, serving=serving)
 
 
 @pytest.fixture

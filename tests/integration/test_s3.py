@@ -19,6 +19,7 @@ from ratchet.engines.spark_rows import address
 from ratchet.errors import DataError, TemporaryError
 from ratchet.io import data, flights
 from tests.integration.conftest import free_port
+from tests.integration.trainer_fixtures import write_configuration
 from tests.integration.verbs import ratchet
 from tests.unit.event_tables import DECEMBER, NOVEMBER, csv, parquet, settings
 
@@ -142,21 +143,24 @@ def test_a_corrupt_object_is_refused_by_its_address(put, tmp_path: Path) -> None
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_a_table_in_a_bucket_is_scored_into_a_bucket_and_scored_again(put, endpoint, registered, flights_slice) -> None:
+def test_a_table_in_a_bucket_is_scored_into_a_bucket_and_scored_again(put, endpoint, flights_slice, tmp_path) -> None:
+    folder = write_configuration(tmp_path, flights_slice)
+    trained = ratchet(folder, "retrain", "--env", "test")
+    assert trained.returncode == 0, trained.stderr
     put(Path(flights_slice) / "year_month=2013-05" / "part-0.parquet", "to-score/month=5/1.parquet")
     call = ("score", "sklearn", f"s3://{BUCKET}/to-score", f"s3://{BUCKET}/scores/may", "--env", "test")
     client, found = _client(endpoint), []
     for _ in range(2):
-        done = ratchet(registered, *call)
+        done = ratchet(folder, *call)
         assert done.returncode == 0, done.stderr
         listed = client.list_objects_v2(Bucket=BUCKET, Prefix="scores/may/")["Contents"]
         found.append({each["Key"]: each["Size"] for each in listed if each["Size"]})
         assert {key.rpartition("/")[2] for key in found[-1]} == {"_STARTED", "_SUCCESS", "part-00000.parquet"}
         client.put_object(Bucket=BUCKET, Key="scores/may/part-00007.parquet", Body=b"left by a call that was killed")
     assert found[0]["scores/may/part-00000.parquet"] == found[1]["scores/may/part-00000.parquet"]
-    inside = ratchet(registered, *call[:3], f"s3://{BUCKET}/to-score/month=5", "--env", "test")
+    inside = ratchet(folder, *call[:3], f"s3://{BUCKET}/to-score/month=5", "--env", "test")
     assert inside.returncode == 2
-    away = ratchet(registered, *call[:3], "s3://nowhere/scores", "--env", "test")
+    away = ratchet(folder, *call[:3], "s3://nowhere/scores", "--env", "test")
     assert away.returncode == 3
     assert "nowhere" in away.stderr
 

@@ -127,6 +127,8 @@ def serving(cluster):
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Or each body waits 40 ms until the client has acknowledged the headers.
+        disable_nagle_algorithm = True
 
         def log_message(self, *_):
             pass
