@@ -17,7 +17,7 @@ import pandas as pd
 import yaml
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.classification import LogisticRegression
-from pyspark.ml.feature import Binarizer, Imputer, OneHotEncoder, StringIndexer, VectorAssembler
+from pyspark.ml.feature import Binarizer, Imputer, OneHotEncoder, SQLTransformer, StringIndexer, VectorAssembler
 from pyspark.ml.regression import IsotonicRegression
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
@@ -62,17 +62,22 @@ def counted(scored: DataFrame) -> pd.DataFrame:
     return scored.groupBy("day", level, "label").count().toPandas()
 
 
+train = window("1970-01-01", "2013-11-01")
+filled = train.select(f.count("*").alias("rows"), *map(f.count, numeric)).first()
+gaps = [name for name, there in zip(numeric, filled[1:], strict=True) if there < filled["rows"]]
+marked = ", ".join(f"CAST({name} IS NULL AS DOUBLE) AS gap_{name}" for name in gaps)
 places = range(len(categorical))
 codes, flags = [f"code{place}" for place in places], [f"flags{place}" for place in places]
 front = Pipeline(
     stages=[
+        SQLTransformer(statement=f"SELECT *, {marked} FROM __THIS__"),  # noqa: S608  # names of the configuration
         Imputer(inputCols=numeric, outputCols=numeric),
         StringIndexer(inputCols=categorical, outputCols=codes, handleInvalid="keep"),
         OneHotEncoder(inputCols=codes, outputCols=flags),
-        VectorAssembler(inputCols=[*numeric, *flags], outputCol="features"),
+        VectorAssembler(inputCols=[*numeric, *(f"gap_{name}" for name in gaps), *flags], outputCol="features"),
         LogisticRegression(maxIter=50, regParam=1e-4, tol=1e-5, predictionCol="estimated"),
     ]
-).fit(window("1970-01-01", "2013-11-01"))
+).fit(train)
 estimated = front.transform(window("2013-11-01", "2013-12-01")).select("probability", "label", "day").cache()
 calibrator = IsotonicRegression(featuresCol="probability", featureIndex=1, predictionCol="score").fit(estimated)
 counts = counted(calibrator.transform(estimated)).pivot_table("count", "level", "label", aggfunc="sum", fill_value=0)

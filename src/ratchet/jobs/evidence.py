@@ -1,6 +1,7 @@
 """Turns a trainer's counts into what people read: metrics, pictures, tables and the report, all logged to its run.
 
-Called by `jobs.train`, once. Its work is bounded by the size of the count table, not by the number of rows.
+Called by `jobs.train`: `evaluate` while the model is being saved, `log` once it has an address. The work is bounded by
+the size of the count table, not by the number of rows.
 """
 
 import csv
@@ -39,29 +40,46 @@ class Result:
     counts: Counts
     compared: Compared
     features: tuple[Sequence[FeatureCounts], Sequence[FeatureCounts]]
-    model_uri: str
 
 
-def log(result: Result, run: Run) -> Mapping[str, float]:
-    """Log metrics, pictures, tables and the report; returns the metrics."""
-    training, newest = result.features
-    moved = drift.drift(training, newest)
-    numbers = _numbers(result)
-    days = rolling(result.counts, result.threshold.value, result.windows.test, result.settings.evaluation.rolling_days)
-    classes = metrics.classification_report(result.counts, result.threshold.value)
-    images = pictures.draw(result.counts, result.threshold, days)
-    page = report.render(_evidence(result, run, numbers, days, classes, images, moved))
-    run.metrics({**numbers, **drift.metrics(moved)}, days)
+@dataclass(frozen=True)
+class Evaluation:
+    """What follows from it. metrics: by name. pictures: PNG files by name."""
+
+    metrics: Mapping[str, float]
+    classes: Sequence[ClassRow]
+    days: Sequence[RollingDay]
+    drift: Sequence[FeatureDrift]
+    pictures: Mapping[str, bytes]
+
+
+def evaluate(result: Result) -> Evaluation:
+    """Work out the metrics and draw the pictures."""
+    value = result.threshold.value
+    days = rolling(result.counts, value, result.windows.test, result.settings.evaluation.rolling_days)
+    return Evaluation(
+        _numbers(result),
+        metrics.classification_report(result.counts, value),
+        days,
+        drift.drift(*result.features),
+        pictures.draw(result.counts, result.threshold, days),
+    )
+
+
+def log(result: Result, found: Evaluation, model_uri: str, run: Run) -> None:
+    """Log metrics, pictures, tables and the report. model_uri: of the logged model."""
+    page = report.render(_evidence(result, found, model_uri, run))
+    run.metrics({**found.metrics, **drift.metrics(found.drift)}, found.days)
     tables = {
-        "classification_report.csv": _table(ClassRow, classes),
-        "rolling_metrics.csv": _table(RollingDay, days),
+        "classification_report.csv": _table(ClassRow, found.classes),
+        "rolling_metrics.csv": _table(RollingDay, found.days),
         "comparison.csv": Rival.to_csv(result.compared.rivals),
         "counts.csv": result.counts.to_csv(),
-        "feature_counts.csv": feature_counts.to_csv(training),
-        "drift.csv": drift.to_csv(moved),
+        "feature_counts.csv": feature_counts.to_csv(result.features[0]),
+        "drift.csv": drift.to_csv(found.drift),
     }
-    run.artifacts({"report.html": page.encode(), **images, **{name: text.encode() for name, text in tables.items()}})
-    return numbers
+    texts = {name: text.encode() for name, text in tables.items()}
+    run.artifacts({"report.html": page.encode(), **found.pictures, **texts})
 
 
 def _numbers(result: Result) -> dict[str, float]:
@@ -76,15 +94,7 @@ def _numbers(result: Result) -> dict[str, float]:
     return numbers if compared.probability is None else {**numbers, "probability_better": compared.probability}
 
 
-def _evidence(
-    result: Result,
-    run: Run,
-    numbers: Mapping[str, float],
-    days: Sequence[RollingDay],
-    classes: Sequence[ClassRow],
-    images: Mapping[str, bytes],
-    moved: Sequence[FeatureDrift],
-) -> report.Evidence:
+def _evidence(result: Result, found: Evaluation, model_uri: str, run: Run) -> report.Evidence:
     return report.Evidence(
         model=result.settings.registered_name(result.engine),
         engine=result.engine,
@@ -92,17 +102,17 @@ def _evidence(
         as_of=result.windows.as_of,
         created=datetime.now(UTC),
         summaries=result.summaries,
-        metrics=numbers,
+        metrics=found.metrics,
         f1_interval=result.compared.interval,
-        f1_all_positive=numbers["f1_all_positive"],
+        f1_all_positive=found.metrics["f1_all_positive"],
         rivals=result.compared.rivals,
         probability_better=result.compared.probability,
-        classes=classes,
-        rolling=days,
-        drift=moved,
-        pictures=images,
+        classes=found.classes,
+        rolling=found.days,
+        drift=found.drift,
+        pictures=found.pictures,
         parameters={**result.settings.flattened(), **result.parameters},
-        links={**run.addresses(result.settings.tracking.uri), "model": result.model_uri},
+        links={**run.addresses(result.settings.tracking.uri), "model": model_uri},
         warnings=result.warnings,
     )
 

@@ -78,14 +78,12 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
     parameters = _timed("fit", engine.fit)
     threshold = choose(_timed("calibrate", engine.calibrate))
     engine.set_threshold(threshold.value)
-    # Spark saves a model in many small jobs, one after the other; scoring gives the cores work meanwhile.
+    # Spark saves a model in many small jobs, one after the other; what follows gives the cores work meanwhile.
     logged = run.beside(engine.log_model)
     counts = _timed("score", engine.count_test)
     compared = _timed("compare", rivals.compare, settings, engine, versions, chosen, counts, threshold.value)
     features = _timed("count_features", engine.count_features)
     run.params(_not_yet_logged(run, parameters))
-    model_uri = _timed("log_model", logged.result)
-    checking = background.begin("verify", engine.mislabelled, model_uri)
     from ratchet.jobs import evidence
 
     result = evidence.Result(
@@ -100,9 +98,11 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
         counts,
         compared,
         features,
-        model_uri,
     )
-    numbers = _timed("evaluate", evidence.log, result, run)
+    found = _timed("evaluate", evidence.evaluate, result)
+    model_uri = _timed("log_model", logged.result)
+    checking = background.begin("verify", engine.mislabelled, model_uri)
+    _timed("log", evidence.log, result, found, model_uri, run)
     sample = engine.sample()
     run.artifacts({samples.NAME: samples.to_json(sample.rows, sample.labels, sample.probabilities).encode()})
     wrong = _timed("verify", checking.result)
@@ -111,8 +111,9 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
         message = f"the logged model {model_uri} labels {wrong} of the sampled test rows otherwise than the trainer did"
         raise FailedError(message)
     run.tags({"ratchet.complete": "true"})
-    log.info("train.done", f1=round(numbers["f1"], 4), threshold=round(threshold.value, 4), model=model_uri)
-    return numbers["f1"]
+    f1 = found.metrics["f1"]
+    log.info("train.done", f1=round(f1, 4), threshold=round(threshold.value, 4), model=model_uri)
+    return f1
 
 
 def windows_of(settings: Settings, table: Table, as_of: date | None) -> Windows:
