@@ -43,8 +43,8 @@ class Result:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What follows from it. metrics: by name. pictures: PNG files by name."""
+class Findings:
+    """What follows from a result. metrics: by name. pictures: PNG files by name."""
 
     metrics: Mapping[str, float]
     classes: Sequence[ClassRow]
@@ -53,11 +53,11 @@ class Evaluation:
     pictures: Mapping[str, bytes]
 
 
-def evaluate(result: Result) -> Evaluation:
+def evaluate(result: Result) -> Findings:
     """Work out the metrics and draw the pictures."""
     value = result.threshold.value
     days = rolling(result.counts, value, result.windows.test, result.settings.evaluation.rolling_days)
-    return Evaluation(
+    return Findings(
         _numbers(result),
         metrics.classification_report(result.counts, value),
         days,
@@ -66,7 +66,7 @@ def evaluate(result: Result) -> Evaluation:
     )
 
 
-def log(result: Result, found: Evaluation, model_uri: str, run: Run) -> None:
+def log(result: Result, found: Findings, model_uri: str, run: Run) -> None:
     """Log metrics, pictures, tables and the report. model_uri: of the logged model."""
     page = report.render(_evidence(result, found, model_uri, run))
     run.metrics({**found.metrics, **drift.metrics(found.drift)}, found.days)
@@ -94,7 +94,7 @@ def _numbers(result: Result) -> dict[str, float]:
     return numbers if compared.probability is None else {**numbers, "probability_better": compared.probability}
 
 
-def _evidence(result: Result, found: Evaluation, model_uri: str, run: Run) -> report.Evidence:
+def _evidence(result: Result, found: Findings, model_uri: str, run: Run) -> report.Evidence:
     return report.Evidence(
         model=result.settings.registered_name(result.engine),
         engine=result.engine,
