@@ -17,7 +17,7 @@ from pyspark.ml import PipelineModel
 from ratchet.core.counts import day_number
 from ratchet.core.threshold import choose
 from ratchet.core.windows import Period, Window, Windows, windows_until
-from ratchet.engines import spark_facts, spark_rows
+from ratchet.engines import spark_facts, spark_features, spark_rows
 from ratchet.engines.java import java_home
 from ratchet.engines.scikit_learn_features import counted
 from ratchet.engines.spark import Spark
@@ -282,7 +282,8 @@ def assert_same_rows(session, table):
         found[data.LABEL] = found.pop(spark_rows.VALUE).isin(positive)
         names = [*table.features, data.LABEL, data.DAY]
         assert plain(found[names]) == plain(expected.frame[names])
-        facts = spark_facts.facts(rows, groups, 0, window, table)
+        (numeric,) = spark_features.numbers(rows, table.numeric, (0,))
+        facts = spark_facts.facts(groups, numeric, 0, window, table)
         texts = spark_facts.texts(rows, table, 1000, 0, 0)
         assert spark_facts.with_distinct(facts, texts) == expected.facts
 

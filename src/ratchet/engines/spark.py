@@ -5,18 +5,20 @@ The registered model is one PipelineModel: preprocessing, estimator, isotonic ca
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import pandas as pd
 
+from ratchet import background
 from ratchet.core.counts import Confusion, Counts
 from ratchet.core.feature_counts import FeatureCounts
 from ratchet.core.windows import Window, Windows
-from ratchet.engines import spark_facts, spark_features, spark_pipeline, spark_rows
+from ratchet.engines import spark_facts, spark_features, spark_logging, spark_pipeline, spark_rows
 from ratchet.engines.base import Measured, Sample, WindowSummary
 from ratchet.engines.loading import loading
-from ratchet.engines.requirements import pinned
 from ratchet.engines.spark_errors import spark_errors
 from ratchet.engines.spark_pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
 from ratchet.engines.spark_rows import VALUE, WINDOW
@@ -29,8 +31,15 @@ from ratchet.settings import Settings
 
 _SAMPLE_ROWS = 200
 _EXAMPLE_ROWS = 3
-_REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "pyspark")
-_TRAIN, _CALIBRATION, _TEST = range(3)
+_ALL = _TRAIN, _CALIBRATION, _TEST = range(3)
+
+
+@dataclass(frozen=True)
+class _Picked:
+    """Some test rows, the same ones each time however they lie: in Spark's cache, and their features here."""
+
+    rows: Any
+    features: pd.DataFrame
 
 
 class Spark:
@@ -47,11 +56,12 @@ class Spark:
         self._rows: Any
         self._numbers: list[Numbers]
         self._categories: list[Categories]
-        self._text_counts: list[tuple[FeatureCounts, ...]]
+        self._features: tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]
         self._estimator: Any
         self._stages: list[Any] = []
         self._versions_rows: Any
-        self._sample: pd.DataFrame | None = None
+        self._picking: Future[_Picked]
+        self._sample: Sample | None = None
 
     def read(
         self, table: Table, windows: Windows, extra: Sequence[str]
@@ -62,23 +72,33 @@ class Spark:
         cores = spark.sparkContext.defaultParallelism
         self._estimator = spark_pipeline.estimator(choice.estimator, choice.params, LABEL, self._settings.seed, cores)
         with spark_errors(f"reading {table.uri}"):
+            placed = list(enumerate(windows))
             rows = spark_rows.frame(spark, table, list(windows)).persist()
+            most = spark_pipeline.most_categories(choice.estimator, self._estimator)
+            # Spark plans each of them on one core; whichever is first fills the cache for the others.
+            texts = background.begin("texts", spark_facts.texts, rows, table, most, _TRAIN, _TEST)
+            numbers = background.begin("numbers", spark_features.numbers, rows, table.numeric, _ALL)
             groups = _groups(rows, table)
-            about = [spark_facts.facts(rows, groups, place, window, table) for place, window in enumerate(windows)]
+            numeric = numbers.result()
+            about = [spark_facts.facts(groups, numeric[place], place, window, table) for place, window in placed]
             _judged(about, table)
             positive = spark_facts.positive_values(groups, table)
             self._rows = _labelled(rows, positive)
-            most = spark_pipeline.most_categories(choice.estimator, self._estimator)
-            texts = spark_facts.texts(self._rows, table, most, _TRAIN, _TEST)
-            self._categories = spark_facts.categories(texts, table, most)
-            self._text_counts = spark_facts.counts_of_texts(texts, about[_TRAIN], about[_TEST], table)
-            about[_TRAIN] = spark_facts.with_distinct(about[_TRAIN], texts)
+            found = texts.result()
+            self._categories = spark_facts.categories(found, table, most)
+            text_counts = spark_facts.counts_of_texts(found, about[_TRAIN], about[_TEST], table)
+            about[_TRAIN] = spark_facts.with_distinct(about[_TRAIN], found)
             self.warnings = _judged(about, table)
             self._versions_rows = self._window(_TEST)
             if extra:
                 rows = spark_rows.frame(spark, table, [windows.test], extra).persist()
                 self._versions_rows = _labelled(rows, positive).where(f"{WINDOW} = 0")
-        self._numbers = spark_facts.numbers(groups, _TRAIN, about[_TRAIN], table)
+        self._numbers = spark_facts.numbers(numeric[_TRAIN], about[_TRAIN].rows)
+        then, now = (
+            (*spark_features.counts(numeric[place]), *counts)
+            for place, counts in zip((_TRAIN, _TEST), text_counts, strict=True)
+        )
+        self._features = then, now
         train, calibration, test = (
             spark_facts.summary(groups, place, facts, table) for place, facts in enumerate(about)
         )
@@ -88,6 +108,7 @@ class Spark:
         from pyspark.ml import Pipeline
 
         choice = self._settings.spark
+        self._picking = background.begin("pick", self._pick)
         stages = spark_pipeline.preprocessing(ESTIMATORS[choice.estimator], self._numbers, self._categories)
         with spark_errors(f"fitting {choice.estimator}", parameters="spark.params"):
             fitted = Pipeline(stages=[*stages, self._estimator]).fit(self._window(_TRAIN))
@@ -117,10 +138,7 @@ class Spark:
             return self._counts(self._model.transform(self._window(_TEST)))
 
     def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:
-        with spark_errors("counting the features"):
-            then, now = spark_features.numbers(self._rows, self._table.numeric, (_TRAIN, _TEST))
-        texts_then, texts_now = self._text_counts
-        return (*then, *texts_then), (*now, *texts_now)
+        return self._features
 
     def measure(
         self, model_uri: str, table: Table, window: Window, levels: int, training: Sequence[FeatureCounts]
@@ -129,15 +147,15 @@ class Spark:
         with spark_errors(f"reading {table.uri}"):
             rows = spark_rows.frame(spark, table, [window]).persist()
             groups = _groups(rows, table)
-            checks.check_newest(spark_facts.facts(rows, groups, 0, window, table), table)
+            (numeric,) = spark_features.numbers(rows, table.numeric, (0,))
+            checks.check_newest(spark_facts.facts(groups, numeric, 0, window, table), table)
             rows = _labelled(rows, spark_facts.positive_values(groups, table)).where(f"{WINDOW} = 0")
         model = self._loaded(_downloaded(model_uri))
         threshold = spark_pipeline.threshold_of(model, model_uri)
         with spark_errors(f"scoring with {model_uri}"):
             counts = self._counts(model.transform(rows), levels)
-            (numbers,) = spark_features.numbers(rows, table.numeric, (0,))
             texts = spark_features.texts(rows, table.categorical, training)
-        return Measured(counts, threshold, (*numbers, *texts))
+        return Measured(counts, threshold, (*spark_features.counts(numeric), *texts))
 
     def confusion_of(self, model_uri: str) -> Confusion:
         import mlflow
@@ -156,28 +174,25 @@ class Spark:
         return Confusion.from_rows(found[DAY], found[LABEL], found[PREDICTION], found["count"])
 
     def log_model(self) -> str:
-        import mlflow
-        from mlflow.models import ModelSignature
-        from mlflow.types import ColSpec, DataType, Schema
-
         self._session.get()  # active in this thread, too
-        inputs = [ColSpec(DataType.double, name) for name in self._table.numeric]
-        inputs += [ColSpec(DataType.string, name) for name in self._table.categorical]
         with spark_errors("logging the model"):
-            info = mlflow.spark.log_model(
-                self._model,
-                artifact_path="model",
-                dfs_tmpdir=self._session.temporary,
-                signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double)])),
-                input_example=self._sampled()[list(self._table.features)].iloc[:_EXAMPLE_ROWS],
-                pip_requirements=pinned(_requirements(self._settings.spark.estimator)),
-            )
-        return str(info.model_uri)
+            example = self._picking.result().features.iloc[:_EXAMPLE_ROWS]
+            estimator = self._settings.spark.estimator
+            return spark_logging.log(self._model, estimator, self._table, example, self._session.temporary)
 
     def sample(self) -> Sample:
-        found = self._sampled()
-        labels, probabilities = found[PREDICTION].astype(int), found[SCORE]
-        return Sample(found[list(self._table.features)], labels.tolist(), probabilities.tolist())
+        from pyspark.sql import functions as f
+
+        names = list(self._table.features)
+        if self._sample is None:
+            rows = self._picking.result().rows
+            given = f.struct(*map(_column, names)).alias("__given__")
+            with spark_errors("labelling the sample"):
+                labelled = self._model.transform(rows.select("*", given))
+                found = labelled.select("__given__.*", PREDICTION, SCORE).toPandas()
+            labels, probabilities = found[PREDICTION].astype(int), found[SCORE]
+            self._sample = Sample(found[names], labels.tolist(), probabilities.tolist())
+        return self._sample
 
     def mislabelled(self, model_uri: str) -> int:
         import mlflow
@@ -214,24 +229,25 @@ class Spark:
         found = scored.groupBy(DAY, level, LABEL).count().toPandas()
         return Counts.from_table(found[DAY], found["level"] / levels, found[LABEL], found["count"], levels)
 
-    def _sampled(self) -> pd.DataFrame:
-        """Some test rows, the same ones each time however they lie, with the trainer's own labels for them."""
+    def _pick(self) -> _Picked:
         from pyspark.sql import functions as f
 
-        if self._sample is None:
-            features = [f.col(spark_pipeline.quoted(name)) for name in self._table.features]
-            rows = self._window(_TEST)
-            few = rows.orderBy(f.xxhash64(DAY, *features)).limit(_SAMPLE_ROWS)
-            given = few.select(WINDOW, *features, f.struct(*features).alias("__given__"))
-            with spark_errors("sampling the test window"):
-                labelled = self._model.transform(given).select("__given__.*", PREDICTION, SCORE)
-                self._sample = labelled.toPandas()
-        return self._sample
+        features = list(map(_column, self._table.features))
+        with spark_errors("sampling the test window"):
+            rows = self._window(_TEST).orderBy(f.xxhash64(DAY, *features)).limit(_SAMPLE_ROWS)
+            rows = rows.select(*features).persist()
+            return _Picked(rows, rows.toPandas())
 
     def _loaded(self, local: str) -> Any:
         import mlflow
 
         return loading("it", mlflow.spark.load_model, local, dfs_tmpdir=self._session.temporary)
+
+
+def _column(name: str) -> Any:
+    from pyspark.sql import functions as f
+
+    return f.col(spark_pipeline.quoted(name))
 
 
 def _groups(rows: Any, table: Table) -> list[spark_facts.Group]:
@@ -261,7 +277,3 @@ def _downloaded(model_uri: str) -> str:
     import mlflow
 
     return str(loading("it", mlflow.artifacts.download_artifacts, model_uri))
-
-
-def _requirements(estimator: str) -> Sequence[str]:
-    return (*_REQUIREMENTS, "xgboost-cpu") if estimator == "xgboost" else _REQUIREMENTS

@@ -1,9 +1,8 @@
-"""The facts of the windows, from one aggregation by window, month and label value; it is also what fills the cache.
+"""The facts of the windows, from aggregations that begin at once; the first of them fills the cache.
 
 `io.checks` judges them, with the sentences that scikit-learn's reader gets, too.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from ratchet.core.feature_counts import MOST_VALUES, FeatureCounts, Key
 from ratchet.core.windows import Window
 from ratchet.engines.base import MonthSummary, WindowSummary
+from ratchet.engines.spark_features import Numeric
 from ratchet.engines.spark_pipeline import Categories, Numbers, quoted
 from ratchet.engines.spark_rows import OUTSIDE, UNREADABLE, VALUE, WINDOW, scan
 from ratchet.errors import DataError
@@ -27,16 +27,13 @@ _REPLACEMENT = "\ufffd"
 
 @dataclass(frozen=True)
 class Group:
-    """Rows of one window, month and label value. filled, low, high, total: by column; the last three of numbers."""
+    """Rows of one window, month and label value. filled: those with a value, by categorical feature."""
 
     window: int
     month: str
     value: object
     rows: int
     filled: Mapping[str, int]
-    low: Mapping[str, float]
-    high: Mapping[str, float]
-    total: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -64,46 +61,31 @@ def groups(rows: Any, table: Table) -> list[Group]:
             f"{label.positive!r}; one is accepted"
         )
         raise DataError(message)
-    for place, name in enumerate(table.features):
-        if table.format == "csv" and name in table.categorical and any(row[f"mangled{place}"] for row in found):
+    for place, name in _placed(table):
+        if table.format == "csv" and any(row[f"mangled{place}"] for row in found):
             scan(table, [name])
-    return [_group(row, table) for row in found]
+    return [
+        Group(
+            row[WINDOW],
+            row["month"] or "",
+            row[VALUE],
+            row["rows"],
+            {name: row[f"filled{place}"] for place, name in _placed(table)},
+        )
+        for row in found
+    ]
 
 
 def _measures(table: Table) -> list[Any]:
     from pyspark.sql import functions as f
 
     measures = []
-    for place, name in enumerate(table.features):
+    for place, name in _placed(table):
         column = f.col(quoted(name))
         measures.append(f.count(column).alias(f"filled{place}"))
-        if name in table.numeric:
-            measures.append(f.min(column).alias(f"low{place}"))
-            measures.append(f.max(column).alias(f"high{place}"))
-            measures.append(f.sum(column).alias(f"total{place}"))
-        elif table.format == "csv":
+        if table.format == "csv":
             measures.append(f.count_if(column.contains(_REPLACEMENT)).alias(f"mangled{place}"))
     return measures
-
-
-def _group(row: Any, table: Table) -> Group:
-    numbers = [(place, name) for place, name in enumerate(table.features) if name in table.numeric]
-
-    def of(measure: str, missing: float) -> dict[str, float]:
-        values = {name: row[f"{measure}{place}"] for place, name in numbers}
-        return {name: missing if value is None else value for name, value in values.items()}
-
-    filled = {name: row[f"filled{place}"] for place, name in enumerate(table.features)}
-    return Group(
-        row[WINDOW],
-        row["month"] or "",
-        row[VALUE],
-        row["rows"],
-        filled,
-        of("low", math.inf),
-        of("high", -math.inf),
-        of("total", 0.0),
-    )
 
 
 def positive_values(found: Sequence[Group], table: Table) -> list[object]:
@@ -113,8 +95,10 @@ def positive_values(found: Sequence[Group], table: Table) -> list[object]:
     return sorted((value for value in distinct if is_positive(value, positive)), key=str)
 
 
-def facts(rows: Any, found: Sequence[Group], number: int, window: Window, table: Table) -> WindowFacts:
-    """The facts of the window that has the place `number` in `rows`."""
+def facts(
+    found: Sequence[Group], numeric: Mapping[str, Numeric], number: int, window: Window, table: Table
+) -> WindowFacts:
+    """The facts of the window that has the place `number`. numeric: its numeric features by name."""
     inside = [group for group in found if group.window == number]
     positive = table.settings.label.positive
     labelled = [group for group in inside if group.value is not None]
@@ -130,40 +114,31 @@ def facts(rows: Any, found: Sequence[Group], number: int, window: Window, table:
         sum(group.rows for group in inside if group.value is None),
         dict(most),
         sum(group.rows for group in found if group.window == UNREADABLE),
-        tuple(_column(rows, name, inside, table) for name in table.features),
+        tuple(_column(name, inside, numeric.get(name)) for name in table.features),
     )
 
 
-def _column(rows: Any, name: str, inside: Sequence[Group], table: Table) -> ColumnFacts:
+def _column(name: str, inside: Sequence[Group], numeric: Numeric | None) -> ColumnFacts:
     total = sum(group.rows for group in inside)
-    missing = total - sum(group.filled[name] for group in inside)
-    if name not in table.numeric or missing == total:
+    if numeric is None:
+        missing = total - sum(group.filled[name] for group in inside)
         return ColumnFacts(name, missing, 0, None, constant=missing == total)
-    low = min(group.low[name] for group in inside)
-    high = max(group.high[name] for group in inside)
-    infinite = _infinite(rows, name, inside[0].window) if math.isinf(low) or math.isinf(high) else 0
-    return ColumnFacts(name, missing, infinite, None, constant=low == high and not missing)
+    missing = numeric.counts.missing
+    same = numeric.low == numeric.high and not missing
+    return ColumnFacts(name, missing, numeric.infinite, None, constant=missing == total or same)
 
 
-def _infinite(rows: Any, name: str, number: int) -> int:
-    """Counted only where the extremes show that there are any."""
-    from pyspark.sql import functions as f
-
-    return int(rows.where((f.col(WINDOW) == number) & (f.abs(f.col(quoted(name))) == math.inf)).count())
-
-
-def numbers(found: Sequence[Group], number: int, about: WindowFacts, table: Table) -> list[Numbers]:
-    """The numeric features that have any value in a window, with their mean there.
+def numbers(numeric: Mapping[str, Numeric], rows: int) -> list[Numbers]:
+    """The numeric features that have any value in a window of so many rows, with their mean there.
 
     Rounded, since sums of parts that come in any order differ in their last digits.
     """
-    inside = [group for group in found if group.window == number]
-    missing = {column.name: column.missing for column in about.columns}
     result = []
-    for name in table.numeric:
-        if missing[name] < about.rows:
-            mean = math.fsum(group.total[name] for group in inside) / (about.rows - missing[name])
-            result.append(Numbers(name, float(f"{mean:.9g}"), gaps=missing[name] > 0))
+    for name, about in numeric.items():
+        missing = about.counts.missing
+        if missing < rows:
+            mean = about.total / (rows - missing)
+            result.append(Numbers(name, float(f"{mean:.9g}"), gaps=missing > 0))
     return result
 
 

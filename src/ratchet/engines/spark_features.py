@@ -1,11 +1,14 @@
 """What the features of Spark's rows look like, as counts: the Spark engine's part of `core.feature_counts`.
 
 Numbers of all features are laid one below the other, and one aggregation counts them by window, feature and bucket. All
-of it is Spark's own functions, which are compiled: no row goes through Python. Texts are counted beside the codes that
-the pipeline needs (`engines.spark_facts`), or here against those that training told apart.
+of it is Spark's own functions, which are compiled: no row goes through Python. The code that Spark writes for it stays
+small, however many features there are. Texts are counted beside the codes that the pipeline needs
+(`engines.spark_facts`), or here against those that training told apart.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ratchet.core.buckets import LARGEST, SMALLEST, SPLITTER
@@ -14,26 +17,57 @@ from ratchet.engines.spark_pipeline import quoted
 from ratchet.engines.spark_rows import WINDOW
 
 
-def numbers(rows: Any, names: Sequence[str], windows: Sequence[int]) -> list[tuple[FeatureCounts, ...]]:
-    """The counts of numeric features, for each of some windows of `rows`."""
+@dataclass(frozen=True)
+class Numeric:
+    """A numeric feature in one window. low, high: infinite where it has no value. total: the sum of its values."""
+
+    counts: FeatureCounts
+    infinite: int
+    low: float
+    high: float
+    total: float
+
+
+def numbers(rows: Any, names: Sequence[str], windows: Sequence[int]) -> list[dict[str, Numeric]]:
+    """The numeric features by name, for each of some windows of `rows`."""
     from pyspark.sql import functions as f
 
     if not names:
-        return [() for _ in windows]
+        return [{} for _ in windows]
+    value = f.col("value")
     cells = f.posexplode(f.array(*(f.col(quoted(name)) for name in names))).alias("place", "value")
     stacked = rows.where(f.col(WINDOW).isin(list(windows))).select(WINDOW, cells)
-    found = stacked.groupBy(WINDOW, "place", _bucket(f.col("value")).alias("bucket")).count().collect()
-    filled: dict[tuple[int, int], dict[float | None, int]] = {}
-    for window, place, bucket, number in found:
-        filled.setdefault((window, place), {})[bucket] = number
+    found = stacked.groupBy(WINDOW, "place", _bucket(value).alias("bucket")).agg(
+        f.count("*").alias("rows"),
+        f.count_if(f.abs(value) == math.inf).alias("infinite"),
+        f.min(value).alias("low"),
+        f.max(value).alias("high"),
+        f.sum(value).alias("total"),
+    )
+    buckets: dict[tuple[int, int], list[Any]] = {}
+    for row in found.collect():
+        buckets.setdefault((row[WINDOW], row["place"]), []).append(row)
     return [
-        tuple(_counts(name, filled.get((window, place), {})) for place, name in enumerate(names)) for window in windows
+        {name: _numeric(name, buckets.get((window, place), ())) for place, name in enumerate(names)}
+        for window in windows
     ]
 
 
-def _counts(name: str, found: Mapping[float | None, int]) -> FeatureCounts:
-    filled = {bucket: rows for bucket, rows in found.items() if bucket is not None}
-    return FeatureCounts.of_numbers(name, filled, found.get(None, 0))
+def counts(numeric: Mapping[str, Numeric]) -> tuple[FeatureCounts, ...]:
+    """What `core.feature_counts` wants of them."""
+    return tuple(one.counts for one in numeric.values())
+
+
+def _numeric(name: str, found: Sequence[Any]) -> Numeric:
+    filled = [row for row in found if row["bucket"] is not None]
+    missing = sum(row["rows"] for row in found if row["bucket"] is None)
+    return Numeric(
+        FeatureCounts.of_numbers(name, {row["bucket"]: row["rows"] for row in filled}, missing),
+        sum(row["infinite"] for row in filled),
+        min((row["low"] for row in filled), default=math.inf),
+        max((row["high"] for row in filled), default=-math.inf),
+        sum(row["total"] for row in filled),
+    )
 
 
 def texts(rows: Any, names: Sequence[str], training: Sequence[FeatureCounts]) -> tuple[FeatureCounts, ...]:

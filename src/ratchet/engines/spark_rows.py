@@ -1,7 +1,6 @@
-"""Reads a table's windows into one Spark frame, and in the same pass the facts that decide whether they will do.
+"""Reads a table's windows into one Spark frame; whether they will do, `spark_facts` finds out.
 
-The twin of `io.rows`: same columns, same days, same labels. One aggregation by window, month and label value gives all
-facts and summaries; it also fills the cache from which everything later is read.
+The twin of `io.rows`: same columns, same days, same labels.
 """
 
 from collections.abc import Callable, Iterable, Sequence

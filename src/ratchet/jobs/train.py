@@ -100,10 +100,10 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
         features,
     )
     found = _timed("evaluate", evidence.evaluate, result)
+    sample = _timed("sample", engine.sample)
     model_uri = _timed("log_model", logged.result)
     checking = background.begin("verify", engine.mislabelled, model_uri)
     _timed("log", evidence.log, result, found, model_uri, run)
-    sample = engine.sample()
     run.artifacts({samples.NAME: samples.to_json(sample.rows, sample.labels, sample.probabilities).encode()})
     wrong = _timed("verify", checking.result)
     run.tags({"ratchet.model_uri": model_uri, "ratchet.verified": "false" if wrong else "true"})
