@@ -78,11 +78,13 @@ def _bare(engine: str, table: str = TABLE) -> list[str]:
 
 
 def _fresh() -> dict[str, str]:
-    """Variables that give the next measurement an MLflow of its own."""
+    """Variables that give the next measurement an MLflow of its own, with its tables: they are made once, a set-up."""
     shutil.rmtree(FOLDER / "mlflow", ignore_errors=True)
     (FOLDER / "mlflow").mkdir(parents=True)
+    uri = f"sqlite:///{FOLDER}/mlflow/mlflow.db"
+    mlflow.MlflowClient(uri).search_experiments()
     return {
-        "MLFLOW_TRACKING_URI": f"sqlite:///{FOLDER}/mlflow/mlflow.db",
+        "MLFLOW_TRACKING_URI": uri,
         "RATCHET__TRACKING__ARTIFACTS": f"{FOLDER}/mlflow/artifacts",
     }
 

@@ -3,6 +3,7 @@
 import json
 import signal
 
+import mlflow
 import psutil
 import pytest
 from mlflow.tracking import MlflowClient
@@ -52,8 +53,15 @@ def test_an_interruption_while_spark_starts_ends_at_once_as_killed(folder):
     assert run_of(folder, "early").info.status == "KILLED"
 
 
-def test_a_whole_run_is_complete_and_says_nothing_but_events(folder):
-    done = ratchet(folder, *TRAIN, "--cycle", "whole")
+@pytest.fixture(scope="module")
+def whole(folder, tmp_path_factory):
+    """A run to its end, and the folder that it had for temporary files."""
+    temporary = tmp_path_factory.mktemp("temporary")
+    return ratchet(folder, *TRAIN, "--cycle", "whole", environment={"TMPDIR": str(temporary)}), temporary
+
+
+def test_a_whole_run_is_complete_says_nothing_but_events_and_leaves_no_temporary_file(folder, whole):
+    done, temporary = whole
     assert done.returncode == 0, done.stderr[-2000:]
     assert all(json.loads(line)["event"] for line in done.stdout.splitlines())
     # Java itself announces the module that Spark asks for.
@@ -61,6 +69,16 @@ def test_a_whole_run_is_complete_and_says_nothing_but_events(folder):
     assert said == []
     tags = run_of(folder, "whole").data.tags
     assert (tags["ratchet.verified"], tags["ratchet.complete"]) == ("true", "true")
+    assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.usefixtures("whole")
+def test_the_logged_model_has_an_example_that_can_be_served(folder):
+    """MLflow is kept from trying it while it logs; that has left nothing behind."""
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    local = mlflow.artifacts.download_artifacts(run_of(folder, "whole").data.tags["ratchet.model_uri"])
+    serving_input = mlflow.models.Model.load(local).get_serving_input(local)
+    assert len(json.loads(serving_input)["dataframe_split"]["data"]) == 3
 
 
 def test_memory_that_no_jvm_starts_with_ends_in_one_sentence(folder):

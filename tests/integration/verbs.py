@@ -8,10 +8,10 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -33,7 +33,7 @@ children.set_forkserver_preload(
 
 def ratchet(folder, *arguments, environment=None, seconds=VERB_SECONDS):
     """Run a verb in a working directory to its end; returns the finished process."""
-    with TemporaryDirectory() as outputs:
+    with tempfile.TemporaryDirectory() as outputs:
         texts = [Path(outputs) / name for name in ("stdout", "stderr")]
         process = children.Process(target=_verb, args=(folder, arguments, _environment(environment), texts))
         process.start()
@@ -54,6 +54,7 @@ def _verb(folder, arguments, environment, texts):
         os.dup2(file, number)
         os.close(file)
     sys.argv = ["ratchet", *arguments]
+    tempfile.tempdir = None  # a new interpreter would ask TMPDIR anew
     try:
         run()
     finally:

@@ -23,7 +23,7 @@ from ratchet.core.feature_counts import FeatureCounts
 from ratchet.core.windows import Window, Windows
 from ratchet.engines.autologging import parameters_logged
 from ratchet.engines.base import Measured, MonthSummary, Sample, WindowSummary
-from ratchet.engines.loading import loading
+from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.requirements import pinned
 from ratchet.engines.scikit_learn_features import counted
 from ratchet.engines.scikit_learn_pipeline import pipeline
@@ -109,7 +109,8 @@ class ScikitLearn:
         return self._counts(self._test)
 
     def confusion_of(self, model_uri: str) -> Confusion:
-        model = loading("it", mlflow.pyfunc.load_model, model_uri)
+        with downloaded("it", model_uri) as local:
+            model = loading("it", mlflow.pyfunc.load_model, local)
         schema = model.metadata.get_input_schema()
         names = list(self._table.features) if schema is None else schema.input_names()
         lacking = [name for name in names if name not in self._test.columns]
@@ -131,7 +132,8 @@ class ScikitLearn:
     ) -> Measured:
         rows = data.load(table, window, table.features)
         checks.check_newest(rows.facts, table)
-        model = loading("it", mlflow.sklearn.load_model, model_uri)
+        with downloaded("it", model_uri) as local:
+            model = loading("it", mlflow.sklearn.load_model, local)
         if not isinstance(model, FixedThresholdClassifier):
             message = (
                 f"{model_uri} is a {type(model).__name__}, not what Ratchet's trainer registers: it has no threshold"
@@ -166,7 +168,8 @@ class ScikitLearn:
 
     def mislabelled(self, model_uri: str) -> int:
         sample = self.sample()
-        served = loading("it", mlflow.pyfunc.load_model, model_uri).predict(sample.rows)
+        with downloaded("it", model_uri) as local:
+            served = loading("it", mlflow.pyfunc.load_model, local).predict(sample.rows)
         return int((np.asarray(served) != np.asarray(sample.labels)).sum())
 
     def close(self) -> None:

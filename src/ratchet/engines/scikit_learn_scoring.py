@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ratchet.engines.base import Tally
-from ratchet.engines.loading import loading
+from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.scikit_learn_scorer import ScikitLearnScorer
 from ratchet.errors import DataError, first_line
 from ratchet.io.columns import plain
@@ -37,7 +37,8 @@ class ScikitLearnScoring:
     def load(self, model_uri: str, model: str) -> Inputs:
         import mlflow
 
-        loaded = loading(model, mlflow.pyfunc.load_model, model_uri)
+        with downloaded(model, model_uri) as local:
+            loaded = loading(model, mlflow.pyfunc.load_model, local)
         self._scorer, self._model = ScikitLearnScorer(loaded), model
         self._inputs = Inputs.of(loaded.metadata.get_input_schema(), model)
         return self._inputs

@@ -18,7 +18,7 @@ from ratchet.core.feature_counts import FeatureCounts
 from ratchet.core.windows import Window, Windows
 from ratchet.engines import spark_facts, spark_features, spark_logging, spark_pipeline, spark_rows
 from ratchet.engines.base import Measured, Sample, WindowSummary
-from ratchet.engines.loading import loading
+from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.spark_errors import spark_errors
 from ratchet.engines.spark_pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
 from ratchet.engines.spark_rows import VALUE, WINDOW
@@ -150,7 +150,8 @@ class Spark:
             (numeric,) = spark_features.numbers(rows, table.numeric, (0,))
             checks.check_newest(spark_facts.facts(groups, numeric, 0, window, table), table)
             rows = _labelled(rows, spark_facts.positive_values(groups, table)).where(f"{WINDOW} = 0")
-        model = self._loaded(_downloaded(model_uri))
+        with downloaded("it", model_uri) as local:
+            model = self._loaded(local)
         threshold = spark_pipeline.threshold_of(model, model_uri)
         with spark_errors(f"scoring with {model_uri}"):
             counts = self._counts(model.transform(rows), levels)
@@ -160,15 +161,15 @@ class Spark:
     def confusion_of(self, model_uri: str) -> Confusion:
         import mlflow
 
-        local = _downloaded(model_uri)
-        schema = mlflow.models.Model.load(local).get_input_schema()
+        with downloaded("it", model_uri) as local:
+            schema = mlflow.models.Model.load(local).get_input_schema()
+            model = self._loaded(local)
         names = list(self._table.features) if schema is None else schema.input_names()
         lacking = [name for name in names if name not in self._versions_rows.columns]
         if lacking:
             message = f"the column {lacking[0]!r} that it needs is not in the data"
             raise DataError(message)
         with spark_errors("scoring with it"):
-            model = self._loaded(local)
             counted = model.transform(self._versions_rows.select(*map(spark_pipeline.quoted, names), LABEL, DAY))
             found = counted.groupBy(DAY, LABEL, PREDICTION).count().toPandas()
         return Confusion.from_rows(found[DAY], found[LABEL], found[PREDICTION], found["count"])
@@ -198,7 +199,8 @@ class Spark:
         import mlflow
 
         sample = self.sample()
-        served = loading("it", mlflow.pyfunc.load_model, model_uri).predict(sample.rows)
+        with downloaded("it", model_uri) as local:
+            served = loading("it", mlflow.pyfunc.load_model, local).predict(sample.rows)
         return sum(1 for one, other in zip(served, sample.labels, strict=True) if one != other)
 
     def close(self) -> None:
@@ -271,9 +273,3 @@ def _labelled(rows: Any, positive: Sequence[object]) -> Any:
     from pyspark.sql import functions as f
 
     return rows.withColumn(LABEL, f.col(VALUE).isin(list(positive)).cast("double")).drop(VALUE)
-
-
-def _downloaded(model_uri: str) -> str:
-    import mlflow
-
-    return str(loading("it", mlflow.artifacts.download_artifacts, model_uri))

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from ratchet.engines import spark_unlabelled
 from ratchet.engines.base import Tally
-from ratchet.engines.loading import loading
+from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.spark_errors import spark_errors
 from ratchet.engines.spark_pipeline import quoted
 from ratchet.engines.spark_scorer import outcome
@@ -32,12 +32,12 @@ class SparkScoring:
         self._model: Any
 
     def load(self, model_uri: str, model: str) -> Inputs:
-        return loading(model, self._load, model_uri, model)
+        with downloaded(model, model_uri) as local:
+            return loading(model, self._load, local, model)
 
-    def _load(self, model_uri: str, model: str) -> Inputs:
+    def _load(self, local: str, model: str) -> Inputs:
         import mlflow
 
-        local = mlflow.artifacts.download_artifacts(model_uri)
         inputs = Inputs.of(mlflow.models.Model.load(local).get_input_schema(), model)
         self._session.get()  # active in this thread, too
         self._model = mlflow.spark.load_model(local, dfs_tmpdir=self._session.temporary)

@@ -52,7 +52,8 @@ def _load(settings: Settings, engine: str, version: int | None, app: ScoringServ
     try:
         name = settings.registered_name(engine)
         number = version if version is not None else model_files.first_champion(settings, name)
-        folder = _downloaded(settings, name, number)
+        cache = os.environ.get(_CACHE) or stack.enter_context(tempfile.TemporaryDirectory(prefix="ratchet-models-"))
+        folder = _downloaded(settings, name, number, Path(cache))
         model = stack.enter_context(loaded(engine, settings, str(folder)))
         app.serve(model.labels, model.both, name, number)
         log.info("serve.ready", model=name, version=number, seconds=round(time.monotonic() - begin, 2))
@@ -61,9 +62,8 @@ def _load(settings: Settings, engine: str, version: int | None, app: ScoringServ
         raise
 
 
-def _downloaded(settings: Settings, name: str, number: int) -> Path:
+def _downloaded(settings: Settings, name: str, number: int, cache: Path) -> Path:
     """The version's files; a store that is away for a moment is no reason to begin anew with the imports."""
-    cache = Path(os.environ.get(_CACHE) or tempfile.mkdtemp(prefix="ratchet-models-"))
     for left in reversed(range(_TRIES)):
         try:
             return model_files.files_of(settings, name, number, cache)
