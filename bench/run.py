@@ -60,7 +60,7 @@ def _measured(name: str) -> str:
         _five_versions(variables)
         return _row("sklearn, flights, 5 versions", paired(_train(name), _bare(name), variables, 3), 1.8, 1.2)
     if name == "spark":
-        return _row("spark, flights", paired(_train(name), _bare(name), variables, 2), 1.3, None)
+        return _row("spark, flights", paired(_train(name), _bare(name), variables, 3), 1.3, None)
     engine, _, times = name.partition("-")
     table = _larger(int(times))
     variables |= {"RATCHET__DATA__URI": table, "RATCHET__SPARK__DRIVER_MEMORY": "8GiB", "DRIVER_MEMORY": "8g"}
