@@ -2,6 +2,7 @@
 
 import json
 import signal
+from pathlib import Path
 
 import mlflow
 import psutil
@@ -79,6 +80,7 @@ def test_the_logged_model_has_an_example_that_can_be_served(folder):
     local = mlflow.artifacts.download_artifacts(run_of(folder, "whole").data.tags["ratchet.model_uri"])
     serving_input = mlflow.models.Model.load(local).get_serving_input(local)
     assert len(json.loads(serving_input)["dataframe_split"]["data"]) == 3
+    assert [path.name for path in Path(local).rglob("*.crc")] == []
 
 
 def test_memory_that_no_jvm_starts_with_ends_in_one_sentence(folder):

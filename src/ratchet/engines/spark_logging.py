@@ -25,6 +25,7 @@ def log(model: Any, estimator: str, table: Table, example: pd.DataFrame, tempora
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
+    _write_no_checksums()
     inputs = [ColSpec(DataType.double, name) for name in table.numeric]
     inputs += [ColSpec(DataType.string, name) for name in table.categorical]
     packages = (*_REQUIREMENTS, "xgboost-cpu") if estimator == "xgboost" else _REQUIREMENTS
@@ -38,6 +39,18 @@ def log(model: Any, estimator: str, table: Table, example: pd.DataFrame, tempora
             pip_requirements=pinned(packages),
         )
     return str(info.model_uri)
+
+
+def _write_no_checksums() -> None:
+    """Half of what Hadoop writes to a local disk are files of checksums, which nobody asks for in an artifact store.
+
+    Each file is a request there, now and at each loading of the model, and a process here: Hadoop runs `chmod`.
+    """
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.active()
+    files = spark._jvm.org.apache.hadoop.fs.FileSystem  # noqa: SLF001  # no public way
+    files.getLocal(spark.sparkContext._jsc.hadoopConfiguration()).setWriteChecksum(False)  # noqa: SLF001
 
 
 @contextmanager
