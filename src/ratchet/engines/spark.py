@@ -163,12 +163,12 @@ class Spark:
 
         with downloaded("it", model_uri) as local:
             schema = mlflow.models.Model.load(local).get_input_schema()
+            names = list(self._table.features) if schema is None else schema.input_names()
+            lacking = [name for name in names if name not in self._versions_rows.columns]
+            if lacking:
+                message = f"the column {lacking[0]!r} that it needs is not in the data"
+                raise DataError(message)
             model = self._loaded(local)
-        names = list(self._table.features) if schema is None else schema.input_names()
-        lacking = [name for name in names if name not in self._versions_rows.columns]
-        if lacking:
-            message = f"the column {lacking[0]!r} that it needs is not in the data"
-            raise DataError(message)
         with spark_errors("scoring with it"):
             counted = model.transform(self._versions_rows.select(*map(spark_pipeline.quoted, names), LABEL, DAY))
             found = counted.groupBy(DAY, LABEL, PREDICTION).count().toPandas()
@@ -187,7 +187,7 @@ class Spark:
         names = list(self._table.features)
         if self._sample is None:
             rows = self._picking.result().rows
-            given = f.struct(*map(_column, names)).alias("__given__")
+            given = f.struct(*map(spark_rows.column, names)).alias("__given__")
             with spark_errors("labelling the sample"):
                 labelled = self._model.transform(rows.select("*", given))
                 found = labelled.select("__given__.*", PREDICTION, SCORE).toPandas()
@@ -234,7 +234,7 @@ class Spark:
     def _pick(self) -> _Picked:
         from pyspark.sql import functions as f
 
-        features = list(map(_column, self._table.features))
+        features = list(map(spark_rows.column, self._table.features))
         with spark_errors("sampling the test window"):
             rows = self._window(_TEST).orderBy(f.xxhash64(DAY, *features)).limit(_SAMPLE_ROWS)
             rows = rows.select(*features).persist()
@@ -244,12 +244,6 @@ class Spark:
         import mlflow
 
         return loading("it", mlflow.spark.load_model, local, dfs_tmpdir=self._session.temporary)
-
-
-def _column(name: str) -> Any:
-    from pyspark.sql import functions as f
-
-    return f.col(spark_pipeline.quoted(name))
 
 
 def _groups(rows: Any, table: Table) -> list[spark_facts.Group]:

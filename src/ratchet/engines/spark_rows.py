@@ -92,7 +92,7 @@ def _part(spark: Any, table: Table, names: Sequence[str], first: date, last: dat
     rows = _source(spark, table)
     kind = plain(table.schema.field(settings.timestamp).type)
     if pa.types.is_timestamp(kind) and kind.unit != "ns":
-        rows = rows.where(_near(_column(settings.timestamp), kind, first, last))
+        rows = rows.where(_near(column(settings.timestamp), kind, first, last))
     stored = pa.string() if table.format == "csv" else kind
     day = local_day(_present(table, settings.timestamp), stored, table.clock, first, last)
     columns = [_feature(table, name).alias(name) for name in names]
@@ -170,7 +170,8 @@ def _inside(day: Any, window: Window) -> Any:
     return before if window.start is None else before & (day >= day_number(window.start))
 
 
-def _column(name: str) -> Any:
+def column(name: str) -> Any:
+    """A column of a frame by its name, whatever is in that."""
     from pyspark.sql import functions as f
 
     return f.col(quoted(name))
@@ -180,8 +181,8 @@ def _present(table: Table, name: str) -> Any:
     """A column; of CSV, where missing is written in many ways, null where it is."""
     from pyspark.sql import functions as f
 
-    column = _column(name)
-    return column if table.format == "parquet" else f.when(~column.isin(*MISSING_TEXTS), column)
+    value = column(name)
+    return value if table.format == "parquet" else f.when(~value.isin(*MISSING_TEXTS), value)
 
 
 def _value(table: Table, name: str) -> Any:
@@ -197,13 +198,13 @@ def _value(table: Table, name: str) -> Any:
 def _feature(table: Table, name: str) -> Any:
     from pyspark.sql import functions as f
 
-    column = _present(table, name)
+    value = _present(table, name)
     kind = plain(table.schema.field(name).type)
     if not as_number(table, name):
-        return column.cast("string")
+        return value.cast("string")
     if table.format == "csv" and pa.types.is_boolean(kind):
-        column = column.cast("boolean")
-    number = column.cast("double")
+        value = value.cast("boolean")
+    number = value.cast("double")
     return f.when(~f.isnan(number), number)
 
 
