@@ -14,6 +14,8 @@ IMAGES ?= control trainer-sklearn trainer-spark mlflow minio
 # uv: the one on the PATH, else the pinned one from PyPI in .tools/.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 RUN := .venv/bin
+# A slow test shows itself; docs/tests.md has them all.
+PYTEST := $(RUN)/pytest --durations 10 --durations-min 5
 
 .PHONY: help
 help: ## Print this list
@@ -26,7 +28,12 @@ run: setup data/flights.written ## Run one whole cycle on the sample: train both
 .PHONY: test
 test: setup ## Check and test everything that needs no cluster
 	@$(MAKE) check
-	$(RUN)/pytest tests --ignore tests/e2e --ignore tests/images -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) tests --ignore tests/e2e --ignore tests/images -n 2 --dist loadfile --no-loadscope-reorder
+
+# What hypothesis tries, by hundreds of examples that are new each time.
+.PHONY: test-deep
+test-deep: setup
+	$(PYTEST) tests/unit -n 2 --hypothesis-profile deep
 
 .PHONY: check
 check: setup ## Lint, types, layers
@@ -59,12 +66,12 @@ images: ## Build the images, and print what each adds to its base
 # Needs what `make images` made.
 .PHONY: test-images
 test-images: setup
-	$(RUN)/pytest tests/images
+	$(PYTEST) tests/images
 
 # `make test` has no network and may have neither kubectl nor promtool; here all must be there.
 .PHONY: test-manifests
 test-manifests: setup .tools/promtool
-	RATCHET_KUBECTL_REQUIRED=1 $(RUN)/pytest tests/manifests
+	RATCHET_KUBECTL_REQUIRED=1 $(PYTEST) tests/manifests
 
 # --- In a kind cluster ----------------------------------------------------------------------------------------------
 # A label of its own for each run would replace every pod at each repetition: the id is always the same.
@@ -93,8 +100,8 @@ delete-local: ## Remove the kind cluster and everything in it
 	@k8s/kind/delete
 
 .PHONY: e2e
-e2e: setup ## Break things in the kind cluster and see them survived; TESTS="-m telling" is the half that CI runs
-	$(RUN)/pytest tests/e2e $(TESTS)
+e2e: setup ## Break things in the kind cluster and see them survived; TESTS="-m smoke" is the half that CI runs
+	$(PYTEST) tests/e2e $(TESTS)
 
 .PHONY: secrets
 secrets: ## Write the random secrets of the overlay ENV, once

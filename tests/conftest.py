@@ -1,9 +1,33 @@
-"""What all tests share."""
+"""What all tests share: how often hypothesis tries, and which worker runs what."""
 
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
-# Machines are shared and slow at times: how long an example takes says nothing about the code.
-settings.register_profile(
-    "ratchet", deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("ratchet")
+# Machines are shared and slow at times: how long an example takes says nothing about the code. What fails is found by
+# few examples or by very many: `make test-deep` tries those.
+_SHARED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("quick", max_examples=15, derandomize=True, **_SHARED)
+settings.register_profile("deep", max_examples=400, **_SHARED)
+settings.load_profile("quick")
+
+# Files that share a Spark session, which a worker has only one of.
+SPARK = ("test_spark_engine", "test_scorers", "test_score")
+# The dearest first, so that no worker begins with a long one when the others have none left.
+DEAR = (*SPARK, "test_interruption", "test_registry", "test_validate", "test_spark_trainer")
+
+
+class Scheduling(LoadScopeScheduling):
+    """A file goes to one worker as a whole, and so do the files that share Spark."""
+
+    def _split_scope(self, nodeid):
+        file = nodeid.split("::", 1)[0]
+        return "spark" if file.rpartition("/")[2].removesuffix(".py") in SPARK else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(items):
+    places = {f"integration/{name}.py": place for place, name in enumerate(DEAR)}
+    items.sort(key=lambda item: places.get("/".join(item.path.parts[-2:]), len(DEAR)))

@@ -7,25 +7,34 @@ import copy
 import json
 import re
 import secrets
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.e2e import cycles
-from tests.e2e.cluster import KubectlError, get, kubectl, wait_until_at_rest
+from tests.e2e import cycles, exporter
+from tests.e2e.cluster import ClusterError, get, kubectl, wait_until_at_rest
 from tests.e2e.evidence import save
+from tests.e2e.newcomer import first_cycle, second_cycle  # noqa: F401  # fixtures
 
-EVIDENCE = Path(__file__).parents[2] / ".e2e"
+HERE = Path(__file__).parent
+EVIDENCE = HERE.parents[1] / ".e2e"
+# The cheapest first: what is wrong with all of it is told in the first minute.
+ORDER = ("manifests", "refused", "reasons", "cycle", "score", "monitoring", "pods", "watch", "serving", "outages")
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "telling: of the half of the cluster tests that CI runs")
+    config.addinivalue_line("markers", "smoke: of the half of the cluster tests that CI runs")
 
 
 def pytest_collection_modifyitems(items):
-    for item in items:
-        if Path(__file__).parent in item.path.parents and not item.get_closest_marker("timeout"):
+    own = [item for item in items if HERE in item.path.parents]
+    for item in own:
+        if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(900))
+    if len(own) == len(items):
+        items.sort(key=lambda item: ORDER.index(item.path.stem.removeprefix("test_")))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -43,12 +52,20 @@ def deployed():
     """Ratchet in the kind cluster; without it every test fails with what to do."""
     try:
         assert get("cronjob", "retrain"), "Ratchet is not deployed; make deploy-local does that"
-    except KubectlError as error:
+    except ClusterError as error:
         pytest.fail(f"the cluster does not answer; make deploy-local starts it ({error})")
 
 
+@pytest.fixture(scope="session")
+def brisk(deployed):
+    """The exporter asks MLflow and the cluster every other second: whoever waits for what it tells waits for less."""
+    with patching() as patch:
+        patch("deployment", exporter.DEPLOYMENT, *exporter.asks_every(2))
+        yield
+
+
 @pytest.fixture
-def system(deployed):
+def system(brisk):
     """The system with every service ready, before the test and after it."""
     wait_until_at_rest()
     yield
@@ -65,20 +82,20 @@ def model(request):
 @pytest.fixture
 def start(system, model):
     """Start cycles of the test's model (`cycles.start`); they are removed after the test."""
-    started = []
-
-    def begin(*settings, **options):
-        started.append(cycles.start(options.pop("of", model), *settings, **options))
-        return started[-1]
-
-    yield begin
-    for cycle in started:
-        cycle.remove()
+    with cycles.starting() as begin:
+        yield partial(begin, model)
 
 
 @pytest.fixture
 def patch(system):
-    """Change an object by a JSON patch (`patch(kind, name, operation, …)`); what it was is put back after the test."""
+    """`patching`, until the test is over."""
+    with patching() as change:
+        yield change
+
+
+@contextmanager
+def patching():
+    """Change an object by a JSON patch (`patch(kind, name, operation, …)`); what it was is put back after the block."""
     before = []
 
     def change(kind, name, *operations):
@@ -86,8 +103,10 @@ def patch(system):
         before.append((kind, name, copy.deepcopy(thing["spec"])))
         kubectl("patch", kind, name, "--type=json", "-p", json.dumps(operations))
 
-    yield change
-    for kind, name, spec in reversed(before):
-        # Not by `kubectl replace`: it takes its input for what was applied, and the next apply stumbles over that.
-        back = [{"op": "replace", "path": "/spec", "value": spec}]
-        kubectl("patch", kind, name, "--type=json", "-p", json.dumps(back))
+    try:
+        yield change
+    finally:
+        for kind, name, spec in reversed(before):
+            # Not by `kubectl replace`: it takes its input for what was applied, and the next apply stumbles over that.
+            back = [{"op": "replace", "path": "/spec", "value": spec}]
+            kubectl("patch", kind, name, "--type=json", "-p", json.dumps(back))

@@ -3,9 +3,10 @@
 import copy
 import json
 import secrets
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.e2e.cluster import KubectlError, create, every, get, kubectl, name_of, wait_until
+from tests.e2e.cluster import ClusterError, create, delete, every, get, kubectl, logs, name_of, wait_until
 
 # A month trains and few resamples compare: what is tested is the cycle, not the model. Of July's flights so many were
 # late that even such a model is better than none.
@@ -15,6 +16,8 @@ NOT_SERVED = ("promotion.validation=false", "serving.deployments=false")
 SERVED = ("promotion.validation=true", "serving.deployments=true", "serving.settle_seconds=5")
 AS_OF = "2013-08-01"
 CYCLE_SECONDS = 420
+BOTH = ("sklearn", "spark")
+STEPS = ("retrain", "sklearn", "spark", "executor", "register")
 SLOT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 
 
@@ -52,11 +55,11 @@ class Cycle:
                 if pod["status"]["phase"] == "Running" and "deletionTimestamp" not in pod["metadata"]
             ]
 
-        return wait_until(f"a pod of {step} of {self.id} runs", running, seconds, pause=0.5)[-1]
+        return wait_until(f"a pod of {step} of {self.id} runs", running, seconds)[-1]
 
     def wait_for_event(self, pod, event, seconds=180):
         """Until a pod's log has the event: then the step is where the test wants it."""
-        wait_until(f"{pod} logs {event}", lambda: event in kubectl("logs", pod), seconds, pause=0.5)
+        wait_until(f"{pod} logs {event}", lambda: event in logs(pod), seconds)
 
     def must_not_have_ended(self, wanted):
         assert not self.ended, f"the cycle {self.id} ended before {wanted} ran:\n{self.described()}"
@@ -95,16 +98,41 @@ class Cycle:
         return kubectl("describe", "job", self.job)
 
     def remove(self):
-        """Its Job with all that it owns, and its pods awaited: the next test's pods need their place."""
+        """Its Job with all that it owns. Pods that still run are awaited: the next test's need their place."""
+        if self.ended:
+            delete("job", self.job)
+            delete("sparkapplication", self.child("spark"))
+            wait_until(f"no pod of {self.id} runs", lambda: not self._running(), 90)
+            return
         for kind, name in (("job", self.job), ("sparkapplication", self.child("spark"))):
             kubectl("delete", kind, name, "--ignore-not-found", "--cascade=foreground", "--timeout=90s", seconds=100)
         for step in ("register", "sklearn", "validate-sklearn", "rollout"):
             kubectl("delete", "job", self.child(step), "--ignore-not-found", "--timeout=90s", seconds=100)
         wait_until(
             f"the pods of {self.id} are gone",
-            lambda: not any(self.pods_of(step) for step in ("retrain", "sklearn", "spark", "executor", "register")),
+            lambda: not any(self.pods_of(step) for step in STEPS),
             90,
         )
+
+    def _running(self):
+        pods = [pod for step in STEPS for pod in self.pods_of(step)]
+        return [name_of(pod) for pod in pods if pod["status"]["phase"] in ("Pending", "Running")]
+
+
+@contextmanager
+def starting():
+    """`start` for as long as the block lasts: the cycles are removed after it."""
+    started = []
+
+    def begin(model, *settings, **options):
+        started.append(start(model, *settings, **options))
+        return started[-1]
+
+    try:
+        yield begin
+    finally:
+        for cycle in started:
+            cycle.remove()
 
 
 def start(model, *settings, engines=("sklearn",), job=None, slot=None, served=False):
@@ -156,7 +184,7 @@ def job_end(name, seconds=180):
 def logs_of_job(name):
     try:
         return kubectl("logs", f"job/{name}", "--tail", "100")
-    except KubectlError as error:
+    except ClusterError as error:
         return str(error)
 
 

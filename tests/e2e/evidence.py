@@ -1,6 +1,6 @@
 """What is kept of a failed cluster test: what was there, what it said of itself, and its logs."""
 
-from tests.e2e.cluster import KubectlError, command, every, kubectl, name_of
+from tests.e2e.cluster import ClusterError, command, every, kubectl, name_of
 
 _KINDS = "pods,jobs,cronjobs,sparkapplications,deployments,statefulsets"
 
@@ -22,7 +22,7 @@ def save(folder, failure):
     (folder / "memory.txt").write_text(_said(command, "docker", "stats", "--no-stream"))
     try:
         pods = [name_of(pod) for pod in every("pods")]
-    except KubectlError:
+    except ClusterError:
         pods = []
     for pod in pods:
         (folder / f"{pod}.log").write_text(_said(kubectl, "logs", pod, "--all-containers", "--prefix", "--tail=2000"))
@@ -35,5 +35,5 @@ def save(folder, failure):
 def _said(run, *words):
     try:
         return run(*words)
-    except KubectlError as error:
+    except ClusterError as error:
         return f"{error}\n"

@@ -16,16 +16,23 @@ _SECONDS = 90
 
 
 def tells_of(model):
-    """JSON patches of its Deployment: it tells of this model, and asks for it every other second."""
-    wanted = {"RATCHET__MODEL": model, "RATCHET__EXPORTER__MLFLOW_SECONDS": "2"}
-    return [
-        {"op": "add", "path": _ENVIRONMENT, "value": {"name": name, "value": text}} for name, text in wanted.items()
-    ]
+    """A JSON patch of its Deployment: it tells of this model."""
+    return _setting("RATCHET__MODEL", model)
+
+
+def asks_every(seconds):
+    """JSON patches of its Deployment: it asks MLflow and the cluster so often."""
+    names = ("RATCHET__EXPORTER__MLFLOW_SECONDS", "RATCHET__EXPORTER__CLUSTER_SECONDS")
+    return [_setting(name, str(seconds)) for name in names]
+
+
+def _setting(name, text):
+    return {"op": "add", "path": _ENVIRONMENT, "value": {"name": name, "value": text}}
 
 
 def must_say_the_truth(model):
     """Its metrics of the scikit-learn model become what MLflow says: champion, F1, versions, decisions, validation."""
-    wait_until(f"the metrics of {model} say what MLflow says", lambda: _told(model) == _true(model), _SECONDS, pause=2)
+    wait_until(f"the metrics of {model} say what MLflow says", lambda: _told(model) == _true(model), _SECONDS, pause=1)
 
 
 def _told(model):

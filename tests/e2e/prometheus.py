@@ -49,4 +49,4 @@ def wait_for(sentence, expression, true=lambda found: found is not None, seconds
         found = number(expression)
         return (found,) if true(found) else None
 
-    return wait_until(f"{sentence} ({expression})", probe, seconds, pause=3)[0]
+    return wait_until(f"{sentence} ({expression})", probe, seconds, pause=1)[0]

@@ -4,7 +4,7 @@ import json
 import secrets
 
 from ratchet.io.cluster.deployment import VERSION
-from tests.e2e.cluster import KubectlError, create, every, get, kubectl, wait_until
+from tests.e2e.cluster import ClusterError, create, every, get, kubectl, logs, wait_until
 
 DEPLOYMENT = "server-sklearn"
 ELSEWHERE = "default"
@@ -94,8 +94,8 @@ class Load:
     def seen(self):
         """How many answers were good, and what the first others were."""
         try:
-            lines = kubectl("logs", self._name, namespace=ELSEWHERE).splitlines()
-        except KubectlError:
+            lines = logs(self._name, ELSEWHERE).splitlines()
+        except ClusterError:
             return {}
         found = [json.loads(line) for line in lines if line.startswith("{")]
         return found[-1] if found else {}

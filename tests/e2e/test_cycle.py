@@ -7,25 +7,25 @@ import pytest
 
 from tests.e2e import cycles, tracking
 from tests.e2e.cluster import create, get, kubectl, wait_until
+from tests.e2e.cycles import BOTH
 
-BOTH = ("sklearn", "spark")
 
-
-@pytest.mark.telling
-def test_the_first_cycle_promotes_both_models_and_the_second_holds_them(start, model):
-    start(engines=BOTH).must_complete()
+@pytest.mark.smoke
+def test_the_first_cycle_promotes_both_models(first_cycle):
     for engine in BOTH:
-        tracking.must_have_one_whole_version(model, engine)
-    again = start(engines=BOTH)
-    again.must_complete()
-    held = {run["tags"]["ratchet.engine"]: run["tags"] for run in tracking.runs(model, again.id)}
+        tracking.must_have_one_whole_version(first_cycle.model, engine)
+
+
+@pytest.mark.smoke
+def test_the_second_cycle_holds_them(second_cycle):
+    held = {run["tags"]["ratchet.engine"]: run["tags"] for run in tracking.runs(second_cycle.model, second_cycle.id)}
     for engine in BOTH:
         assert held[engine]["ratchet.decision"] == "held"
         assert "ties with version 1" in held[engine]["ratchet.reason"]
-        tracking.must_have_one_whole_version(model, engine)
+        tracking.must_have_one_whole_version(second_cycle.model, engine)
 
 
-@pytest.mark.telling
+@pytest.mark.smoke
 def test_a_slot_that_fires_twice_is_one_cycle(start, model):
     slot = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:00Z}"
     first, second = start(slot=slot), start(slot=slot)
@@ -36,7 +36,7 @@ def test_a_slot_that_fires_twice_is_one_cycle(start, model):
     assert len(tracking.runs(model)) == 1
 
 
-@pytest.mark.telling
+@pytest.mark.smoke
 def test_two_cycles_at_once_run_one_after_the_other(start, model):
     first, second = start(), start()
     first.must_complete()

@@ -8,13 +8,13 @@ import subprocess
 import pytest
 import yaml
 
-from tests.e2e.cluster import CONTEXT, KubectlError, kubectl
+from tests.e2e.cluster import CONTEXT, ClusterError, kubectl
 from tests.manifests import schemas
 from tests.manifests.kustomize import ROOT, build, copy_tree
 
 OVERLAYS = sorted(path.parent.name for path in (ROOT / "k8s/overlays").glob("*/kustomization.yaml"))
 
-pytestmark = pytest.mark.telling
+pytestmark = pytest.mark.smoke
 
 
 @pytest.fixture(scope="module")
@@ -80,5 +80,5 @@ def test_a_misspelt_key_is_refused(kind, key, deployed, conforms, tree):
     found = conforms(objects)
     assert len(found) == 1
     assert key in found[0]
-    with pytest.raises(KubectlError, match=key):
+    with pytest.raises(ClusterError, match=key):
         kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=yaml.safe_dump_all(objects))

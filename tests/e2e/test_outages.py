@@ -7,7 +7,7 @@ import pytest
 from tests.e2e import tracking
 from tests.e2e.cluster import (
     NODE,
-    KubectlError,
+    ClusterError,
     command,
     every,
     kubectl,
@@ -25,7 +25,7 @@ SERVICES = {"mlflow": "deployment/mlflow", "postgres": "statefulset/postgres", "
 def api_answers():
     try:
         return kubectl("get", "--raw", "/readyz").strip() == "ok"
-    except KubectlError:  # it answers that it is not ready, or that it knows nobody yet
+    except ClusterError:  # it answers that it is not ready, or that it knows nobody yet
         return False
 
 
@@ -74,7 +74,7 @@ def in_mid_registration(cycle):
 
 @pytest.mark.parametrize(
     "moment",
-    [in_mid_training, pytest.param(in_mid_registration, marks=pytest.mark.telling)],
+    [in_mid_training, pytest.param(in_mid_registration, marks=pytest.mark.smoke)],
     ids=lambda moment: moment.__name__,
 )
 @pytest.mark.parametrize("service", SERVICES)

@@ -11,7 +11,7 @@ READ = "train.read"
 
 
 @pytest.mark.parametrize(
-    "lose", [pytest.param(delete_pod, id="deleted", marks=pytest.mark.telling), pytest.param(evict, id="evicted")]
+    "lose", [pytest.param(delete_pod, id="deleted", marks=pytest.mark.smoke), pytest.param(evict, id="evicted")]
 )
 def test_a_trainer_whose_pod_is_lost_is_replaced_and_the_attempt_is_not_counted(start, model, lose):
     cycle = start()
@@ -48,7 +48,7 @@ def registering(cycle):
 @pytest.mark.parametrize("force", [pytest.param(False, id="gently"), pytest.param(True, id="by force")])
 @pytest.mark.parametrize(
     "moment",
-    [starting, pytest.param(training, marks=pytest.mark.telling), between, registering],
+    [starting, pytest.param(training, marks=pytest.mark.smoke), between, registering],
     ids=lambda moment: moment.__name__,
 )
 def test_a_coordinator_that_is_lost_comes_back_and_adopts_its_children(start, model, moment, force):
@@ -91,7 +91,7 @@ def test_a_cycle_whose_spark_driver_is_deleted_ends_with_a_true_state(start, mod
         tracking.must_have_one_whole_version(model, "spark")
 
 
-@pytest.mark.telling
+@pytest.mark.smoke
 def test_a_spark_trainer_that_loses_an_executor_gets_another_and_ends(start, model):
     cycle = start(engines=("spark",))
     cycle.wait_for_event(cycle.running_pod_of("spark"), READ)

@@ -18,10 +18,15 @@ SECONDS = 420
 
 
 @pytest.fixture
-def trained(start, model):
+def trained(system, first_cycle):
     """A model with a champion of both engines."""
-    start(engines=("sklearn", "spark")).must_complete()
-    return model
+    return first_cycle.model
+
+
+@pytest.fixture
+def target():
+    """Where nothing has been scored yet."""
+    return f"s3://ratchet-scores/{secrets.token_hex(4)}"
 
 
 @pytest.fixture
@@ -81,9 +86,8 @@ def done(log):
     return found[-1]
 
 
-@pytest.mark.telling
-def test_both_engines_score_a_month_and_a_repeated_call_scores_the_same(trained, job, application):
-    target = f"s3://ratchet-scores/{trained}"
+@pytest.mark.smoke
+def test_both_engines_score_a_month_and_a_repeated_call_scores_the_same(trained, target, job, application):
     first = job(MONTH, f"{target}/sklearn", *options(trained))
     spark = application(MONTH, f"{target}/spark", *options(trained))
     assert cycles.job_end(first, SECONDS) == 0, cycles.logs_of_job(first)
@@ -98,7 +102,7 @@ def test_both_engines_score_a_month_and_a_repeated_call_scores_the_same(trained,
     assert done(cycles.logs_of_job(again))["positives"] == event["positives"]
 
 
-@pytest.mark.telling
+@pytest.mark.smoke
 def test_a_scorer_may_write_nowhere_but_to_the_scores(trained, job):
     name = job(MONTH, "s3://ratchet-mlflow/scores", *options(trained))
     assert cycles.job_end(name, SECONDS) == 3
@@ -112,22 +116,21 @@ def test_a_model_that_is_none_ends_the_job_at_once(model, job):
     assert get("job", name)["status"]["failed"] == 1, "what is wrong is not tried again"
 
 
-def test_a_pod_that_is_lost_is_replaced_and_the_result_is_whole(trained, job):
-    name = job("s3://ratchet-data/flights", f"s3://ratchet-scores/{trained}/lost", *options(trained))
+def test_a_pod_that_is_lost_is_replaced_and_the_result_is_whole(trained, target, job):
+    name = job("s3://ratchet-data/flights", f"{target}/lost", *options(trained))
 
     def running():
         pods = every("pods", f"batch.kubernetes.io/job-name={name}")
         return [pod for pod in pods if pod["status"]["phase"] == "Running"]
 
-    pod = wait_until(f"a pod of {name} runs", running, SECONDS, pause=0.2)[0]["metadata"]["name"]
+    pod = wait_until(f"a pod of {name} runs", running, SECONDS, pause=0.1)[0]["metadata"]["name"]
     cycles.delete_pod(pod, force=True)
     assert cycles.job_end(name, SECONDS) == 0, cycles.logs_of_job(name)
     assert done(cycles.logs_of_job(name))["rows"] == 327_346
 
 
-def test_the_script_scores_with_spark_and_ends_as_the_driver_ends(trained):
-    target = f"s3://ratchet-scores/{trained}/script"
-    words = (ROOT / "k8s/score", "spark", MONTH, target, *options(trained))
+def test_the_script_scores_with_spark_and_ends_as_the_driver_ends(trained, target):
+    words = (ROOT / "k8s/score", "spark", MONTH, f"{target}/script", *options(trained))
     told = _run(words)
     assert told.returncode == 0, told.stderr
     assert "score.done" in told.stdout

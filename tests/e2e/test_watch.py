@@ -51,7 +51,7 @@ def verdict(model, engine="sklearn"):
     return json.loads(tracking.versions(model, engine)[0]["tags"]["ratchet.watch"])
 
 
-@pytest.mark.telling
+@pytest.mark.smoke
 def test_a_champion_that_does_badly_is_retrained_once(start, watch, model):
     start().must_complete()
     first = watch(LOW)

@@ -11,7 +11,7 @@ from tests.e2e.ports import forwarded
 _SECONDS = 180
 
 
-def _ask(path, query=None, body=None):
+def _ask(path, query=None, body=None, method=None):
     """The answer as JSON, None where MLflow says that it doesn't exist. Tried again while the server comes back."""
     deadline = time.monotonic() + _SECONDS
     while True:
@@ -21,7 +21,7 @@ def _ask(path, query=None, body=None):
                 data = None if body is None else json.dumps(body).encode()
                 # The server answers to the names that its manifest lists, and to no others.
                 headers = {"Host": "mlflow:5000", "Content-Type": "application/json"}
-                with urlopen(Request(url, data, headers), timeout=30) as answer:  # noqa: S310  # http, above
+                with urlopen(Request(url, data, headers, method=method), timeout=30) as answer:  # noqa: S310  # http, above
                     return json.load(answer)
         except (OSError, HTTPException) as error:  # among them whatever the port's other end does while it comes back
             if getattr(error, "code", None) == 404:
@@ -44,6 +44,11 @@ def versions(model, engine="sklearn"):
         for each in answer.get("model_versions", [])
     ]
     return sorted(found, key=lambda each: each["version"])
+
+
+def delete_version(model, version, engine="sklearn"):
+    """Delete a version, as an operator does with one that is to count no more."""
+    _ask("model-versions/delete", body={"name": f"{model}-{engine}", "version": str(version)}, method="DELETE")
 
 
 def aliases(model, engine="sklearn"):

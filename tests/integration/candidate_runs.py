@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 
 import mlflow
 import pandas as pd
-from mlflow.entities import Metric
+from mlflow.entities import Metric, RunTag
 from mlflow.models.signature import ModelSignature
 from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema
@@ -18,6 +18,7 @@ from sklearn.dummy import DummyClassifier
 from ratchet.core.decision_section import open_section
 from ratchet.core.rival import Rival
 from ratchet.io import registry
+from tests.integration.snapshots import folder_of
 
 SIGNATURE = ModelSignature(Schema([ColSpec(DataType.double, "hour")]), Schema([ColSpec(DataType.long)]))
 EXAMPLE = pd.DataFrame({"hour": [7.0, 21.0]})
@@ -29,12 +30,13 @@ def _model():
     return DummyClassifier(strategy="constant", constant=1).fit(EXAMPLE, [0, 1])
 
 
-def experiment_of(client, settings):
-    found = client.get_experiment_by_name(settings.experiment)
+@cache
+def _experiment(uri, name, artifacts):
+    client = MlflowClient(uri)
+    found = client.get_experiment_by_name(name)
     if found is not None:
         return found.experiment_id
-    place = settings.tracking.artifacts
-    return client.create_experiment(settings.experiment, artifact_location=place and Path(place).as_uri())
+    return client.create_experiment(name, artifact_location=artifacts and Path(artifacts).as_uri())
 
 
 def rival(version, f1, candidate_f1, basis="same_rows", note="", *, recorded_f1=None):
@@ -68,7 +70,6 @@ def add_run(
     there are such rows at all. logged: log the model as MLflow's own kind (`models:/m-…`), not as a folder of the run.
     """
     client = MlflowClient(settings.tracking.uri)
-    experiment = experiment_of(client, settings)
     own_tags = {
         "ratchet.model": settings.model,
         "ratchet.cycle": cycle,
@@ -80,26 +81,36 @@ def add_run(
         "ratchet.complete": "true",
     }
     _begun[0] += 1000
-    run_id = client.create_run(experiment, start_time=_begun[0], tags=own_tags | (tags or {})).info.run_id
+    experiment = _experiment(settings.tracking.uri, settings.experiment, settings.tracking.artifacts)
+    run = client.create_run(experiment, start_time=_begun[0], tags=own_tags | (tags or {})).info
     numbers = {"f1": f1, "f1_all_positive": 0.4, "precision": 0.5} | (metrics or {})
     logged_numbers = [Metric(name, value, 0, 0) for name, value in numbers.items() if value is not None]
-    client.log_batch(run_id, metrics=logged_numbers)
-    existing = registry.versions(client, settings.registered_name(engine))
-    recorded = {version.number: version.f1 for version in existing}
-    rows = [
-        rival(number, value, f1, recorded_f1=recorded[number])
-        for number, value in (rivals or recorded).items()
-        if value is not None
-    ]
+    rows = []
+    if compared:
+        recorded = _recorded(client, settings.registered_name(engine))
+        rows = [
+            rival(number, value, f1, recorded_f1=recorded[number]) for number, value in (rivals or recorded).items()
+        ]
     with TemporaryDirectory() as folder:
-        (Path(folder) / "comparison.csv").write_text(Rival.to_csv(rows if compared else []))
+        (Path(folder) / "comparison.csv").write_text(Rival.to_csv(rows))
         (Path(folder) / "report.html").write_text(f"<html><body>{open_section()}</body></html>")
         if not logged:
             shutil.copytree(_saved(), f"{folder}/model")
-        client.log_artifacts(run_id, folder)
-    client.set_tag(run_id, "ratchet.model_uri", _log(run_id, settings) if logged else f"runs:/{run_id}/model")
-    client.set_terminated(run_id, status)
-    return run_id
+        place = folder_of(settings.tracking.uri, run.artifact_uri)
+        if place is None:
+            client.log_artifacts(run.run_id, folder)
+        else:
+            shutil.copytree(folder, place, dirs_exist_ok=True)
+    model_uri = _log(run.run_id, settings) if logged else f"runs:/{run.run_id}/model"
+    client.log_batch(run.run_id, metrics=logged_numbers, tags=[RunTag("ratchet.model_uri", model_uri)])
+    client.set_terminated(run.run_id, status)
+    return run.run_id
+
+
+def _recorded(client, name):
+    """The F1 of each version, by number, as the registrar has written it down."""
+    found = {int(version.version): version.tags["ratchet.f1"] for version in registry.listed(client, name)}
+    return {number: float(f1) for number, f1 in sorted(found.items())}
 
 
 @cache

@@ -14,7 +14,9 @@ import pytest
 
 from ratchet.settings import Settings
 from tests.integration.scoring_fixtures import registered  # noqa: F401  # a fixture
-from tests.integration.trainer_fixtures import flights_slice  # noqa: F401  # a fixture
+from tests.integration.snapshots import server_folders
+from tests.integration.spark_fixtures import spark_engine, spark_session  # noqa: F401  # fixtures
+from tests.integration.trainer_fixtures import empty_mlflow, flights_slice  # noqa: F401  # a fixture
 
 SERVER_SECONDS = 120
 
@@ -90,13 +92,15 @@ def stop_server(process):
 def mlflow_server(tmp_path_factory):
     """The address of a real MLflow server."""
     folder = tmp_path_factory.mktemp("mlflow-server")
+    empty_mlflow(folder)
     port = free_port()
-    process = start_server(folder, port)
+    process, uri = start_server(folder, port), f"http://127.0.0.1:{port}"
     try:
-        uri = f"http://127.0.0.1:{port}"
         wait_until_up(process, uri, Path(folder) / "server.log")
+        server_folders[uri] = folder
         yield uri
     finally:
+        server_folders.pop(uri, None)
         stop_server(process)
 
 
@@ -104,4 +108,5 @@ def mlflow_server(tmp_path_factory):
 def mlflow_file(tmp_path_factory):
     """The address of an MLflow without a server, and the folder of its artifacts."""
     folder = tmp_path_factory.mktemp("mlflow-file")
+    empty_mlflow(folder)
     return f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts")

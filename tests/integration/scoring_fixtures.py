@@ -2,10 +2,13 @@
 
 import fcntl
 import os
+from functools import cache
+from pathlib import Path
 
 import mlflow
 import pytest
 
+from tests.integration.snapshots import copy_database
 from tests.integration.trainer_fixtures import write_configuration
 from tests.integration.verbs import ratchet
 
@@ -14,7 +17,8 @@ from tests.integration.verbs import ratchet
 def registered(flights_slice, tmp_path_factory):
     """A working directory in whose MLflow `flights-sklearn` and `flights-spark` have a champion, version 1.
 
-    Where tests run in several processes it is the same for all of them: who comes second waits.
+    Where tests run in several processes it is the same for all of them: who comes second waits. Beside it lie the files
+    of `Cycle`.
     """
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "registered"
@@ -23,12 +27,50 @@ def registered(flights_slice, tmp_path_factory):
         if not folder.exists():
             folder.mkdir()
             write_configuration(folder, flights_slice, retrain={"engines": ["sklearn", "spark"]})
-            done = ratchet(folder, "retrain", "--env", "test", seconds=280)
-            assert done.returncode == 0, done.stderr[-2000:]
+            Cycle(folder).run()
+            copy_database(folder / "mlflow.db", folder / "at-first.db")
     return folder
 
 
+class Cycle:
+    """The cycle that made `registered`, as it was seen from outside: what was written, and its temporary files."""
+
+    id = "made"
+
+    def __init__(self, registered):
+        self._beside = registered.with_name(f"{registered.name}-cycle")
+        self._folder = registered
+        self.temporary = self._beside / "temporary"
+
+    def run(self):
+        self.temporary.mkdir(parents=True)
+        (self._beside / "python").mkdir()
+        (self._beside / "python" / "sitecustomize.py").write_text(_TEE.format(self._text("train")))
+        environment = {"TMPDIR": str(self.temporary), "PYTHONPATH": str(self._beside / "python")}
+        call = ("retrain", "--env", "test", "--cycle", self.id)
+        done = ratchet(self._folder, *call, environment=environment, seconds=400)
+        Path(self._text("stdout")).write_text(done.stdout)
+        Path(self._text("stderr")).write_text(done.stderr)
+        assert done.returncode == 0, done.stderr[-2000:]
+
+    def written(self, where):
+        """The lines of the cycle's own "stdout" and "stderr", or of the Spark trainer's stdout: "train"."""
+        return Path(self._text(where)).read_text().splitlines()
+
+    def _text(self, name):
+        return str(self._beside / f"{name}.txt")
+
+
+# A cycle passes on only the events of what its trainers write; here the whole of it is kept.
+_TEE = """\
+import os, subprocess, sys
+if sys.orig_argv[2:5] == ["ratchet", "train", "spark"]:
+    os.dup2(subprocess.Popen(["tee", {!r}], stdin=subprocess.PIPE).stdin.fileno(), 1)
+"""
+
+
+@cache
 def load(registered, engine):
-    """Version 1 as MLflow loads it."""
+    """Version 1 as MLflow loads it; Spark's needs the session that was there at first."""
     mlflow.set_tracking_uri(f"sqlite:///{registered}/mlflow.db")
     return mlflow.pyfunc.load_model(f"models:/flights-{engine}/1")

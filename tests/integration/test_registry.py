@@ -21,6 +21,7 @@ from ratchet.jobs.register import decide_all, register
 from ratchet.jobs.show import show
 from tests.integration.candidate_runs import add_run, read_artifact
 from tests.integration.conftest import settings_for
+from tests.integration.snapshots import folder_of, snapshot_of
 from tests.integration.verbs import children
 
 WRITES = (
@@ -317,33 +318,33 @@ def state(settings, run_ids):
         )
         for version in registry.versions(client, model.name)
     ]
-    runs = [client.get_run(run_id).data.tags for run_id in run_ids]
-    decisions = [json.loads(read_artifact(settings, run_id, "decision.json")) for run_id in run_ids]
+    runs = [client.get_run(run_id) for run_id in run_ids]
+    # Read where the server keeps them: all of it is asked for again after each write.
+    folders = [folder_of(settings.tracking.uri, run.info.artifact_uri) for run in runs]
+    decisions = [json.loads((folder / "decision.json").read_text()) for folder in folders]
     return {
         "aliases": model.aliases,
         "tags": sorted(model.tags),
         "champion": {key: value for key, value in moved.items() if key != "at"},
         "versions": versions,
-        "runs": [(tags["ratchet.decision"], tags["ratchet.reason"]) for tags in runs],
+        "runs": [(run.data.tags["ratchet.decision"], run.data.tags["ratchet.reason"]) for run in runs],
         "decisions": [(found["outcome"], found["version"], found["versions"]) for found in decisions],
-        "reports": [decided_line(settings, run_id) for run_id in run_ids],
+        "reports": [decided_line((folder / "report.html").read_text()) for folder in folders],
     }
 
 
-def decided_line(settings, run_id):
-    report = read_artifact(settings, run_id, "report.html").replace(settings.registered_name("sklearn"), "MODEL")
+def decided_line(report):
     return [line for line in report.splitlines() if "span" in line]
 
 
-def history(mlflow_server, f1_values, last=None, *, logged):
-    """Settings and runs of a model with a cycle for each F1, the last of them not decided on if `last` says so."""
-    settings = settings_for(mlflow_server, next(_names), retrain={"engines": ("sklearn",)})
+def history(settings, f1_values, *, logged=False):
+    """The runs of a model with a cycle for each F1, the last of them not decided on yet."""
     runs = []
     for number, f1 in enumerate(f1_values):
+        if number:
+            register(settings, f"c{number - 1}")
         runs.append(add_run(settings, f"c{number}", f1, logged=logged))
-        if number < len(f1_values) - 1 or last is None:
-            register(settings, f"c{number}")
-    return settings, runs
+    return runs
 
 
 @pytest.mark.parametrize(
@@ -351,12 +352,16 @@ def history(mlflow_server, f1_values, last=None, *, logged):
     [((0.5, 0.6), False), ((0.5,), True), ((0.5, 0.45), False)],
     ids=["better", "first", "worse"],
 )
-def test_a_registrar_that_is_killed_at_any_write_and_run_again_leaves_the_same_state(mlflow_server, f1_values, logged):
-    expected = state(*history(mlflow_server, f1_values, logged=logged))
+def test_a_registrar_that_is_killed_at_any_write_and_run_again_leaves_the_same_state(
+    settings, tmp_path, f1_values, logged
+):
+    runs, cycle = history(settings, f1_values, logged=logged), f"c{len(f1_values) - 1}"
+    before = snapshot_of(settings, tmp_path / "before")
+    register(settings, cycle)
+    expected = state(settings, runs)
     killed = 0
     while True:
-        settings, runs = history(mlflow_server, f1_values, killed, logged=logged)
-        cycle = f"c{len(f1_values) - 1}"
+        before.restore()
         if not killed_at(settings, cycle, killed):
             break
         register(settings, cycle)
@@ -366,19 +371,21 @@ def test_a_registrar_that_is_killed_at_any_write_and_run_again_leaves_the_same_s
     assert state(settings, runs) == expected
 
 
-@pytest.mark.parametrize("last", [1, 2, 4, 6, 8])
-def test_a_promotion_that_was_begun_is_finished_by_the_registrar_of_another_cycle(mlflow_server, last):
-    settings, _ = history(mlflow_server, (0.5, 0.6), last, logged=False)
-    assert killed_at(settings, "c1", last)
-    versions = len(registry.versions(MlflowClient(mlflow_server), settings.registered_name("sklearn")))
-    add_run(settings, "c2", 0.55)
-    register(settings, "c2")
-    model = MlflowClient(mlflow_server).get_registered_model(settings.registered_name("sklearn"))
-    # The one that was killed had made its version, or nothing of it counts yet and the next one is version 2.
-    assert (versions, model.aliases) in [
-        (2, {"champion": "2", "previous": "1"}),
-        (1, {"champion": "2", "previous": "1"}),
-    ]
+def test_a_promotion_that_was_begun_is_finished_by_the_registrar_of_another_cycle(settings, client, tmp_path):
+    history(settings, (0.5, 0.6))
+    before = snapshot_of(settings, tmp_path / "before")
+    for last in (1, 2, 4, 6, 8):
+        before.restore()
+        assert killed_at(settings, "c1", last), last
+        versions = len(registry.versions(client, settings.registered_name("sklearn")))
+        add_run(settings, "c2", 0.55)
+        register(settings, "c2")
+        model = client.get_registered_model(settings.registered_name("sklearn"))
+        # The one that was killed had made its version, or nothing of it counts yet and the next one is version 2.
+        assert (versions, model.aliases) in [
+            (2, {"champion": "2", "previous": "1"}),
+            (1, {"champion": "2", "previous": "1"}),
+        ], last
 
 
 class RepeatingClient(MlflowClient):

@@ -17,6 +17,7 @@ from ratchet.jobs.servers import Servers
 from tests.integration.candidate_runs import add_run, read_artifact
 from tests.integration.conftest import settings_for
 from tests.integration.killing import killed_after
+from tests.integration.snapshots import snapshot_of
 from tests.unit.cluster_server import Clock, Cluster, api_of, serving
 
 _names = (f"rolled{number}" for number in itertools.count())
@@ -281,15 +282,17 @@ def test_a_rollout_of_a_cycle_says_that_it_went_back(settings, kube, follow, mon
     assert [(event["event"], event["outcome"]) for event in told] == [("rollout.decided", "held")]
 
 
-def test_the_way_back_may_be_killed_between_any_two_writes(mlflow_file, monkeypatch):
+def test_the_way_back_may_be_killed_between_any_two_writes(mlflow_file, tmp_path, monkeypatch):
     from ratchet.jobs import conclude as concluding
 
-    uri, artifacts = mlflow_file
+    uri, _ = mlflow_file
+    settings = settings_for(uri, next(_names), str(tmp_path / "artifacts"), retrain={"engines": ("sklearn",)})
+    client, name = MlflowClient(settings.tracking.uri), settings.registered_name("sklearn")
+    promoted(settings, "c1", 0.5)
+    run_id = promoted(settings, "c2", 0.6)
+    before = snapshot_of(settings, tmp_path / "before")
     for after in itertools.count(1):
-        settings = settings_for(uri, next(_names), artifacts, retrain={"engines": ("sklearn",)})
-        client, name = MlflowClient(settings.tracking.uri), settings.registered_name("sklearn")
-        promoted(settings, "c1", 0.5)
-        run_id = promoted(settings, "c2", 0.6)
+        before.restore()
         with killed_after(monkeypatch, after) as end:
             concluding.go_back(client, settings, name, 2, "it failed")
         concluding.go_back(client, settings, name, 2, "it failed")

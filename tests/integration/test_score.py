@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import mlflow
@@ -13,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow.tracking import MlflowClient
 
+from ratchet.engines import spark_scoring
 from ratchet.engines.opening import open_scorer
 from ratchet.errors import ConfigurationError, FailedError, RatchetError
 from ratchet.io import unlabelled
@@ -31,6 +33,11 @@ pytestmark = [
 ENGINES = ("sklearn", "spark")
 # A JVM starts for a verb, on a machine that may be busy.
 SECONDS = 240
+
+
+@pytest.fixture
+def settings(flights_slice, registered):
+    return small_settings(flights_slice, registered)
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +60,29 @@ def table(rows, tmp_path_factory):
     return str(folder)
 
 
+@pytest.fixture(scope="module")
+def many(rows, tmp_path_factory):
+    """Those rows so often that a call can be killed while it writes."""
+    path = tmp_path_factory.mktemp("many") / "many.parquet"
+    pd.concat([rows] * 400, ignore_index=True).to_parquet(path, index=False, row_group_size=20_000)
+    return str(path)
+
+
 @pytest.fixture(scope="module", params=ENGINES)
 def scorer(request, registered, flights_slice):
     """A scorer with version 1 loaded, and the columns that it needs; one for all tests here."""
     mlflow.set_tracking_uri(f"sqlite:///{registered}/mlflow.db")
-    with open_scorer(request.param, small_settings(flights_slice, registered)) as opened:
+    settings = small_settings(flights_slice, registered)
+    with ExitStack() as stack:
+        if request.param == "sklearn":
+            opened = stack.enter_context(open_scorer("sklearn", settings))
+        else:
+            request.getfixturevalue("spark_session")
+            session = request.getfixturevalue("spark_engine")._session
+            with pytest.MonkeyPatch.context() as patch:
+                # It would start a JVM and end it; the tests have one.
+                patch.setattr(spark_scoring, "Session", lambda _: session)
+                opened = open_scorer("spark", settings)
         yield opened, opened.load(f"models:/flights-{request.param}/1", "version 1")
 
 
@@ -173,7 +198,11 @@ def files(folder, engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_verb_says_what_it_did_and_a_repeated_call_ends_in_the_same_rows(registered, table, tmp_path, engine):
+def test_the_verb_says_what_it_did_and_after_one_that_was_killed_ends_in_the_same_rows(
+    registered, settings, rows, table, many, tmp_path, engine
+):
+    """Each call goes over an earlier result, the first one over one of scikit-learn's."""
+    score(settings, "sklearn", table, str(tmp_path / "to"))
     call = ("score", engine, table, str(tmp_path / "to"), "--env", "test")
     done = ratchet(registered, *call, seconds=SECONDS)
     assert done.returncode == 0, done.stderr
@@ -187,17 +216,8 @@ def test_the_verb_says_what_it_did_and_a_repeated_call_ends_in_the_same_rows(reg
     )
     assert success["files"] == sorted(path.name for path in (tmp_path / "to").glob("part-*"))
     first = files(tmp_path / "to", engine)
-    assert ratchet(registered, *call, seconds=SECONDS).returncode == 0
-    assert files(tmp_path / "to", engine) == first
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_call_that_was_killed_is_simply_run_again(registered, rows, table, tmp_path, engine):
-    """Killed while it writes over an earlier result: that is gone, and nothing says that it is complete."""
-    many = tmp_path / "many.parquet"
-    pd.concat([rows] * 400, ignore_index=True).to_parquet(many, index=False, row_group_size=20_000)
-    assert ratchet(registered, "score", "sklearn", table, str(tmp_path / "to"), "--env", "test").returncode == 0
-    with Verb(registered, "score", engine, str(many), str(tmp_path / "to"), "--env", "test") as verb:
+    # Killed while it writes: the earlier result is gone, and nothing says that there is a complete one.
+    with Verb(registered, "score", engine, many, str(tmp_path / "to"), "--env", "test") as verb:
         verb.wait_for("score.started")
         deadline = time.monotonic() + 60
         while (tmp_path / "to/_SUCCESS").exists() and time.monotonic() < deadline:
@@ -205,15 +225,10 @@ def test_a_call_that_was_killed_is_simply_run_again(registered, rows, table, tmp
         os.killpg(verb._process.pid, signal.SIGKILL)
         verb.end()
     assert not (tmp_path / "to/_SUCCESS").exists()
-    call = ("score", engine, table, str(tmp_path / "to"), "--env", "test")
     assert ratchet(registered, *call, seconds=SECONDS).returncode == 0
+    assert files(tmp_path / "to", engine) == first
     found = pq.read_table(tmp_path / "to")
     assert sorted(found["flight_id"].to_pylist()) == list(rows["flight_id"])
-
-
-@pytest.fixture
-def settings(flights_slice, registered):
-    return small_settings(flights_slice, registered)
 
 
 def test_another_version_takes_the_place_of_the_first(registered, settings, table, tmp_path):

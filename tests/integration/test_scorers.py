@@ -13,10 +13,9 @@ from sklearn.model_selection import FixedThresholdClassifier
 from ratchet.engines.scikit_learn_scorer import ScikitLearnScorer
 from ratchet.engines.spark_pipeline import SCORE
 from ratchet.engines.spark_scorer import SparkScorer, outcome
-from ratchet.engines.spark_session import Session
 from ratchet.errors import FailedError
 from tests.integration.scoring_fixtures import load
-from tests.integration.trainer_fixtures import CATEGORICAL, NUMERIC, small_settings, window
+from tests.integration.trainer_fixtures import CATEGORICAL, NUMERIC, window
 
 pytestmark = [
     pytest.mark.timeout(600),
@@ -43,14 +42,7 @@ def sklearn_model(registered):
 
 
 @pytest.fixture(scope="module")
-def session(registered, flights_slice):
-    made = Session(small_settings(flights_slice, registered))
-    yield made.get()
-    made.stop()
-
-
-@pytest.fixture(scope="module")
-def spark_model(registered, session):
+def spark_model(registered, spark_session):
     return load(registered, "spark")
 
 
@@ -64,10 +56,10 @@ def test_scikit_learn_labels_as_the_model_and_gives_its_probabilities(sklearn_mo
     assert 0 < scored.labels.mean() < 1
 
 
-def test_spark_labels_as_the_model_and_gives_its_probabilities(spark_model, session, rows):
+def test_spark_labels_as_the_model_and_gives_its_probabilities(spark_model, spark_session, rows):
     scored = SparkScorer(spark_model).score(rows)
     assert list(scored.labels) == list(spark_model.predict(rows))
-    frame = session.createDataFrame(rows[[*NUMERIC, *CATEGORICAL]])
+    frame = spark_session.createDataFrame(rows[[*NUMERIC, *CATEGORICAL]])
     expected = [row[0] for row in spark_model.get_raw_model().transform(frame).select(SCORE).collect()]
     assert list(scored.probabilities) == expected
     assert 0 < scored.labels.mean() < 1
@@ -121,9 +113,9 @@ def test_a_model_that_somebody_else_registered_labels_by_its_own_predict(tmp_pat
     assert np.array_equal(scored.labels, scored.probabilities > 0.5)
 
 
-def test_a_model_without_probabilities_is_refused(tmp_path, session):
+def test_a_model_without_probabilities_is_refused(tmp_path, spark_session):
     model = saved(DummyRegressor().fit([[0.0]], [0.0]), tmp_path)
     with pytest.raises(FailedError, match="the model, a DummyRegressor, gives no probabilities of two classes"):
         ScikitLearnScorer(model)
     with pytest.raises(FailedError, match=r"it writes the columns id$"):
-        outcome(session.range(1))
+        outcome(spark_session.range(1))

@@ -14,6 +14,7 @@ from mlflow.tracking import MlflowClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from ratchet.io import samples, scoring_server
+from tests.integration import world
 from tests.integration.conftest import free_port
 from tests.integration.trainer_fixtures import write_configuration
 from tests.integration.verbs import Verb, ratchet
@@ -23,12 +24,9 @@ MODEL = "flights-sklearn"
 
 
 @pytest.fixture(scope="module")
-def folder(flights_slice, tmp_path_factory):
+def folder(registered, flights_slice, tmp_path_factory):
     """A working directory with one registered version of the scikit-learn model."""
-    made = write_configuration(tmp_path_factory.mktemp("serve"), flights_slice)
-    done = ratchet(made, "retrain", "--env", "test", "--as-of", "2013-05-01", "--cycle", "first")
-    assert done.returncode == 0, done.stderr
-    return made
+    return world.like(registered, tmp_path_factory.mktemp("serve"), flights_slice)
 
 
 @pytest.fixture(scope="module")
@@ -197,7 +195,8 @@ def test_it_waits_for_the_first_champion(flights_slice, tmp_path):
         verb.wait_for("serve.waiting")
         asked = Asked(port)
         assert (asked.get("/live").status, asked.get("/ping").status, asked.post({}).status) == (200, 503, 503)
-        assert ratchet(made, "retrain", "--env", "test", "--as-of", "2013-05-01").returncode == 0
+        assert ratchet(made, "train", "sklearn", "--env", "test", "--as-of", "2013-05-01").returncode == 0
+        assert ratchet(made, "register", "--env", "test").returncode == 0
         assert verb.wait_for("serve.ready")["version"] == 1
         assert asked.get("/ping").status == 200
 

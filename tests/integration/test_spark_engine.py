@@ -20,11 +20,10 @@ from ratchet.core.windows import Period, Window, Windows, windows_until
 from ratchet.engines import spark_facts, spark_features, spark_rows
 from ratchet.engines.java import java_home
 from ratchet.engines.scikit_learn_features import counted
-from ratchet.engines.spark import Spark
 from ratchet.engines.spark_pipeline import threshold_of
 from ratchet.errors import ConfigurationError, DataError, FailedError
 from ratchet.io import checks, data
-from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, small_settings
+from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC
 from tests.unit.event_tables import DECEMBER, FIRST, NOVEMBER, ROWS, columns, csv, parquet, settings
 
 pytestmark = [
@@ -43,20 +42,19 @@ EVENTS = Windows(
 
 
 @pytest.fixture(scope="module")
-def flight_settings(flights_slice, tmp_path_factory):
-    return small_settings(flights_slice, tmp_path_factory.mktemp("spark"))
+def session(spark_session):
+    return spark_session
 
 
 @pytest.fixture(scope="module")
-def engine(flight_settings):
-    """One engine, and so one JVM, for all tests here; each of them may read another table with it."""
-    with Spark(flight_settings) as made:
-        yield made
+def engine(spark_engine, session):
+    """Each test here may read another table with it."""
+    return spark_engine
 
 
 @pytest.fixture(scope="module")
-def session(engine):
-    return engine._session.get()
+def flight_settings(engine):
+    return engine._settings
 
 
 @pytest.fixture(scope="module")
@@ -188,6 +186,8 @@ def test_the_model_serves_gaps_unseen_categories_and_more_columns_in_a_fresh_pro
             "PYSPARK_PYTHON": sys.executable,
             "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(),
             "SPARK_LOCAL_IP": "127.0.0.1",
+            # Neither the second compiler nor collecting in parallel is worth its start for six rows.
+            "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         },
         capture_output=True,
         text=True,
@@ -222,15 +222,14 @@ def test_a_version_that_lacks_a_column_or_its_files_says_so(trained, engine, tmp
     ],
 )
 def test_a_parameter_that_the_estimator_does_not_take_is_refused(engine, trained, flight_settings, params, sentence):
-    settings, stages = engine._settings, engine._stages
+    settings, stages, estimator = engine._settings, engine._stages, engine._estimator
     spark = flight_settings.spark.model_copy(update={"params": params})
     engine._settings = flight_settings.model_copy(update={"spark": spark})
     try:
         with pytest.raises(ConfigurationError, match=sentence):
             read_and_fit(engine, trained)
     finally:
-        engine._settings, engine._stages = settings, stages
-        engine.read(trained["table"], trained["windows"], ())
+        engine._settings, engine._stages, engine._estimator = settings, stages, estimator
 
 
 def read_and_fit(engine, trained):
@@ -275,7 +274,9 @@ def test_both_engines_put_every_row_on_the_same_day(session, tmp_path, at, unit,
 def assert_same_rows(session, table):
     for window in (NOVEMBER, DECEMBER):
         expected = data.load(table, window, table.features)
-        rows = spark_rows.frame(session, table, [window]).where("__window__ >= 0")
+        # In the cache, as the engine has them: without it, Spark works out their days anew wherever they are asked for.
+        cached = spark_rows.frame(session, table, [window]).persist()
+        rows = cached.where("__window__ >= 0")
         groups = spark_facts.groups(rows, table)
         positive = spark_facts.positive_values(groups, table)
         found = rows.toPandas()
@@ -286,6 +287,7 @@ def assert_same_rows(session, table):
         facts = spark_facts.facts(groups, numeric, 0, window, table)
         texts = spark_facts.texts(rows, table, 1000, 0, 0)
         assert spark_facts.with_distinct(facts, texts) == expected.facts
+        cached.unpersist()
 
 
 def plain(frame):

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from itertools import dropwhile
 from pathlib import Path
 
 import mlflow
@@ -9,6 +10,7 @@ import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
+from tests.integration.scoring_fixtures import Cycle
 from tests.integration.trainer_fixtures import write_configuration
 from tests.integration.verbs import Verb, ratchet
 
@@ -28,7 +30,7 @@ def folder(flights_slice, tmp_path_factory):
 def run_of(folder, cycle):
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     experiment = client.get_experiment_by_name("flights").experiment_id
-    (found,) = client.search_runs([experiment], f"tags.`ratchet.cycle` = '{cycle}'")
+    (found,) = client.search_runs([experiment], f"tags.`ratchet.cycle` = '{cycle}' and tags.`ratchet.engine` = 'spark'")
     return found
 
 
@@ -54,30 +56,27 @@ def test_an_interruption_while_spark_starts_ends_at_once_as_killed(folder):
     assert run_of(folder, "early").info.status == "KILLED"
 
 
-@pytest.fixture(scope="module")
-def whole(folder, tmp_path_factory):
-    """A run to its end, and the folder that it had for temporary files."""
-    temporary = tmp_path_factory.mktemp("temporary")
-    return ratchet(folder, *TRAIN, "--cycle", "whole", environment={"TMPDIR": str(temporary)}), temporary
-
-
-def test_a_whole_run_is_complete_says_nothing_but_events_and_leaves_no_temporary_file(folder, whole):
-    done, temporary = whole
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert all(json.loads(line)["event"] for line in done.stdout.splitlines())
+def test_a_whole_run_is_complete_says_nothing_but_events_and_leaves_no_temporary_file(registered):
+    """The same holds of the cycle that it was part of, whose last words are its answer."""
+    cycle = Cycle(registered)
+    assert all(json.loads(line)["event"] for line in cycle.written("train"))
+    assert "train.done" in {json.loads(line)["event"] for line in cycle.written("train")}
+    answer = list(dropwhile(lambda line: line.startswith("{"), cycle.written("stdout")))
+    assert answer
+    assert all(json.loads(line)["event"] for line in cycle.written("stdout")[: -len(answer)])
+    assert [line for line in answer if line.startswith("{")] == []
     # Java itself announces the module that Spark asks for.
-    said = [line for line in done.stderr.splitlines() if "incubator modules" not in line]
+    said = [line for line in cycle.written("stderr") if "incubator modules" not in line]
     assert said == []
-    tags = run_of(folder, "whole").data.tags
+    tags = run_of(registered, Cycle.id).data.tags
     assert (tags["ratchet.verified"], tags["ratchet.complete"]) == ("true", "true")
-    assert list(temporary.iterdir()) == []
+    assert list(cycle.temporary.iterdir()) == []
 
 
-@pytest.mark.usefixtures("whole")
-def test_the_logged_model_has_an_example_that_can_be_served(folder):
+def test_the_logged_model_has_an_example_that_can_be_served(registered):
     """MLflow is kept from trying it while it logs; that has left nothing behind."""
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    local = mlflow.artifacts.download_artifacts(run_of(folder, "whole").data.tags["ratchet.model_uri"])
+    mlflow.set_tracking_uri(f"sqlite:///{registered}/mlflow.db")
+    local = mlflow.artifacts.download_artifacts(run_of(registered, Cycle.id).data.tags["ratchet.model_uri"])
     serving_input = mlflow.models.Model.load(local).get_serving_input(local)
     assert len(json.loads(serving_input)["dataframe_split"]["data"]) == 3
     assert [path.name for path in Path(local).rglob("*.crc")] == []

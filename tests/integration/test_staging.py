@@ -14,6 +14,7 @@ from ratchet.jobs.register import register
 from tests.integration.candidate_runs import add_run, read_artifact
 from tests.integration.conftest import settings_for
 from tests.integration.killing import killed_after
+from tests.integration.snapshots import snapshot_of
 
 _names = (f"staged{number}" for number in itertools.count())
 
@@ -148,15 +149,17 @@ def test_a_better_one_takes_the_place_of_one_that_waits(mlflow_server):
 
 
 @pytest.mark.parametrize("passes", [True, False])
-def test_it_may_be_killed_between_any_two_writes(mlflow_file, monkeypatch, passes):
-    uri, artifacts = mlflow_file  # a server, asked some six thousand times, would take three times as long
+def test_it_may_be_killed_between_any_two_writes(mlflow_file, tmp_path, monkeypatch, passes):
+    uri, _ = mlflow_file  # a server, asked some thousands of times, would take three times as long
+    settings = settings_of(uri, str(tmp_path / "artifacts"), validation=True)
+    client = MlflowClient(settings.tracking.uri)
+    stage(settings, "c1", 0.5)
+    validated(client, settings, 1)
+    conclude(client, settings, "sklearn", "c1")
+    add_run(settings, "c2", 0.6)
+    before = snapshot_of(settings, tmp_path / "before")
     for after in itertools.count(1):
-        settings = settings_of(uri, artifacts, validation=True)
-        client = MlflowClient(settings.tracking.uri)
-        stage(settings, "c1", 0.5)
-        validated(client, settings, 1)
-        conclude(client, settings, "sklearn", "c1")
-        add_run(settings, "c2", 0.6)
+        before.restore()
         with killed_after(monkeypatch, after) as end:
             (result,) = register(settings, "c2")
             validated(client, settings, result.version, wrong=0 if passes else 1)

@@ -1,9 +1,6 @@
 """A champion that is watched: on later months than its own, again and again, and killed between any two acts."""
 
 import json
-import shutil
-import sqlite3
-from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -23,8 +20,10 @@ from ratchet.jobs.register import register
 from ratchet.jobs.retrain import Cycle
 from ratchet.jobs.train import train
 from ratchet.jobs.watch_step import watch
+from tests.integration.snapshots import Snapshot
 from tests.integration.trainer_fixtures import empty_mlflow, small_settings, tree, write_configuration
 from tests.integration.verbs import events, ratchet
+from tests.integration.world import like
 
 # The champion's test window is March; April and May are new.
 AS_OF = "2013-04-01"
@@ -62,7 +61,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def first(flights_slice, tmp_path_factory):
-    """The world as it is at the beginning of each test, and what it is made anew from: its database, its artifacts."""
+    """The world as it is at the beginning of each test, and what it is made anew from."""
     folder = tmp_path_factory.mktemp("watch") / "world"
     folder.mkdir()
     empty_mlflow(folder)
@@ -70,23 +69,14 @@ def first(flights_slice, tmp_path_factory):
     settings = made.settings()
     train(settings, "sklearn", "first", date.fromisoformat(AS_OF))
     register(settings, "first")
-    return made, shutil.copytree(folder, folder.with_name("kept"))
+    return made, Snapshot(folder / "mlflow.db", folder, folder.with_name("kept"))
 
 
 @pytest.fixture
 def world(first):
-    """An MLflow whose one version was trained once for all tests. At the same place: its addresses are absolute."""
+    """An MLflow whose one version was trained once for all tests."""
     made, kept = first
-    for path in made.folder.iterdir():
-        if path.name != "mlflow.db":
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    shutil.copytree(kept, made.folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("mlflow.db"))
-    # MLflow's client keeps the file open, so it can't be replaced.
-    with (
-        closing(sqlite3.connect(kept / "mlflow.db")) as source,
-        closing(sqlite3.connect(made.folder / "mlflow.db")) as to,
-    ):
-        source.backup(to)
+    kept.restore()
     return made
 
 
@@ -195,8 +185,10 @@ def test_the_drift_is_that_from_training_to_the_new_days(world):
     assert rows[0].feature == "temperature"
 
 
-def test_without_a_champion_or_a_new_day_there_is_nothing_to_do(flights_slice, tmp_path):
-    folder = write_configuration(tmp_path, flights_slice, windows=WINDOWS)
+def test_without_a_champion_or_a_new_day_there_is_nothing_to_do(registered, flights_slice, tmp_path):
+    empty, full = (tmp_path / name for name in ("empty", "full"))
+    empty.mkdir()
+    folder = write_configuration(empty, flights_slice, windows=WINDOWS)
     none = ratchet(folder, "watch", "sklearn", "--env", "test")
     assert (none.returncode, none.stdout) == (
         0,
@@ -204,8 +196,8 @@ def test_without_a_champion_or_a_new_day_there_is_nothing_to_do(flights_slice, t
     )
     whole = ratchet(folder, "watch", "--env", "test")
     assert (whole.returncode, "flights-sklearn has no champion yet\n" in whole.stdout) == (0, True)
-    assert ratchet(folder, "retrain", "--env", "test").returncode == 0
-    done = ratchet(folder, "watch", "sklearn", "--env", "test")
+    full.mkdir()
+    done = ratchet(like(registered, full, flights_slice, windows=WINDOWS), "watch", "sklearn", "--env", "test")
     assert done.returncode == 0
     assert "no day is new" in done.stdout
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -55,7 +56,8 @@ def test_each_error_becomes_what_the_operator_must_do(
         raise raised
 
 
-def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flights, "_flights", lambda: pd.DataFrame({"year_month": ["2013-01"]}))
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     with pytest.raises(FailedError, match=f"writing {blocked} failed"):
