@@ -43,9 +43,15 @@ def _opened(service, port):
         _end(process)
         message = f"no way to {service}: {line.strip()}"
         raise URLError(message)
-    # kubectl has a line for each connection, and would wait for whoever reads it.
-    threading.Thread(target=process.stdout.read, daemon=True).start()
+    threading.Thread(target=_read, args=(process.stdout,), daemon=True).start()
     return process, f"http://127.0.0.1:{found[1]}"
+
+
+def _read(said):
+    """kubectl has a line for each connection, and would wait for whoever reads it."""
+    with said:
+        for _ in said:
+            pass
 
 
 def _close(way):

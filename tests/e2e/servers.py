@@ -2,9 +2,13 @@
 
 import json
 import secrets
+from http.client import HTTPException
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from ratchet.io.cluster.deployment import VERSION
 from tests.e2e.cluster import ClusterError, create, every, get, kubectl, logs, wait_until
+from tests.e2e.ports import forwarded
 
 DEPLOYMENT = "server-sklearn"
 ELSEWHERE = "default"
@@ -61,6 +65,21 @@ def measures():
     script = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:8080/metrics').read().decode())"
     text = kubectl("exec", pods()[-1], "--", "python", "-c", script)
     return dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
+
+
+def answers(server, body):
+    """The status with which a server answers a request; None while it is not there."""
+    try:
+        with forwarded(server, 8080) as address:
+            headers = {"Content-Type": "application/json"}
+            request = Request(f"{address}/invocations", json.dumps(body).encode(), headers)  # noqa: S310
+            try:
+                with urlopen(request, timeout=60) as answer:  # noqa: S310  # http, above
+                    return answer.status
+            except HTTPError as error:
+                return error.code
+    except (OSError, HTTPException):
+        return None
 
 
 def example(model, version):

@@ -1,31 +1,20 @@
 """Prometheus in the cluster: it finds everybody, rules and queries work on real data, the metrics say the truth."""
 
-import json
 import time
 from datetime import datetime
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
 
 from tests.e2e import prometheus, tracking
 from tests.e2e.cluster import create, every, get, kubectl, wait_until
 from tests.e2e.cycles import BOTH
-from tests.e2e.newcomer import MODEL
-from tests.e2e.ports import forwarded
+from tests.e2e.newcomer import MODEL, must_serve
 from tests.manifests.dashboards import queries
 from tests.manifests.prometheus_rules import ALERTS, RECORDED
 from tests.manifests.promtool import closed
 
 # Prometheus asks the exporter twice a minute.
 SEEN_SECONDS = 180
-ROW = {
-    "hour": 18.0, "minute": 30.0, "day_of_week": 3.0, "carrier": "UA", "origin": "EWR", "destination": "SFO",
-    "distance": 2565.0, "scheduled_duration": 370.0, "departures_same_hour": 30.0, "arrivals_same_route_day": 12.0,
-    "plane_age": 10.0, "plane_seats": 200.0, "plane_manufacturer": "BOEING", "plane_type": "Fixed wing multi engine",
-    "temperature": 60.0, "dew_point": 50.0, "humidity": 60.0, "wind_speed": 10.0, "wind_gust": 20.0,
-    "precipitation": 0.0, "pressure": 1010.0, "visibility": 10.0,
-}  # fmt: skip
 
 
 def of(engine):
@@ -40,28 +29,6 @@ def champions(system, first_cycle):
             f"{MODEL}-{engine} has no champion; make retrain makes one"
         )
         prometheus.wait_for("the champion is told", f"ratchet_champion_version{of(engine)}", seconds=SEEN_SECONDS)
-
-
-@pytest.fixture
-def served(champions):
-    """Servers that have answered both a row and what is none."""
-    servers = every("deployments", "app.kubernetes.io/component=server")
-    assert servers, "no server is deployed; the component serving is part of the overlay local"
-    for server in servers:
-        name = server["metadata"]["name"]
-        wait_until(f"{name} answers", lambda name=name: [scored(name, [ROW]), scored(name, [])] and True, 300, pause=5)
-
-
-def scored(server, rows):
-    """The status with which a server answers rows."""
-    with forwarded(server, 8080) as address:
-        body = json.dumps({"dataframe_records": rows}).encode()
-        request = Request(f"{address}/invocations", body, {"Content-Type": "application/json"})  # noqa: S310
-        try:
-            with urlopen(request, timeout=60) as answer:  # noqa: S310  # http, above
-                return answer.status
-        except HTTPError as error:
-            return error.code
 
 
 @pytest.mark.smoke
@@ -114,7 +81,8 @@ def test_a_cycle_is_told_while_it_runs_and_when_it_is_done(second_cycle):
 
 
 @pytest.mark.smoke
-def test_every_query_of_the_dashboards_and_every_rule_returns_data(served, second_cycle):
+def test_every_query_of_the_dashboards_and_every_rule_returns_data(champions, second_cycle):
+    must_serve()
     asked = dict(queries())
 
     def without():

@@ -89,12 +89,3 @@ def test_a_cycle_whose_spark_driver_is_deleted_ends_with_a_true_state(start, mod
         assert tracking.versions(model, "spark") == []
         start(engines=("spark",)).must_complete()
         tracking.must_have_one_whole_version(model, "spark")
-
-
-@pytest.mark.smoke
-def test_a_spark_trainer_that_loses_an_executor_gets_another_and_ends(start, model):
-    cycle = start(engines=("spark",))
-    cycle.wait_for_event(cycle.running_pod_of("spark"), READ)
-    delete_pod(cycle.running_pod_of("executor"), force=True)
-    cycle.must_complete()
-    tracking.must_have_one_whole_version(model, "spark")

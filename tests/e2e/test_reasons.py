@@ -1,10 +1,11 @@
 """Steps that can't start or can't end: the cycle fails soon and says why, where an operator looks."""
 
+import secrets
 import time
 
 import pytest
 
-from tests.e2e import prometheus, tracking
+from tests.e2e import cycles, prometheus, tracking
 from tests.e2e.cluster import get
 
 CONTAINER = "/spec/jobTemplate/spec/template/spec/containers/0"
@@ -97,24 +98,34 @@ def test_a_spark_trainer_out_of_memory_is_named_so_with_its_limit(start, patch, 
     assert tracking.versions(model, "spark") == []
 
 
+WRONG = {
+    "configuration": ("sklearn.params.no_such_parameter=1", 2, "no_such_parameter"),
+    "data": ("data.label.column=no_such_column", 3, "no_such_column"),
+}
+
+
+@pytest.fixture(scope="module")
+def failed(brisk):
+    """A cycle for each error that no retry mends."""
+    with cycles.starting() as begin:
+        yield {reason: begin(f"wrong-{secrets.token_hex(3)}", wrong) for reason, (wrong, _, _) in WRONG.items()}
+
+
 @pytest.mark.smoke
-@pytest.mark.parametrize(
-    ("reason", "wrong", "code", "words"),
-    [
-        ("configuration", "sklearn.params.no_such_parameter=1", 2, "no_such_parameter"),
-        ("data", "data.label.column=no_such_column", 3, "no_such_column"),
-    ],
-    ids=["configuration", "data"],
-)
-def test_an_error_that_no_retry_mends_ends_the_cycle_at_once_with_its_sentence_and_is_told(
-    start, model, reason, wrong, code, words
-):
-    cycle = start(wrong)
+@pytest.mark.parametrize("reason", WRONG)
+def test_an_error_that_no_retry_mends_ends_the_cycle_at_once_with_its_sentence(system, failed, reason):
+    cycle, (_, code, words) = failed[reason], WRONG[reason]
     cycle.must_fail(words, seconds=180)
     assert cycle.exit_code == code
     assert len(cycle.pods_of("sklearn")) == 1
     assert len(cycle.pods_of("retrain")) == 1
     assert get("job", cycle.child("register")) is None
-    assert tracking.versions(model) == []
-    failed = f'ratchet_cycles_failed{{step="sklearn", reason="{reason}"}}'
-    prometheus.wait_for("its failure is told", failed, lambda found: (found or 0) >= 1)
+    assert tracking.versions(cycle.model) == []
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("reason", WRONG)
+def test_a_failed_cycle_is_told_with_its_step_and_its_reason(failed, reason):
+    failed[reason].must_fail(WRONG[reason][2], seconds=180)
+    told = f'ratchet_cycles_failed{{step="sklearn", reason="{reason}"}}'
+    prometheus.wait_for("its failure is told", told, lambda found: (found or 0) >= 1)

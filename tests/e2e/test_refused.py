@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -98,13 +99,16 @@ def test_the_namespace_refuses_a_pod_that_wants_more_than_restricted(deployed, w
 
 CONNECT = """
 import socket, sys
-for address in sys.argv[1:]:
+from concurrent.futures import ThreadPoolExecutor
+def said(address):
     host, port = address.split(":")
     try:
         socket.create_connection((host, int(port)), timeout=5)
-        print(address, "reached")
     except OSError as error:
-        print(address, "not reached:", error)
+        return f"{address} not reached: {error}"
+    return f"{address} reached"
+with ThreadPoolExecutor() as pool:
+    print(*pool.map(said, sys.argv[1:]), sep="\\n")
 """
 
 
@@ -132,9 +136,15 @@ def test_an_executor_reaches_minio_and_not_postgresql(run_as):
 
 
 def test_only_mlflow_reaches_postgresql(run_as):
-    assert reached(run_as, template_labels("deployment", "mlflow"), "postgres:5432") == {"postgres:5432"}
-    for cronjob in ("train-sklearn", "register", "retrain"):
-        assert reached(run_as, template_labels("cronjob", cronjob), "postgres:5432") == set(), cronjob
+    kinds = {"mlflow": "deployment", **dict.fromkeys(("train-sklearn", "register", "retrain"), "cronjob")}
+    with ThreadPoolExecutor() as pool:
+        asked = {
+            name: pool.submit(reached, run_as, template_labels(kind, name), "postgres:5432")
+            for name, kind in kinds.items()
+        }
+    found = {name: each.result() for name, each in asked.items()}
+    assert found.pop("mlflow") == {"postgres:5432"}
+    assert not any(found.values()), found
 
 
 def test_a_pod_without_a_role_reaches_nothing(run_as):

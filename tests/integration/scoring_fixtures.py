@@ -1,7 +1,6 @@
 """What the tests of scoring stand on: a version of both engines' models, made by a whole cycle."""
 
-import fcntl
-import os
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import mlflow
 import pytest
 
 from tests.integration.snapshots import copy_database
-from tests.integration.trainer_fixtures import write_configuration
+from tests.integration.trainer_fixtures import made_once, write_configuration
 from tests.integration.verbs import ratchet
 
 
@@ -17,19 +16,15 @@ from tests.integration.verbs import ratchet
 def registered(flights_slice, tmp_path_factory):
     """A working directory in whose MLflow `flights-sklearn` and `flights-spark` have a champion, version 1.
 
-    Where tests run in several processes it is the same for all of them: who comes second waits. Beside it lie the files
-    of `Cycle`.
+    It is the same for all workers. Beside it lie the files of `Cycle`.
     """
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "registered"
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            folder.mkdir()
-            write_configuration(folder, flights_slice, retrain={"engines": ["sklearn", "spark"]})
-            Cycle(folder).run()
-            copy_database(folder / "mlflow.db", folder / "at-first.db")
-    return folder
+
+    def make(folder):
+        write_configuration(folder, flights_slice, retrain={"engines": ["sklearn", "spark"]})
+        Cycle(folder).run()
+        copy_database(folder / "mlflow.db", folder / "at-first.db")
+
+    return made_once(tmp_path_factory, "registered", make)
 
 
 class Cycle:
@@ -43,6 +38,7 @@ class Cycle:
         self.temporary = self._beside / "temporary"
 
     def run(self):
+        shutil.rmtree(self._beside, ignore_errors=True)  # where an attempt before has failed
         self.temporary.mkdir(parents=True)
         (self._beside / "python").mkdir()
         (self._beside / "python" / "sitecustomize.py").write_text(_TEE.format(self._text("train")))

@@ -25,7 +25,6 @@ from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, s
 from tests.integration.verbs import Verb, events, ratchet
 
 pytestmark = [
-    pytest.mark.timeout(600),
     # py4j leaves its sockets to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

@@ -18,7 +18,6 @@ from tests.integration.scoring_fixtures import load
 from tests.integration.trainer_fixtures import CATEGORICAL, NUMERIC, window
 
 pytestmark = [
-    pytest.mark.timeout(600),
     # py4j leaves its sockets to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

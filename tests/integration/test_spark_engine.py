@@ -27,7 +27,6 @@ from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC
 from tests.unit.event_tables import DECEMBER, FIRST, NOVEMBER, ROWS, columns, csv, parquet, settings
 
 pytestmark = [
-    pytest.mark.timeout(600),
     # py4j leaves its sockets to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),

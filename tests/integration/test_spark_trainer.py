@@ -14,8 +14,6 @@ from tests.integration.scoring_fixtures import Cycle
 from tests.integration.trainer_fixtures import write_configuration
 from tests.integration.verbs import Verb, ratchet
 
-pytestmark = pytest.mark.timeout(600)
-
 TRAIN = ("train", "spark", "--env", "test")
 ENDLESS = ("--set", "spark.params.maxIter=1000000", "--set", "spark.params.tol=0.0")
 

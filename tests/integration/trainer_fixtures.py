@@ -1,6 +1,8 @@
 """What the trainers' tests stand on: a small slice of the flights, and settings for it."""
 
 import atexit
+import fcntl
+import os
 import shutil
 from functools import cache
 from pathlib import Path
@@ -21,17 +23,35 @@ FEATURES = [*NUMERIC, *CATEGORICAL]
 ENDLESS = "sklearn.params.max_iter=1000000"
 
 
+def made_once(tmp_path_factory, name, make):
+    """A folder that `make(folder)` fills: where tests run in several processes, one makes it and the others wait."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            folder.mkdir()
+            try:
+                make(folder)
+            except BaseException:
+                shutil.rmtree(folder)
+                raise
+    return folder
+
+
 @pytest.fixture(scope="session")
 def flights_slice(tmp_path_factory):
     """The address of every twentieth flight from January to May."""
-    frame = flights._flights()
-    frame = frame[frame["year_month"] <= "2013-05"].iloc[::20]
-    folder = tmp_path_factory.mktemp("flights")
-    for month, rows in frame.groupby("year_month"):
-        part = folder / f"year_month={month}"
-        part.mkdir()
-        rows.drop(columns="year_month").to_parquet(part / "part-0.parquet", index=False)
-    return str(folder)
+
+    def write(folder):
+        frame = flights._flights()
+        frame = frame[frame["year_month"] <= "2013-05"].iloc[::20]
+        for month, rows in frame.groupby("year_month"):
+            part = folder / f"year_month={month}"
+            part.mkdir()
+            rows.drop(columns="year_month").to_parquet(part / "part-0.parquet", index=False)
+
+    return str(made_once(tmp_path_factory, "flights", write))
 
 
 def tree(uri, folder, **sections):

@@ -44,6 +44,8 @@ def test_an_endpoint_without_a_scheme_is_refused(monkeypatch: pytest.MonkeyPatch
         (OSError("AWS Error NO_SUCH_BUCKET during ListObjectsV2"), DataError, "there is nothing at s3://b/t"),
         (OSError("AWS Error NETWORK_CONNECTION during GetObject"), TemporaryError, "does not answer"),
         (OSError("AWS Error SLOW_DOWN during GetObject"), TemporaryError, "does not answer"),
+        (OSError("key 'day=403' in bucket 'b': AWS Error SLOW_DOWN"), TemporaryError, "does not answer"),
+        (OSError("AWS Error NETWORK_CONNECTION: no connection to 127.0.0.1 port 40425"), TemporaryError, "not answer"),
         (OSError("Couldn't deserialize thrift"), DataError, "seems to be corrupt: Couldn't deserialize thrift"),
         (pa.ArrowInvalid("Parquet magic bytes not found.\nMore"), DataError, "corrupt: Parquet magic bytes not found"),
         (FailedError("as it was"), FailedError, "as it was"),

@@ -5,6 +5,7 @@ from AWS's own environment variables, so that no secret is ever a setting.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ _REQUEST_SECONDS = 30
 _ATTEMPTS = 4
 _FORBIDDEN = ("ACCESS_DENIED", "403", "Forbidden", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "AccessDenied")
 _MISSING = ("NO_SUCH_BUCKET", "NO_SUCH_KEY", "RESOURCE_NOT_FOUND", "404", "does not exist", "not found")
+# What may hold such words by chance: a key, a bucket, the endpoint's port.
+_NAMES = re.compile(r"'[^']*'|\bport \d+")
 
 
 @dataclass(frozen=True)
@@ -111,9 +114,10 @@ def explained(what: str, doing: str = "reading") -> Iterator[None]:
 
 def _explanation(what: str, doing: str, error: OSError) -> RatchetError:
     text = words_of(error)
-    if any(word in text for word in _FORBIDDEN):
+    said = _NAMES.sub("", text)
+    if any(word in said for word in _FORBIDDEN):
         return DataError(f"{doing} {what} is not permitted: the store refuses these credentials")
-    if any(word in text for word in _MISSING):
+    if any(word in said for word in _MISSING):
         return DataError(f"there is nothing at {what}: the bucket or the object does not exist")
     if what.startswith("s3://") and "AWS Error" in text:
         return TemporaryError(f"the store of {what} does not answer: {text}")
