@@ -10,18 +10,29 @@ settings.register_profile("quick", max_examples=15, derandomize=True, **_SHARED)
 settings.register_profile("deep", max_examples=400, **_SHARED)
 settings.load_profile("quick")
 
-# Files that share a Spark session, which a worker has only one of.
-SPARK = ("test_spark_engine", "test_scorers", "test_score")
+# Files that share what a worker has only one of: a Spark session, an MLflow server.
+GROUPS = {
+    "spark": ("test_spark_engine", "test_scorers", "test_score"),
+    "server": ("test_registry", "test_register", "test_staging", "test_watch"),
+}
 # The dearest first, so that no worker begins with a long one when the others have none left.
-DEAR = (*SPARK, "test_interruption", "test_registry", "test_validate", "test_spark_trainer")
+DEAR = (
+    *GROUPS["spark"],
+    *GROUPS["server"],
+    "test_interruption",
+    "test_validate",
+    "test_exporter",
+    "test_spark_trainer",
+)
 
 
 class Scheduling(LoadScopeScheduling):
-    """A file goes to one worker as a whole, and so do the files that share Spark."""
+    """A file goes to one worker as a whole, and so does a group of files."""
 
     def _split_scope(self, nodeid):
         file = nodeid.split("::", 1)[0]
-        return "spark" if file.rpartition("/")[2].removesuffix(".py") in SPARK else file
+        name = file.rpartition("/")[2].removesuffix(".py")
+        return next((group for group, names in GROUPS.items() if name in names), file)
 
 
 def pytest_xdist_make_scheduler(config, log):
