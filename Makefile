@@ -14,7 +14,7 @@ IMAGES ?= control trainer-sklearn trainer-spark mlflow minio
 # uv: the one on the PATH, else the pinned one from PyPI in .tools/.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
 RUN := .venv/bin
-# A slow test shows itself; docs/tests.md has them all.
+# A slow test shows itself; docs/tests.md says where the time goes.
 PYTEST := $(RUN)/pytest --durations 10 --durations-min 5
 
 .PHONY: help
