@@ -49,6 +49,8 @@ def free_port():
 
 def start_server(folder, port, *options):
     """An MLflow server as a process group of its own, with SQLite and a folder behind it."""
+    empty_mlflow(folder)
+    server_folders[f"http://127.0.0.1:{port}"] = folder
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += [
         "--backend-store-uri",
@@ -93,17 +95,14 @@ def stop_server(process):
 def mlflow_server(tmp_path_factory):
     """The address of a real MLflow server."""
     folder = tmp_path_factory.mktemp("mlflow-server")
-    empty_mlflow(folder)
     port = free_port()
     # With gunicorn it takes two thirds of the CPU for a request; the servers that come and go are MLflow's default.
     gunicorn = ("--gunicorn-opts", "--threads 4 --keep-alive 120 --graceful-timeout 1")
     process, uri = start_server(folder, port, *gunicorn), f"http://127.0.0.1:{port}"
     try:
         wait_until_up(process, uri, Path(folder) / "server.log")
-        server_folders[uri] = folder
         yield uri
     finally:
-        server_folders.pop(uri, None)
         stop_server(process)
 
 

@@ -2,7 +2,6 @@
 
 import shutil
 from functools import cache
-from pathlib import Path
 
 import mlflow
 import pytest
@@ -27,6 +26,12 @@ def registered(flights_slice, tmp_path_factory):
     return made_once(tmp_path_factory, "registered", make)
 
 
+def like(registered, folder, uri, **sections):
+    """`write_configuration` in a folder whose MLflow has the champions of `registered`, whose artifacts they share."""
+    copy_database(registered / "at-first.db", folder / "mlflow.db")
+    return write_configuration(folder, uri, **sections)
+
+
 class Cycle:
     """The cycle that made `registered`, as it was seen from outside: what was written, and its temporary files."""
 
@@ -41,20 +46,20 @@ class Cycle:
         shutil.rmtree(self._beside, ignore_errors=True)  # where an attempt before has failed
         self.temporary.mkdir(parents=True)
         (self._beside / "python").mkdir()
-        (self._beside / "python" / "sitecustomize.py").write_text(_TEE.format(self._text("train")))
+        (self._beside / "python" / "sitecustomize.py").write_text(_TEE.format(str(self._text("train"))))
         environment = {"TMPDIR": str(self.temporary), "PYTHONPATH": str(self._beside / "python")}
         call = ("retrain", "--env", "test", "--cycle", self.id)
         done = ratchet(self._folder, *call, environment=environment, seconds=400)
-        Path(self._text("stdout")).write_text(done.stdout)
-        Path(self._text("stderr")).write_text(done.stderr)
+        self._text("stdout").write_text(done.stdout)
+        self._text("stderr").write_text(done.stderr)
         assert done.returncode == 0, done.stderr[-2000:]
 
     def written(self, where):
         """The lines of the cycle's own "stdout" and "stderr", or of the Spark trainer's stdout: "train"."""
-        return Path(self._text(where)).read_text().splitlines()
+        return self._text(where).read_text().splitlines()
 
     def _text(self, name):
-        return str(self._beside / f"{name}.txt")
+        return self._beside / f"{name}.txt"
 
 
 # A cycle passes on only the events of what its trainers write; here the whole of it is kept.

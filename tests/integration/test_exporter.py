@@ -22,8 +22,6 @@ from ratchet.io.model_facts import Models
 from ratchet.jobs import promote, register
 from tests.integration.candidate_runs import add_run
 from tests.integration.conftest import free_port, settings_for, start_server, stop_server, wait_until_up
-from tests.integration.snapshots import server_folders
-from tests.integration.trainer_fixtures import empty_mlflow
 
 DAY = 16_040
 ENGINES = {"engines": ("sklearn",)}
@@ -36,7 +34,6 @@ def server(tmp_path_factory):
     """A server of its own, that may be stopped: a function that starts it, one that stops it, and its address."""
     folder, port = tmp_path_factory.mktemp("away"), free_port()
     uri, running = f"http://127.0.0.1:{port}", []
-    empty_mlflow(folder)
 
     def start():
         running.append(start_server(folder, port))
@@ -47,9 +44,7 @@ def server(tmp_path_factory):
             stop_server(running.pop())
 
     start()
-    server_folders[uri] = folder
     yield uri, start, stop
-    del server_folders[uri]
     for process in running:
         stop_server(process)
 

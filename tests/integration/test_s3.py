@@ -18,8 +18,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ratchet.engines.spark_rows import address
 from ratchet.errors import DataError, TemporaryError
 from ratchet.io import data, flights
-from tests.integration import world
 from tests.integration.conftest import free_port
+from tests.integration.scoring_fixtures import like
 from tests.integration.verbs import ratchet
 from tests.unit.event_tables import DECEMBER, NOVEMBER, csv, parquet, settings
 
@@ -146,7 +146,7 @@ def test_a_corrupt_object_is_refused_by_its_address(put, tmp_path: Path) -> None
 def test_a_table_in_a_bucket_is_scored_into_a_bucket_and_scored_again(
     put, endpoint, flights_slice, registered, tmp_path
 ) -> None:
-    folder = world.like(registered, tmp_path, flights_slice)
+    folder = like(registered, tmp_path, flights_slice)
     put(Path(flights_slice) / "year_month=2013-05" / "part-0.parquet", "to-score/month=5/1.parquet")
     call = ("score", "sklearn", f"s3://{BUCKET}/to-score", f"s3://{BUCKET}/scores/may", "--env", "test")
     client, found = _client(endpoint), []

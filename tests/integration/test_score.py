@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import time
-from contextlib import ExitStack
 from pathlib import Path
 
 import mlflow
@@ -72,17 +71,14 @@ def scorer(request, registered, flights_slice):
     """A scorer with version 1 loaded, and the columns that it needs; one for all tests here."""
     mlflow.set_tracking_uri(f"sqlite:///{registered}/mlflow.db")
     settings = small_settings(flights_slice, registered)
-    with ExitStack() as stack:
-        if request.param == "sklearn":
-            opened = stack.enter_context(open_scorer("sklearn", settings))
-        else:
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "spark":
+            # It would start a JVM, which nobody would end; the tests have one.
             request.getfixturevalue("spark_session")
             session = request.getfixturevalue("spark_engine")._session
-            with pytest.MonkeyPatch.context() as patch:
-                # It would start a JVM and end it; the tests have one.
-                patch.setattr(spark_scoring, "Session", lambda _: session)
-                opened = open_scorer("spark", settings)
-        yield opened, opened.load(f"models:/flights-{request.param}/1", "version 1")
+            patch.setattr(spark_scoring, "Session", lambda _: session)
+        opened = open_scorer(request.param, settings)
+    return opened, opened.load(f"models:/flights-{request.param}/1", "version 1")
 
 
 def scored(scorer, uri, folder):

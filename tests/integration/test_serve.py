@@ -14,8 +14,8 @@ from mlflow.tracking import MlflowClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from ratchet.io import samples, scoring_server
-from tests.integration import world
 from tests.integration.conftest import free_port
+from tests.integration.scoring_fixtures import like
 from tests.integration.trainer_fixtures import write_configuration
 from tests.integration.verbs import Verb, ratchet
 
@@ -26,7 +26,7 @@ MODEL = "flights-sklearn"
 @pytest.fixture(scope="module")
 def folder(registered, flights_slice, tmp_path_factory):
     """A working directory with one registered version of the scikit-learn model."""
-    return world.like(registered, tmp_path_factory.mktemp("serve"), flights_slice)
+    return like(registered, tmp_path_factory.mktemp("serve"), flights_slice)
 
 
 @pytest.fixture(scope="module")

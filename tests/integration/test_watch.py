@@ -20,10 +20,10 @@ from ratchet.jobs.register import register
 from ratchet.jobs.retrain import Cycle
 from ratchet.jobs.train import train
 from ratchet.jobs.watch_step import watch
+from tests.integration.scoring_fixtures import like
 from tests.integration.snapshots import Snapshot
 from tests.integration.trainer_fixtures import empty_mlflow, small_settings, tree, write_configuration
 from tests.integration.verbs import events, ratchet
-from tests.integration.world import like
 
 # The champion's test window is March; April and May are new.
 AS_OF = "2013-04-01"
