@@ -3,8 +3,8 @@
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-# Machines are shared and slow at times: how long an example takes says nothing about the code. What fails is found by
-# few examples or by very many: `make test-deep` tries those.
+# Machines are shared and slow at times: how long an example takes says nothing about the code. `make test` tries a few
+# examples, the same each time; `make test-deep` tries many that are new.
 _SHARED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("quick", max_examples=15, derandomize=True, **_SHARED)
 settings.register_profile("deep", max_examples=400, **_SHARED)

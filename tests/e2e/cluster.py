@@ -1,50 +1,44 @@
 """The cluster as the tests see it: kubectl and the API on one named context, everything with a deadline.
 
-What is asked again and again goes over one connection: each kubectl costs a tenth of a second of a core, which the
-pods that are waited for need themselves.
+What is asked again and again goes over one connection, by Ratchet's own client: each kubectl costs a tenth of a second
+of a core, which the pods that are waited for need themselves.
 """
 
 import json
 import subprocess
 import time
+from contextlib import contextmanager
 from functools import cache
-from urllib.parse import urlencode
 
-import urllib3
-
-from ratchet.io.cluster import access
+from ratchet.errors import RatchetError
+from ratchet.io.cluster import access, api
 
 CONTEXT = "kind-ratchet"
 NAMESPACE = "ratchet"
 NODE = "ratchet-control-plane"
-# Where the objects of a kind are, below the namespace.
-_GROUPS = {
-    "configmaps": "api/v1",
-    "cronjobs": "apis/batch/v1",
-    "deployments": "apis/apps/v1",
-    "jobs": "apis/batch/v1",
-    "leases": "apis/coordination.k8s.io/v1",
-    "pods": "api/v1",
-    "scheduledsparkapplications": "apis/sparkoperator.k8s.io/v1beta2",
-    "sparkapplications": "apis/sparkoperator.k8s.io/v1beta2",
-    "statefulsets": "apis/apps/v1",
-    "subjectaccessreviews": "apis/authorization.k8s.io/v1",
+_RESOURCES = {
+    resource.plural: resource
+    for resource in (
+        api.APPLICATIONS,
+        api.CRON_JOBS,
+        api.DEPLOYMENTS,
+        api.JOBS,
+        api.LEASES,
+        api.PODS,
+        api.SCHEDULED_APPLICATIONS,
+        api.Resource("apis/apps/v1", "statefulsets", "StatefulSet"),
+    )
 }
-_OF_THE_CLUSTER = {"subjectaccessreviews"}
-_SECONDS = 30
-# What is said while the API server is away; one that has just started forbids everything to everyone.
+# What kubectl says while the API server is away; one that has just started forbids everything to everyone.
 _AWAY = (
     "refused",
     "timeout",
-    "timed out",
     "eof",
     "unable to connect",
     "etcdserver",
     "reset by peer",
-    "connection aborted",
     "try again",
     "forbidden: user",
-    "apiserver not ready",
 )
 
 
@@ -54,7 +48,7 @@ class ClusterError(AssertionError):
     @property
     def away(self):
         """Whether the API server could not be asked at all."""
-        return any(word in str(self).lower() for word in _AWAY)
+        return isinstance(self.__cause__, api.AwayError) or any(word in str(self).lower() for word in _AWAY)
 
 
 def command(*words, stdin=None, seconds=60, environment=None):
@@ -76,71 +70,63 @@ def kubectl(*words, stdin=None, seconds=60, namespace=NAMESPACE):
     return command("kubectl", "--context", CONTEXT, "--namespace", namespace, *words, stdin=stdin, seconds=seconds)
 
 
-@cache
-def _way_in():
-    found = access.outside(CONTEXT)
-    pool = urllib3.PoolManager(
-        retries=False,
-        timeout=_SECONDS,
-        ca_certs=found.ca_file,
-        cert_file=found.cert_file,
-        key_file=found.key_file,
-    )
-    return found.address, pool
-
-
-def _ask(method, path, query=None, body=None):
-    """The answer's text; None where the API says that it isn't there."""
-    address, pool = _way_in()
-    url = f"{address}/{path}" + (f"?{urlencode(query)}" if query else "")
+@contextmanager
+def _asked(kind, namespace=NAMESPACE):
+    """The API of a namespace, and the kind as it knows it; its errors become ClusterError."""
     try:
-        answer = pool.request(method, url, body=None if body is None else json.dumps(body), headers=_JSON)
-    except urllib3.exceptions.HTTPError as error:
-        message = f"{method} {path}: {error}"
-        raise ClusterError(message) from error
-    text = answer.data.decode(errors="replace")
-    if answer.status == 404:
-        return None
-    if answer.status >= 400:
-        message = f"{method} {path}: {answer.status} {text[:2000]}"
-        raise ClusterError(message)
-    return text
+        yield _api(namespace), _RESOURCES[kind if kind.endswith("s") else f"{kind}s"]
+    except RatchetError as error:
+        raise ClusterError(str(error)) from error
 
 
-_JSON = {"Content-Type": "application/json"}
+@cache
+def _api(namespace):
+    return api.Api(access.outside(CONTEXT), namespace, patience=0)
 
 
-def _path(kind, namespace, *more):
-    plural = kind if kind.endswith("s") else f"{kind}s"
-    place = [] if plural in _OF_THE_CLUSTER else ["namespaces", namespace]
-    return "/".join([_GROUPS[plural], *place, plural, *more])
-
-
-def get(kind, name):
+def get(kind, name, namespace=NAMESPACE):
     """The object, or None where there is none."""
-    text = _ask("GET", _path(kind, NAMESPACE, name))
-    return None if text is None else json.loads(text)
+    with _asked(kind, namespace) as (asked, resource):
+        return asked.get(resource, name)
 
 
 def every(kind, selector="", namespace=NAMESPACE):
     """All objects of a kind, the oldest first."""
-    items = json.loads(_ask("GET", _path(kind, namespace), {"labelSelector": selector}))["items"]
+    with _asked(kind, namespace) as (asked, resource):
+        items = asked.items(resource, labels=selector)
     return sorted(items, key=lambda item: item["metadata"]["creationTimestamp"])
 
 
 def create(manifest, namespace=NAMESPACE):
-    path = _path(manifest["kind"].lower(), namespace)
-    return json.loads(_ask("POST", path, {"fieldValidation": "Strict"}, manifest))
+    return json.loads(kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(manifest), namespace=namespace))
 
 
 def logs(pod, namespace=NAMESPACE):
-    """What the pod's one container has written; nothing where it has not begun or is gone."""
-    return _ask("GET", _path("pods", namespace, pod, "log")) or ""
+    """What the pod's first container has written; nothing where it has not begun or is gone."""
+    found = get("pod", pod, namespace)
+    if found is None:
+        return ""
+    with _asked("pod", namespace) as (asked, _):
+        text = asked.log(pod, found["spec"]["containers"][0]["name"], None) or ""
+    return "".join(line.partition(" ")[2] for line in text.splitlines(keepends=True))  # without the times
 
 
-def delete(kind, name):
-    """Delete an object with what it owns, whether it is there or not, and wait for nothing."""
-    _ask("DELETE", _path(kind, NAMESPACE, name), {"propagationPolicy": "Background"})
+@contextmanager
+def patching():
+    """Change an object by a JSON patch (`patch(kind, name, operation, …)`); what it was is put back after the block."""
+    before = []
+
+    def change(kind, name, *operations):
+        before.append((kind, name, get(kind, name)["spec"]))
+        kubectl("patch", kind, name, "--type=json", "-p", json.dumps(operations))
+
+    try:
+        yield change
+    finally:
+        for kind, name, spec in reversed(before):
+            # Not by `kubectl replace`: it takes its input for what was applied, and the next apply stumbles over that.
+            back = [{"op": "replace", "path": "/spec", "value": spec}]
+            kubectl("patch", kind, name, "--type=json", "-p", json.dumps(back))
 
 
 def name_of(thing):

@@ -3,18 +3,15 @@
 Run by `make e2e` after `make deploy-local`; nothing here is used without being asked for.
 """
 
-import copy
-import json
 import re
 import secrets
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import cycles, exporter
-from tests.e2e.cluster import ClusterError, get, kubectl, wait_until_at_rest
+from tests.e2e.cluster import ClusterError, get, patching, wait_until_at_rest
 from tests.e2e.evidence import save
 from tests.e2e.newcomer import first_cycle, second_cycle  # noqa: F401  # fixtures
 
@@ -91,22 +88,3 @@ def patch(system):
     """`patching`, until the test is over."""
     with patching() as change:
         yield change
-
-
-@contextmanager
-def patching():
-    """Change an object by a JSON patch (`patch(kind, name, operation, …)`); what it was is put back after the block."""
-    before = []
-
-    def change(kind, name, *operations):
-        thing = get(kind, name)
-        before.append((kind, name, copy.deepcopy(thing["spec"])))
-        kubectl("patch", kind, name, "--type=json", "-p", json.dumps(operations))
-
-    try:
-        yield change
-    finally:
-        for kind, name, spec in reversed(before):
-            # Not by `kubectl replace`: it takes its input for what was applied, and the next apply stumbles over that.
-            back = [{"op": "replace", "path": "/spec", "value": spec}]
-            kubectl("patch", kind, name, "--type=json", "-p", json.dumps(back))

@@ -39,9 +39,9 @@ def must_serve():
     """Each server answers a row, and refuses what is none."""
     servers = [name_of(each) for each in every("deployments", "app.kubernetes.io/component=server")]
     assert servers, "no server is deployed; the component serving is part of the overlay local"
+    row = {"dataframe_records": [ROW]}
     for server in servers:
-        row = {"dataframe_records": [ROW]}
-        wait_until(f"{server} answers", lambda server=server, row=row: answers(server, row) == 200, 300, pause=1)
+        wait_until(f"{server} answers", lambda server=server: answers(server, row) == 200, 300, pause=1)
         assert answers(server, {}) == 400
 
 
@@ -50,7 +50,7 @@ def second_cycle(first_cycle):
     """The second cycle on the same data. Its Spark trainer loses its executor; Prometheus has told of it meanwhile."""
     with cycles.starting() as start:
         cycle = start(first_cycle.model, engines=BOTH)
-        cycle.wait_for_event(cycle.running_pod_of("spark"), "train.read")
+        cycle.wait_for_event(cycle.running_pod_of("spark"), cycles.READ)
         lost = cycle.running_pod_of("executor")
         cycles.delete_pod(lost, force=True)
         # One of scikit-learn alone may be over before it is scraped.

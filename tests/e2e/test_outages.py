@@ -16,8 +16,8 @@ from tests.e2e.cluster import (
     wait_until,
     wait_until_at_rest,
 )
+from tests.e2e.cycles import READ
 
-READ = "train.read"
 API_SERVER = "kube-apiserver.yaml"
 SERVICES = {"mlflow": "deployment/mlflow", "postgres": "statefulset/postgres", "minio": "statefulset/minio"}
 

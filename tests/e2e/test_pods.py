@@ -4,10 +4,7 @@ import pytest
 
 from tests.e2e import tracking
 from tests.e2e.cluster import name_of, wait_until
-from tests.e2e.cycles import delete_pod, evict
-
-# Where a trainer is when it is lost: the data are read, the fit has not ended.
-READ = "train.read"
+from tests.e2e.cycles import READ, delete_pod, evict
 
 
 @pytest.mark.parametrize(

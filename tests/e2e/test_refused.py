@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.e2e import cycles, tracking
-from tests.e2e.cluster import NAMESPACE, ClusterError, create, delete, get, kubectl, logs, wait_until
+from tests.e2e.cluster import NAMESPACE, ClusterError, create, get, kubectl, logs, wait_until
 
 pytestmark = pytest.mark.smoke
 
@@ -273,8 +273,7 @@ def breaking_out(deployed):
     for case, (arguments, _) in BREAKING_OUT.items():
         create(cycles.job_from("register", names[case], *arguments))
     yield names
-    for name in names.values():
-        delete("job", name)
+    kubectl("delete", "job", *names.values(), "--wait=false")
 
 
 @pytest.mark.parametrize("case", BREAKING_OUT)

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.e2e import cycles, exporter, servers, tracking
-from tests.e2e.cluster import CONTEXT, command, create, get, kubectl, wait_until, wait_until_at_rest
-from tests.e2e.conftest import patching
+from tests.e2e.cluster import CONTEXT, command, create, get, kubectl, patching, wait_until, wait_until_at_rest
 from tests.e2e.ports import forwarded
 
 POOR, BETTER = "sklearn.params.max_iter=1", "sklearn.params.max_iter=40"
