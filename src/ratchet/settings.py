@@ -3,6 +3,7 @@
 `configuration` fills the tree before any work starts; every layer above reads it.
 """
 
+import codecs
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
@@ -37,6 +38,14 @@ def _timezone(text: str) -> str:
     return text
 
 
+def _codec(text: str) -> str:
+    try:
+        return codecs.lookup(text).name
+    except LookupError as error:
+        message = f"{text!r} is no encoding: utf-8, cp1252 and latin-1 are some"
+        raise ValueError(message) from error
+
+
 def bytes_of(text: str) -> int:
     """The bytes in `512MiB` or `4GiB`; raises ValueError with what is accepted."""
     match = re.fullmatch(r"([1-9][0-9]{0,5})(MiB|GiB)", text)
@@ -68,6 +77,17 @@ class Label(Section):
     """The value of the positive class; every other value must be one and the same, and none may be missing."""
 
 
+class Csv(Section):
+    """How CSV files are written; docs/data.md says what else holds for them."""
+
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """What stands between two values."""
+    decimal: Literal[".", ","] = "."
+    """What stands before a number's fraction. With a comma, no point may be in a number."""
+    encoding: Annotated[Text, AfterValidator(_codec)] = "utf-8"
+    """Name of the encoding, as Python knows it: `cp1252` is what Excel writes in much of Europe."""
+
+
 class Data(Section):
     """The table of labelled events."""
 
@@ -75,6 +95,9 @@ class Data(Section):
     """Address of the table: a file, a folder or a partitioned folder; a local path or `s3://bucket/prefix`."""
     format: Literal["parquet", "csv"] | None = None
     """Format of the files. None: read off the files' names (.parquet, .csv, .csv.gz)."""
+    csv: Csv = Csv()
+    snapshot: Annotated[int, Field(ge=0)] | None = None
+    """Version of a Delta table. None: the newest."""
     timestamp: Text
     """Name of the column that says when the event happened: a date, a datetime, text in ISO 8601, or an epoch."""
     timestamp_unit: Literal["s", "ms", "us", "ns"] | None = None

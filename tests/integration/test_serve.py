@@ -121,6 +121,13 @@ def test_it_accepts_and_answers_what_mlflows_own_does(server, mlflows_own, sampl
     assert (status == 200) is (what in ("split", "records", "inputs", "csv"))
 
 
+@pytest.mark.parametrize("body", [{"dataframe_records": []}, {"dataframe_records": [{"carrier": ["AA"]}]}])
+def test_a_request_without_rows_or_with_what_is_no_category_is_refused(server, body):
+    answer = server.post(json.dumps(body))
+    assert answer.status == 400
+    assert json.loads(answer.data)["error_code"] == "BAD_REQUEST"
+
+
 def test_every_label_and_probability_is_the_trainers(server, sample):
     body = sample.request(0, len(sample.rows))
     assert json.loads(server.post(body).data)["predictions"] == sample.labels

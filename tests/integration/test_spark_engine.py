@@ -23,6 +23,7 @@ from ratchet.engines.scikit_learn_features import counted
 from ratchet.engines.spark_pipeline import threshold_of
 from ratchet.errors import ConfigurationError, DataError, FailedError
 from ratchet.io import checks, data
+from ratchet.io.reader import WINDOW
 from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC
 from tests.unit.event_tables import DECEMBER, FIRST, NOVEMBER, ROWS, columns, csv, parquet, settings
 
@@ -266,7 +267,7 @@ def test_both_engines_put_every_row_on_the_same_day(session, tmp_path, at, unit,
     expected = [data.load(table, window, ()).frame for window in (NOVEMBER, DECEMBER)]
     days = [(place, day, late) for place, frame in enumerate(expected) for late, day in frame.to_numpy().tolist()]
     rows = spark_rows.frame(session, table, [NOVEMBER, DECEMBER])
-    found = rows.where("__window__ >= 0").select(spark_rows.WINDOW, data.DAY, spark_rows.VALUE).collect()
+    found = rows.where("__window__ >= 0").select(WINDOW, data.DAY, data.LABEL).collect()
     assert sorted(map(tuple, found)) == sorted(days)
 
 
@@ -277,9 +278,8 @@ def assert_same_rows(session, table):
         cached = spark_rows.frame(session, table, [window]).persist()
         rows = cached.where("__window__ >= 0")
         groups = spark_facts.groups(rows, table)
-        positive = spark_facts.positive_values(groups, table)
         found = rows.toPandas()
-        found[data.LABEL] = found.pop(spark_rows.VALUE).isin(positive)
+        found[data.LABEL] = found[data.LABEL] == 1.0
         names = [*table.features, data.LABEL, data.DAY]
         assert plain(found[names]) == plain(expected.frame[names])
         (numeric,) = spark_features.numbers(rows, table.numeric, (0,))
@@ -434,7 +434,7 @@ def test_a_file_that_is_damaged_where_its_footer_does_not_show_it_is_named(engin
     content = bytearray(path.read_bytes())
     content[4:400] = b"\xff" * 396
     path.write_bytes(content)
-    with pytest.raises(DataError, match=r"the file .*events\.parquet can't be read: ") as refused:
+    with pytest.raises(DataError, match=r"the file .*events\.parquet can't be read, it seems to be") as refused:
         engine.read(table, EVENTS, ())
     assert "\n" not in str(refused.value)
     assert "\tat " not in str(refused.value)

@@ -12,15 +12,16 @@ from hypothesis import settings as tried
 from hypothesis import strategies as st
 
 from ratchet.core.counts import day_number
+from ratchet.core.windows import Window
 from ratchet.errors import ConfigurationError, DataError
 from ratchet.io import data
 from ratchet.io.clock import Clock
-from tests.unit.event_tables import FIRST, ROWS, columns, csv, parquet, settings
+from tests.unit.event_tables import DECEMBER, FIRST, ROWS, columns, csv, parquet, settings
 
 NEW_YORK = "America/New_York"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # hypothesis wants limits without a zone
-EARLY, LATE = (datetime(year, 1, 1) for year in (1000, 2900))  # noqa: DTZ001
+EARLY, LATE = datetime(1700, 1, 1), datetime(2199, 12, 31)  # noqa: DTZ001
 ZONES = st.sampled_from(
     [NEW_YORK, "UTC", "Asia/Kolkata", "America/Sao_Paulo", "Pacific/Apia", "America/St_Johns", "Africa/Casablanca"]
 )
@@ -75,6 +76,7 @@ def test_the_day_after_summer_time_ends_begins_at_midnight() -> None:
         ("2013-12-01T08:30:05.123456789", date(2013, 12, 1)),
         ("2013-12-01T03:00:00Z", date(2013, 11, 30)),
         ("2013-12-01T03:00Z", date(2013, 11, 30)),
+        ("2013-12-01 03:00:00 UTC", date(2013, 11, 30)),
         ("2013-12-01 03:00:00.5+00:00", date(2013, 11, 30)),
         ("2013-12-01T23:30:00-0800", date(2013, 12, 2)),
         ("2013-12-01T23:30:00-08", date(2013, 12, 2)),
@@ -153,6 +155,55 @@ def test_timestamps_that_cannot_be_read_are_refused_with_file_and_count(tmp_path
     path = write(tmp_path / f"events.{'csv' if form == 'csv' else 'parquet'}", columns(at=changed))
     with pytest.raises(DataError, match=rf"the timestamp column 'at' of .*{path.name} .* in 3 rows"):
         data.inspect(settings(path))
+
+
+def test_int96_is_an_instant(tmp_path: Path) -> None:
+    local = [datetime(2023, 12, 1, tzinfo=UTC) + timedelta(hours=row) for row in range(ROWS)]
+    at = pa.array(local, pa.timestamp("us", "UTC"))
+    path = parquet(
+        tmp_path / "events.parquet", columns(at=at), use_deprecated_int96_timestamps=True, store_schema=False
+    )
+    table = data.inspect(settings(path, timezone=NEW_YORK))
+    expected = data.inspect(settings(parquet(tmp_path / "plain.parquet", columns(at=at)), timezone=NEW_YORK))
+    assert table.end == expected.end
+    found, wanted = (data.load(each, DECEMBER, ()).frame[data.DAY].tolist() for each in (table, expected))
+    assert found == wanted
+    assert len(found) == ROWS - 5
+
+
+def test_two_changes_of_the_clock_within_a_week_are_both_seen() -> None:
+    zone = ZoneInfo("America/Recife")
+    at = [datetime(2000, 10, 6, tzinfo=UTC) + timedelta(minutes=30 * step) for step in range(600)]
+    expected = [day_number(moment.astimezone(zone).date()) for moment in at]
+    assert _days(pa.array(at, pa.timestamp("us", "UTC")), "America/Recife") == expected
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_a_row_group_in_which_a_day_comes_twice_is_read_whole(tmp_path: Path, form: str) -> None:
+    """At 00:01 on 7 November 2010 St. John's set its clocks back to 23:01 on the day before."""
+    at = [datetime(2010, 11, 7, 2, 30, 30, tzinfo=UTC) + timedelta(seconds=10 * row) for row in range(ROWS)]
+    write = {"parquet": parquet, "csv": csv}[form]
+    path = write(tmp_path / f"events.{form}", columns(at=pa.array(at, pa.timestamp("us", "UTC"))))
+    table = data.inspect(settings(path, timezone="America/St_Johns"))
+    days = [
+        data.load(table, Window("test", None, end), ()).facts.rows for end in (date(2010, 11, 7), date(2010, 11, 8))
+    ]
+    assert days == [ROWS - 3, ROWS]
+
+
+@pytest.mark.parametrize("moment", [datetime(9999, 12, 31), datetime(1, 1, 1)])  # noqa: DTZ001
+def test_a_moment_that_stands_for_none_is_named_with_its_row(tmp_path: Path, moment: datetime) -> None:
+    at = [FIRST + timedelta(hours=6 * row) for row in range(ROWS)]
+    at[7] = moment
+    path = parquet(tmp_path / "events.parquet", columns(at=pa.array(at, pa.timestamp("us"))))
+    with pytest.raises(DataError, match=rf"in 1 row .*; row 8 has '{moment.year:04}-"):
+        data.inspect(settings(path))
+
+
+def test_an_epoch_in_too_small_a_unit_is_refused_with_the_setting(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "events.parquet", columns(at=pa.array([1_700_000_000 + row for row in range(ROWS)])))
+    with pytest.raises(ConfigurationError, match=r"read as an epoch in ms, all .* data\.timestamp_unit"):
+        data.inspect(settings(path, timestamp_unit="ms"))
 
 
 def test_numbers_without_a_unit_are_refused(tmp_path: Path) -> None:

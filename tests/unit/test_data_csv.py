@@ -1,13 +1,15 @@
 """CSV: what a header, a type and a missing value are, and which files are refused."""
 
+import bz2
 import gzip
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from ratchet.errors import DataError
-from ratchet.io import data
+from ratchet.io import checks, data
 from tests.unit.event_tables import DECEMBER, NOVEMBER, csv, settings
 
 HEADER = "at,late,speed,carrier\n"
@@ -115,10 +117,17 @@ def test_a_header_without_rows_is_refused(tmp_path: Path) -> None:
         data.inspect(settings(_write(tmp_path / "events.csv", HEADER), numeric=("speed",), categorical=("carrier",)))
 
 
-def test_a_file_that_lacks_a_column_is_refused_by_its_name(tmp_path: Path) -> None:
+def test_a_feature_that_a_file_lacks_is_missing_there(tmp_path: Path) -> None:
     _write(tmp_path / "1.csv", HEADER + ROWS_TEXT)
     _write(tmp_path / "2.csv", "at,late,carrier\n2023-11-03,true,AA\n")
-    with pytest.raises(DataError, match=r"the column 'speed' is not in .*2\.csv"):
+    table = data.inspect(settings(tmp_path))
+    assert data.load(table, NOVEMBER, table.features).frame["speed"].isna().tolist() == [False, False, True]
+
+
+def test_a_file_that_lacks_the_label_is_refused_by_its_name(tmp_path: Path) -> None:
+    _write(tmp_path / "1.csv", HEADER + ROWS_TEXT)
+    _write(tmp_path / "2.csv", "at,speed,carrier\n2023-11-03,1,AA\n")
+    with pytest.raises(DataError, match=r"the column 'late' is not in .*2\.csv"):
         data.inspect(settings(tmp_path))
 
 
@@ -139,3 +148,73 @@ def test_a_damaged_compressed_file_is_refused(tmp_path: Path) -> None:
     path = _write(tmp_path / "events.csv.gz", gzip.compress((HEADER + ROWS_TEXT * 5000).encode())[:-20])
     with pytest.raises(DataError, match=r"events\.csv\.gz can't be read"):
         data.inspect(settings(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"), [("events.csv", gzip.compress), ("events.csv.gz", bytes), ("events.csv.bz2", bz2.compress)]
+)
+def test_how_a_file_is_compressed_its_content_says(tmp_path: Path, name: str, pack: Callable[[bytes], bytes]) -> None:
+    table = data.inspect(settings(_write(tmp_path / name, pack((HEADER + ROWS_TEXT).encode()))))
+    assert data.load(table, NOVEMBER, table.features).facts.rows == 2
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_quoted_values_and_names_may_hold_line_breaks(tmp_path: Path, end: str) -> None:
+    text = f'at,late,"speed{end}(mph)",carrier{end}2023-11-01,true,1,"A{end}""A"""{end}2023-11-02,false,2,BB{end}'
+    table = data.inspect(settings(_write(tmp_path / "events.csv", text)))
+    frame = data.load(table, NOVEMBER, table.features).frame
+    assert frame["carrier"].tolist() == [f'A{end}"A"', "BB"]
+    assert frame[f"speed{end}(mph)"].tolist() == [1.0, 2.0]
+
+
+def test_what_spreadsheets_export_in_europe_is_read(tmp_path: Path) -> None:
+    text = "at;late;speed;carrier\n2023-11-01;1;1,5;Z\u00fcrich\n2023-11-02;0;-2;BB\n"
+    path = _write(tmp_path / "events.csv", text.encode("cp1252"))
+    table = data.inspect(settings(path, csv={"separator": ";", "decimal": ",", "encoding": "cp1252"}))
+    frame = data.load(table, NOVEMBER, table.features).frame
+    assert frame["speed"].tolist() == [1.5, -2.0]
+    assert frame["carrier"].tolist() == ["Z\u00fcrich", "BB"]
+
+
+def test_with_a_decimal_comma_a_point_is_no_number(tmp_path: Path) -> None:
+    path = _write(tmp_path / "events.csv", "at;late;speed\n2023-11-01;1;1.500\n2023-11-02;0;2,5\n")
+    described = settings(path, numeric=("speed",), csv={"separator": ";", "decimal": ","})
+    table = data.inspect(described)
+    with pytest.raises(DataError, match=r"can't be read in the column 'speed'"):
+        data.load(table, NOVEMBER, table.features)
+
+
+def test_all_files_decide_on_the_type_of_a_column(tmp_path: Path) -> None:
+    _write(tmp_path / "1.csv", "at,late,speed,carrier\n2023-11-01,true,,\n")
+    _write(tmp_path / "2.csv", "carrier,speed,late,at\n")
+    _write(tmp_path / "3.csv", "carrier,speed,late,at\nCC, +3 ,0,2023-11-03\n")
+    table = data.inspect(settings(tmp_path))
+    assert (table.numeric, table.categorical) == (("speed",), ("carrier",))
+    frame = data.load(table, NOVEMBER, table.features).frame
+    assert frame["speed"].fillna(-1).tolist() == [-1.0, 3.0]
+    assert frame[data.LABEL].tolist() == [True, False]
+
+
+def test_a_few_values_that_are_no_numbers_make_text_and_are_named(tmp_path: Path) -> None:
+    rows = "".join(f"2023-11-01,{row % 2},{row},AA\n" for row in range(99))
+    table = data.inspect(settings(_write(tmp_path / "events.csv", HEADER + rows + "2023-11-02,1,fast,AA\n")))
+    assert table.categorical == ("speed", "carrier")
+    (remark,) = table.remarks
+    assert "the column 'speed' of" in remark
+    assert "is text because of 'fast' in row 100 of events.csv" in remark
+
+
+def test_columns_without_a_name_are_left_out_and_told(tmp_path: Path) -> None:
+    path = _write(tmp_path / "events.csv", ",at,late,speed,,\n1,2023-11-01,1,1,,\n2,2023-11-02,0,2,,\n")
+    table = data.inspect(settings(path))
+    assert table.features == ("speed",)
+    assert data.load(table, NOVEMBER, table.features).frame["speed"].tolist() == [1.0, 2.0]
+    assert ["3 columns" in remark for remark in table.remarks] == [True]
+
+
+def test_spellings_of_a_label_are_one_value(tmp_path: Path) -> None:
+    rows = "".join(f"2023-11-01,{word},1,AA\n" for word in ("1", "True", "true", "1.0", "0", "False", "FALSE", "0.0"))
+    table = data.inspect(settings(_write(tmp_path / "events.csv", HEADER + rows), positive=True))
+    rows_read = data.load(table, NOVEMBER, table.features)
+    assert rows_read.frame[data.LABEL].tolist() == [True] * 4 + [False] * 4
+    assert checks.check(rows_read.facts, table)  # the constant columns; the label is none of the warnings

@@ -76,6 +76,6 @@ def test_writing_again_replaces_what_was_there(folder: Path, sample: pd.DataFram
 
 
 def test_the_page_lists_what_counts_as_missing_in_csv() -> None:
-    from ratchet.io.delimited import MISSING_TEXTS
+    from ratchet.io.values import MISSING_TEXTS
 
-    assert all(f"`{text}`" in PAGE for text in MISSING_TEXTS if text)
+    assert all(f"`{text}`" in PAGE for text in MISSING_TEXTS if text.strip())

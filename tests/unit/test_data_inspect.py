@@ -7,7 +7,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ratchet.engines.spark_rows import address
 from ratchet.errors import ConfigurationError, DataError
 from ratchet.io import data
 from tests.unit.event_tables import DECEMBER, NOVEMBER, ROWS, columns, csv, parquet, settings
@@ -42,6 +41,30 @@ def test_a_folder_is_all_its_data_files_in_the_order_of_their_paths(tmp_path: Pa
 def test_a_file_of_any_name_is_what_the_format_says(tmp_path: Path) -> None:
     parquet(tmp_path / "events.dat")
     assert data.inspect(settings(tmp_path / "events.dat", format="parquet")).format == "parquet"
+
+
+@pytest.mark.parametrize("name", ["a*.parquet", "b?{1,2}[x].parquet", "c.parquet.gzip"])
+def test_a_name_is_a_name_whatever_is_in_it(tmp_path: Path, name: str) -> None:
+    parquet(tmp_path / name)
+    parquet(tmp_path / "a.parquet")
+    table = data.inspect(settings(tmp_path))
+    assert data.load(table, NOVEMBER, table.features).facts.rows == 240
+
+
+def test_files_beside_the_table_that_look_like_data_are_told(tmp_path: Path) -> None:
+    parquet(tmp_path / "1.parquet")
+    for name in ("2.json", "3.tsv", "_SUCCESS", "README.md"):
+        (tmp_path / name).write_text("")
+    assert [remark.partition(" of ")[0] for remark in data.inspect(settings(tmp_path)).remarks] == [
+        "2 files, 2.json among them, are left out"
+    ]
+
+
+def test_pandas_index_without_a_name_is_no_feature(tmp_path: Path) -> None:
+    parquet(tmp_path / "1.parquet", columns() | {"__index_level_0__": pa.array(range(ROWS))})
+    table = data.inspect(settings(tmp_path))
+    assert table.features == ("speed", "stops", "carrier")
+    assert ["__index_level_0__" in remark for remark in table.remarks] == [True]
 
 
 def test_partition_columns_are_features_only_where_they_are_named(tmp_path: Path) -> None:
@@ -91,12 +114,6 @@ def test_the_digest_changes_with_the_content_the_window_and_the_columns(tmp_path
     again = data.inspect(settings(path))
     found = {first, data.digest(whole, DECEMBER), data.digest(fewer, NOVEMBER), data.digest(again, NOVEMBER)}
     assert len(found) == 4
-
-
-def test_spark_gets_the_addresses_as_hadoop_takes_them(tmp_path: Path) -> None:
-    path = parquet(tmp_path / "day=1" / "events.parquet")
-    table = data.inspect(settings(tmp_path))
-    assert [address(table, file) for file in table.files] == [f"file://{path}"]
 
 
 def test_column_kinds_name_what_a_model_sees(tmp_path: Path) -> None:

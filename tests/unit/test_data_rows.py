@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from ratchet.core.counts import day_number
 from ratchet.core.windows import Window
+from ratchet.errors import DataError, TemporaryError
 from ratchet.io import data
 from ratchet.io.checks import ColumnFacts
 from tests.unit.event_tables import DECEMBER, NOVEMBER, ROWS, columns, csv, parquet, settings
@@ -179,3 +181,55 @@ def test_a_window_without_rows_is_an_empty_frame(tmp_path: Path) -> None:
     rows = data.load(table, Window("test", date(2030, 1, 1), date(2030, 2, 1)), table.features)
     assert rows.facts.rows == 0
     assert [str(kind) for kind in rows.frame.dtypes] == ["float64", "float64", "category", "bool", "int64"]
+
+
+def test_however_arrow_stores_a_column_its_values_are_the_same(tmp_path: Path) -> None:
+    made = columns(
+        carrier=pa.array(["AA", "BB"] * (ROWS // 2)).cast(pa.string_view()),
+        speed=pa.array(np.array([0.5, 2.0] * (ROWS // 2), dtype=np.float16)),
+        stops=pa.array([1, 2] * (ROWS // 2)).cast(pa.decimal128(21, 2)),
+    )
+    table = data.inspect(settings(parquet(tmp_path / "events.parquet", made)))
+    frame = data.load(table, NOVEMBER, table.features).frame
+    assert frame[["speed", "stops"]].to_numpy()[:2].tolist() == [[0.5, 1.0], [2.0, 2.0]]
+    assert frame["carrier"].tolist()[:2] == ["AA", "BB"]
+
+
+def test_a_decimal_is_the_number_that_its_digits_say(tmp_path: Path) -> None:
+    made = columns(speed=pa.array([Decimal("10.29")] * ROWS, pa.decimal128(9, 2)))
+    table = data.inspect(settings(parquet(tmp_path / "events.parquet", made)))
+    assert set(data.load(table, NOVEMBER, ["speed"]).frame["speed"]) == {10.29}
+
+
+def test_a_blank_text_is_missing(tmp_path: Path) -> None:
+    made = columns(carrier=pa.array(["AA", "", "  ", None] * (ROWS // 4)))
+    table = data.inspect(settings(parquet(tmp_path / "events.parquet", made)))
+    assert data.load(table, NOVEMBER, ["carrier"]).frame["carrier"].tolist()[:4] == ["AA", np.nan, np.nan, np.nan]
+
+
+def test_a_column_that_is_null_in_one_file_or_in_all_is_missing_there(tmp_path: Path) -> None:
+    parquet(tmp_path / "1.parquet", columns(carrier=pa.nulls(ROWS), speed=pa.nulls(ROWS)))
+    parquet(tmp_path / "2.parquet", columns(speed=pa.nulls(ROWS)))
+    table = data.inspect(settings(tmp_path))
+    assert (table.numeric, table.categorical) == (("speed", "stops"), ("carrier",))
+    assert data.load(table, NOVEMBER, table.features).frame.isna().mean().tolist()[:3] == [1.0, 0.0, 0.5]
+
+
+def test_a_number_in_a_path_can_be_a_numeric_feature_and_files_beside_it_lack_it(tmp_path: Path) -> None:
+    parquet(tmp_path / "hour=7" / "1.parquet")
+    parquet(tmp_path / "2.parquet")
+    table = data.inspect(settings(tmp_path, numeric=("speed", "hour"), categorical=()))
+    hours = data.load(table, NOVEMBER, ["hour"]).frame["hour"]
+    assert sorted(hours.fillna(0).unique()) == [0.0, 7.0]
+    parquet(tmp_path / "hour=noon" / "3.parquet")
+    table = data.inspect(settings(tmp_path, numeric=("speed", "hour"), categorical=()))
+    with pytest.raises(DataError, match=r"3\.parquet can't be read in the column 'hour': .*'noon'"):
+        data.load(table, NOVEMBER, ["hour"])
+
+
+def test_a_file_that_was_replaced_after_it_was_looked_at_is_worth_another_try(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "events.parquet")
+    table = data.inspect(settings(path))
+    parquet(path, columns(stops=pa.array([9] * ROWS, pa.int16())))
+    with pytest.raises(TemporaryError, match=r"events\.parquet has changed since this step began"):
+        data.load(table, NOVEMBER, table.features)

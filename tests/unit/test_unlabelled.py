@@ -5,10 +5,11 @@ import time
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
 from ratchet.errors import ConfigurationError, DataError
-from ratchet.io.unlabelled import Inputs, chunks, chunks_of, inspect
+from ratchet.io.unlabelled import BOOLEANS, Inputs, chunks, chunks_of, inspect
 
 INPUTS = Inputs({"speed": "double", "carrier": "string"})
 
@@ -62,11 +63,11 @@ def test_csv_files_with_their_columns_in_another_order_are_one_table(tmp_path):
     assert all_rows(str(tmp_path / "t")) == {"speed": [1.0, 2.0], "carrier": ["AA", "B"]}
 
 
-def test_csv_files_with_different_columns_are_refused(tmp_path):
+def test_a_column_that_a_csv_file_lacks_is_missing_there(tmp_path):
     text(tmp_path / "t/1.csv", "speed,carrier\n1,AA\n")
     text(tmp_path / "t/2.csv", "carrier,speed,gate\nB,2,3\n")
-    with pytest.raises(DataError, match="have different columns: 'gate' is not in all of them"):
-        inspect(str(tmp_path / "t"), INPUTS)
+    (chunk,) = chunks(inspect(str(tmp_path / "t"), INPUTS))
+    assert chunk.to_pydict() == {"speed": [1.0, 2.0], "carrier": ["AA", "B"], "gate": [None, "3"]}
 
 
 def test_a_missing_input_is_refused_with_what_is_near(tmp_path):
@@ -127,7 +128,8 @@ def test_an_empty_table_is_one_empty_chunk(tmp_path):
 
 def test_inputs_are_the_named_columns_of_the_signature():
     schema = Schema([ColSpec(DataType.double, "speed"), ColSpec(DataType.string, "carrier")])
-    assert Inputs.of(schema, "it").kinds == INPUTS.kinds
+    about = Model(signature=ModelSignature(schema), metadata={BOOLEANS: ["carrier"]})
+    assert Inputs.of(about, "it") == Inputs(INPUTS.kinds, frozenset({"carrier"}))
     assert (INPUTS.numeric, INPUTS.categorical) == (("speed",), ("carrier",))
 
 
@@ -141,4 +143,4 @@ def test_inputs_are_the_named_columns_of_the_signature():
 )
 def test_a_model_of_which_nobody_knows_what_it_needs_is_refused(schema, sentence):
     with pytest.raises(ConfigurationError, match=sentence):
-        Inputs.of(schema, "version 3 of x")
+        Inputs.of(Model(signature=None if schema is None else ModelSignature(schema)), "version 3 of x")

@@ -30,6 +30,7 @@ from ratchet.engines.scikit_learn_pipeline import pipeline
 from ratchet.errors import ConfigurationError, DataError, FailedError, first_line
 from ratchet.io import checks, data
 from ratchet.io.data import DAY, LABEL, Rows, Table
+from ratchet.io.unlabelled import BOOLEANS
 from ratchet.settings import Settings
 
 _SAMPLE_ROWS = 200
@@ -157,6 +158,7 @@ class ScikitLearn:
             signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.long)])),
             input_example=_plain(self._features(self._test.iloc[:3])),
             pip_requirements=pinned(_REQUIREMENTS),
+            metadata={BOOLEANS: sorted(self._table.booleans)},
         )
         return str(info.model_uri)
 

@@ -16,7 +16,7 @@ from ratchet.engines.base import Tally
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.scikit_learn_scorer import ScikitLearnScorer
 from ratchet.errors import DataError, first_line
-from ratchet.io.columns import plain
+from ratchet.io import values
 from ratchet.io.scores import FIELDS, Target
 from ratchet.io.table import Table
 from ratchet.io.unlabelled import Inputs, chunks, chunks_of
@@ -40,7 +40,7 @@ class ScikitLearnScoring:
         with downloaded(model, model_uri) as local:
             loaded = loading(model, mlflow.pyfunc.load_model, local)
         self._scorer, self._model = ScikitLearnScorer(loaded), model
-        self._inputs = Inputs.of(loaded.metadata.get_input_schema(), model)
+        self._inputs = Inputs.of(loaded.metadata, model)
         return self._inputs
 
     def steps(self, table: Table) -> int | None:
@@ -67,7 +67,7 @@ class ScikitLearnScoring:
     ) -> None: ...
 
     def _scores(self, rows: pa.Table, table: Table) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
-        frame = pd.DataFrame({name: _feature(rows.column(name), kind) for name, kind in self._inputs.kinds.items()})
+        frame = pd.DataFrame({name: self._feature(rows.column(name), name) for name in self._inputs.kinds})
         try:
             labels, probabilities = self._scorer.score(frame)
             return np.asarray(labels).astype(np.int32), probabilities
@@ -75,15 +75,14 @@ class ScikitLearnScoring:
             message = f"{self._model} can't score the rows of {table.uri}: {first_line(error)}"
             raise DataError(message) from error
 
+    def _feature(self, column: pa.ChunkedArray, name: str) -> Any:
+        """A column in the form in which training had it: numbers with NaN, or text with None, where it is missing."""
+        kind, stored = self._inputs.kinds[name], column.combine_chunks()
+        if kind == "string":
+            return values.text(stored, boolean=name in self._inputs.booleans).cast(pa.string()).to_pandas()
+        numbers = values.number(stored).fill_null(np.nan).to_numpy()
+        return numbers if kind == "double" or np.isnan(numbers).any() else numbers.astype(_TYPES[kind])
 
-def _feature(column: pa.ChunkedArray, kind: str) -> Any:
-    """A column in the form in which training had it: numbers with NaN, or text with None, where it is missing."""
-    values = column.cast(plain(column.type))
-    if kind == "string":
-        return values.cast(pa.string()).to_pandas()
-    numbers = values.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy()
-    return numbers if kind == "double" or np.isnan(numbers).any() else numbers.astype(_TYPES[kind])
 
-
-def _arrow(values: npt.NDArray[Any], field: pa.Field) -> pa.Array:
-    return pa.array(values).cast(field.type)
+def _arrow(numbers: npt.NDArray[Any], field: pa.Field) -> pa.Array:
+    return pa.array(numbers).cast(field.type)

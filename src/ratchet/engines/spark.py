@@ -21,12 +21,12 @@ from ratchet.engines.base import Measured, Sample, WindowSummary
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.spark_errors import spark_errors
 from ratchet.engines.spark_pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
-from ratchet.engines.spark_rows import VALUE, WINDOW
 from ratchet.engines.spark_session import Session
 from ratchet.errors import DataError
 from ratchet.io import checks
 from ratchet.io.checks import WindowFacts
 from ratchet.io.data import DAY, LABEL, Table
+from ratchet.io.reader import WINDOW
 from ratchet.settings import Settings
 
 _SAMPLE_ROWS = 200
@@ -78,12 +78,11 @@ class Spark:
             # Spark plans each of them on one core; whichever is first fills the cache for the others.
             texts = background.begin("texts", spark_facts.texts, rows, table, most, _TRAIN, _TEST)
             numbers = background.begin("numbers", spark_features.numbers, rows, table.numeric, _ALL)
-            groups = _groups(rows, table)
+            groups = spark_facts.groups(rows, table)
             numeric = numbers.result()
             about = [spark_facts.facts(groups, numeric[place], place, window, table) for place, window in placed]
             _judged(about, table)
-            positive = spark_facts.positive_values(groups, table)
-            self._rows = _labelled(rows, positive)
+            self._rows = rows
             found = texts.result()
             self._categories = spark_facts.categories(found, table, most)
             text_counts = spark_facts.counts_of_texts(found, about[_TRAIN], about[_TEST], table)
@@ -92,16 +91,14 @@ class Spark:
             self._versions_rows = self._window(_TEST)
             if extra:
                 rows = spark_rows.frame(spark, table, [windows.test], extra).persist()
-                self._versions_rows = _labelled(rows, positive).where(f"{WINDOW} = 0")
+                self._versions_rows = rows.where(f"{WINDOW} = 0")
         self._numbers = spark_facts.numbers(numeric[_TRAIN], about[_TRAIN].rows)
         then, now = (
             (*spark_features.counts(numeric[place]), *counts)
             for place, counts in zip((_TRAIN, _TEST), text_counts, strict=True)
         )
         self._features = then, now
-        train, calibration, test = (
-            spark_facts.summary(groups, place, facts, table) for place, facts in enumerate(about)
-        )
+        train, calibration, test = (spark_facts.summary(groups, place, facts) for place, facts in enumerate(about))
         return train, calibration, test
 
     def fit(self) -> Mapping[str, str]:
@@ -146,10 +143,10 @@ class Spark:
         spark = self._session.get()
         with spark_errors(f"reading {table.uri}"):
             rows = spark_rows.frame(spark, table, [window]).persist()
-            groups = _groups(rows, table)
+            groups = spark_facts.groups(rows, table)
             (numeric,) = spark_features.numbers(rows, table.numeric, (0,))
             checks.check_newest(spark_facts.facts(groups, numeric, 0, window, table), table)
-            rows = _labelled(rows, spark_facts.positive_values(groups, table)).where(f"{WINDOW} = 0")
+            rows = rows.where(f"{WINDOW} = 0")
         with downloaded("it", model_uri) as local:
             model = self._loaded(local)
         threshold = spark_pipeline.threshold_of(model, model_uri)
@@ -182,17 +179,17 @@ class Spark:
             return spark_logging.log(self._model, estimator, self._table, example, self._session.temporary)
 
     def sample(self) -> Sample:
-        from pyspark.sql import functions as f
-
         names = list(self._table.features)
         if self._sample is None:
             rows = self._picking.result().rows
-            given = f.struct(*map(spark_rows.column, names)).alias("__given__")
+            # The model adds columns to what it is given, and takes away those that it read.
+            given = [spark_rows.column(name).alias(f"given{place}") for place, name in enumerate(names)]
             with spark_errors("labelling the sample"):
-                labelled = self._model.transform(rows.select("*", given))
-                found = labelled.select("__given__.*", PREDICTION, SCORE).toPandas()
+                labelled = self._model.transform(rows.select("*", *given))
+                kept = [f"given{place}" for place in range(len(names))]
+                found = labelled.select(*kept, PREDICTION, SCORE).toPandas()
             labels, probabilities = found[PREDICTION].astype(int), found[SCORE]
-            self._sample = Sample(found[names], labels.tolist(), probabilities.tolist())
+            self._sample = Sample(found[kept].set_axis(names, axis=1), labels.tolist(), probabilities.tolist())
         return self._sample
 
     def mislabelled(self, model_uri: str) -> int:
@@ -246,24 +243,7 @@ class Spark:
         return loading("it", mlflow.spark.load_model, local, dfs_tmpdir=self._session.temporary)
 
 
-def _groups(rows: Any, table: Table) -> list[spark_facts.Group]:
-    """The first time that values are looked at. A number that is none gets the sentence of the other reader."""
-    from pyspark.errors import NumberFormatException
-
-    try:
-        return spark_facts.groups(rows, table)
-    except NumberFormatException:
-        spark_rows.scan(table, table.features)
-        raise
-
-
 def _judged(about: Sequence[WindowFacts], table: Table) -> list[str]:
     warnings = [warning for facts in about for warning in checks.check(facts, table)]
     checks.check_together(about, table)
     return warnings
-
-
-def _labelled(rows: Any, positive: Sequence[object]) -> Any:
-    from pyspark.sql import functions as f
-
-    return rows.withColumn(LABEL, f.col(VALUE).isin(list(positive)).cast("double")).drop(VALUE)

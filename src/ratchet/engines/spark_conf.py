@@ -56,8 +56,8 @@ def everywhere() -> dict[str, str]:
         "spark.sql.session.timeZone": "UTC",
         # Rows that become a small pandas frame, or come from one, need no Python workers then.
         "spark.sql.execution.arrow.pyspark.enabled": "true",
-        # pandas writes nanoseconds, which Spark has no type for; `spark_clock` takes them as what they are.
-        "spark.sql.legacy.parquet.nanosAsLong": "true",
+        # Names of columns may differ in their case alone, as in a file.
+        "spark.sql.caseSensitive": "true",
         **_s3(),
         **_shared(),
     }

@@ -1,14 +1,19 @@
 """What Spark throws, in one sentence of ours: its root cause, not its stack trace."""
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ratchet import errors
 from ratchet.errors import ConfigurationError, DataError, FailedError, RatchetError
 
 _FILE = re.compile(r"(?:reading|read) file:? (\S+?)\.?(?:\s|$)")
+_OURS = re.compile("\x1f(.*?)\x1f", re.DOTALL)
 _DAMAGED = ("FAILED_READ_FILE", "CANNOT_READ_FILE", "is not a Parquet file", "can not read class org.apache.parquet")
 _LONGEST = 300
+MARK = "\x1f"
+"""Stands around an error of ours, as JSON, on its way from a task's Python through Spark's own text."""
 
 
 @contextmanager
@@ -39,6 +44,10 @@ def spark_errors(doing: str, parameters: str | None = None) -> Iterator[None]:
 def _translated(doing: str, error: BaseException) -> RatchetError:
     messages = _messages(error)
     everything = " ".join(messages)
+    if (ours := _OURS.search(" ".join([everything, str(error)]))) is not None:
+        name, said = json.loads(ours[1])
+        found: RatchetError = getattr(errors, name)(said)
+        return found
     root = _short(messages[-1])
     if any(sign in everything for sign in _DAMAGED):
         file = _FILE.search(everything)

@@ -12,26 +12,27 @@ from ratchet.core.windows import Window
 from ratchet.engines.base import MonthSummary, WindowSummary
 from ratchet.engines.spark_features import Numeric
 from ratchet.engines.spark_pipeline import Categories, Numbers, quoted
-from ratchet.engines.spark_rows import OUTSIDE, UNREADABLE, VALUE, WINDOW, scan
 from ratchet.errors import DataError
 from ratchet.io.checks import ColumnFacts, WindowFacts
-from ratchet.io.data import DAY, Table
-from ratchet.io.labels import is_positive
+from ratchet.io.data import DAY, LABEL, Table
+from ratchet.io.reader import OTHER, UNREADABLE, WINDOW
 
 _MOST_GROUPS = 20_000
 _MOST_LISTED = 10
 _FEWEST_ROWS = 20
-# What Spark puts where bytes are no UTF-8, without a word.
-_REPLACEMENT = "\ufffd"
 
 
 @dataclass(frozen=True)
 class Group:
-    """Rows of one window, month and label value. filled: those with a value, by categorical feature."""
+    """Rows of one window, month and label. filled: those with a value, by categorical feature.
+
+    positive: None where the label is missing. other: its text where it is not the positive one.
+    """
 
     window: int
     month: str
-    value: object
+    positive: bool | None
+    other: str | None
     rows: int
     filled: Mapping[str, int]
 
@@ -48,12 +49,13 @@ class Text:
 
 
 def groups(rows: Any, table: Table) -> list[Group]:
-    """Aggregate the rows of `spark_rows.frame`. Raises DataError for too many labels, or text not in UTF-8."""
+    """Aggregate the rows of `spark_rows.frame`. Raises DataError for too many labels."""
     from pyspark.sql import functions as f
 
     month = f.date_format(f.date_from_unix_date(f.col(DAY).cast("int")), "yyyy-MM")
-    keyed = rows.where(f.col(WINDOW) != OUTSIDE).groupBy(WINDOW, month.alias("month"), VALUE)
-    found = keyed.agg(f.count("*").alias("rows"), *_measures(table)).limit(_MOST_GROUPS + 1).collect()
+    keyed = rows.groupBy(WINDOW, month.alias("month"), LABEL, OTHER)
+    filled = [f.count(f.col(quoted(name))).alias(f"filled{place}") for place, name in _placed(table)]
+    found = keyed.agg(f.count("*").alias("rows"), *filled).limit(_MOST_GROUPS + 1).collect()
     if len(found) > _MOST_GROUPS:
         label = table.settings.label
         message = (
@@ -61,14 +63,12 @@ def groups(rows: Any, table: Table) -> list[Group]:
             f"{label.positive!r}; one is accepted"
         )
         raise DataError(message)
-    for place, name in _placed(table):
-        if table.format == "csv" and any(row[f"mangled{place}"] for row in found):
-            scan(table, [name])
     return [
         Group(
             row[WINDOW],
             row["month"] or "",
-            row[VALUE],
+            None if row[LABEL] is None else row[LABEL] == 1.0,
+            row[OTHER],
             row["rows"],
             {name: row[f"filled{place}"] for place, name in _placed(table)},
         )
@@ -76,42 +76,21 @@ def groups(rows: Any, table: Table) -> list[Group]:
     ]
 
 
-def _measures(table: Table) -> list[Any]:
-    from pyspark.sql import functions as f
-
-    measures = []
-    for place, name in _placed(table):
-        column = f.col(quoted(name))
-        measures.append(f.count(column).alias(f"filled{place}"))
-        if table.format == "csv":
-            measures.append(f.count_if(column.contains(_REPLACEMENT)).alias(f"mangled{place}"))
-    return measures
-
-
-def positive_values(found: Sequence[Group], table: Table) -> list[object]:
-    """The values of the label column that are the positive class."""
-    positive = table.settings.label.positive
-    distinct = {group.value for group in found if group.value is not None}
-    return sorted((value for value in distinct if is_positive(value, positive)), key=str)
-
-
 def facts(
     found: Sequence[Group], numeric: Mapping[str, Numeric], number: int, window: Window, table: Table
 ) -> WindowFacts:
     """The facts of the window that has the place `number`. numeric: its numeric features by name."""
     inside = [group for group in found if group.window == number]
-    positive = table.settings.label.positive
-    labelled = [group for group in inside if group.value is not None]
     others: dict[str, int] = {}
-    for group in labelled:
-        if not is_positive(group.value, positive):
-            others[str(group.value)] = others.get(str(group.value), 0) + group.rows
+    for group in inside:
+        if group.other is not None:
+            others[group.other] = others.get(group.other, 0) + group.rows
     most = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:_MOST_LISTED]
     return WindowFacts(
         window,
         sum(group.rows for group in inside),
-        sum(group.rows for group in labelled if is_positive(group.value, positive)),
-        sum(group.rows for group in inside if group.value is None),
+        sum(group.rows for group in inside if group.positive),
+        sum(group.rows for group in inside if group.positive is None),
         dict(most),
         sum(group.rows for group in found if group.window == UNREADABLE),
         tuple(_column(name, inside, numeric.get(name)) for name in table.features),
@@ -224,15 +203,14 @@ def with_distinct(about: WindowFacts, found: Mapping[str, Sequence[Text]]) -> Wi
     return replace(about, columns=columns)
 
 
-def summary(found: Sequence[Group], number: int, about: WindowFacts, table: Table) -> WindowSummary:
+def summary(found: Sequence[Group], number: int, about: WindowFacts) -> WindowSummary:
     """What the report says of a window."""
-    positive = table.settings.label.positive
     months: dict[str, list[int]] = {}
     for group in found:
         if group.window == number:
             counts = months.setdefault(group.month, [0, 0])
             counts[0] += group.rows
-            counts[1] += group.rows if is_positive(group.value, positive) else 0
+            counts[1] += group.rows if group.positive else 0
     return WindowSummary(
         about.window,
         about.rows,

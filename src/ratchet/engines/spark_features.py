@@ -1,7 +1,7 @@
 """What the features of Spark's rows look like, as counts: the Spark engine's part of `core.feature_counts`.
 
 Numbers of all features are laid one below the other, and one aggregation counts them by window, feature and bucket. All
-of it is Spark's own functions, which are compiled: no row goes through Python. The code that Spark writes for it stays
+of it is Spark's own functions, which are compiled. The code that Spark writes for it stays
 small, however many features there are. Texts are counted beside the codes that the pipeline needs
 (`engines.spark_facts`), or here against those that training told apart.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from ratchet.core.buckets import LARGEST, SMALLEST, SPLITTER
 from ratchet.core.feature_counts import FeatureCounts, Key
 from ratchet.engines.spark_pipeline import quoted
-from ratchet.engines.spark_rows import WINDOW
+from ratchet.io.reader import WINDOW
 
 
 @dataclass(frozen=True)

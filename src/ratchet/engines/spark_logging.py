@@ -11,6 +11,7 @@ import pandas as pd
 
 from ratchet.engines.requirements import pinned
 from ratchet.io.data import Table
+from ratchet.io.unlabelled import BOOLEANS
 
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "pyspark")
 
@@ -37,6 +38,7 @@ def log(model: Any, estimator: str, table: Table, example: pd.DataFrame, tempora
             signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double)])),
             input_example=example,
             pip_requirements=pinned(packages),
+            metadata={BOOLEANS: sorted(table.booleans)},
         )
     return str(info.model_uri)
 

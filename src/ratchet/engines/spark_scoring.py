@@ -7,11 +7,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from ratchet.engines import spark_unlabelled
+from ratchet.engines import spark_rows
 from ratchet.engines.base import Tally
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.spark_errors import spark_errors
-from ratchet.engines.spark_pipeline import quoted
 from ratchet.engines.spark_scorer import outcome
 from ratchet.engines.spark_session import Session
 from ratchet.io.scores import LABEL, PROBABILITY, VERSION, Target
@@ -38,7 +37,7 @@ class SparkScoring:
     def _load(self, local: str, model: str) -> Inputs:
         import mlflow
 
-        inputs = Inputs.of(mlflow.models.Model.load(local).get_input_schema(), model)
+        inputs = Inputs.of(mlflow.models.Model.load(local), model)
         self._session.get()  # active in this thread, too
         self._model = mlflow.spark.load_model(local, dfs_tmpdir=self._session.temporary)
         return inputs
@@ -51,16 +50,16 @@ class SparkScoring:
         from pyspark.sql import functions as f
 
         spark = self._session.get()
-        written = spark_unlabelled.scheme(target.store) + target.store.root
+        written = ("s3a://" if target.store.remote else "file://") + target.store.root
         with spark_errors(f"scoring {table.uri}"):
-            rows = spark_unlabelled.frame(spark, table)
-            given = f.struct(*(f.col(quoted(name)) for name in table.schema.names)).alias(_GIVEN)
+            rows, given, inputs = spark_rows.unlabelled_frame(spark, table)
             # The model's own columns get no name of the table but those of its features, which it takes away itself.
-            inputs = [spark_unlabelled.feature(table, name).alias(name) for name in table.features]
-            scored = self._model.transform(rows.select(*inputs, given))
+            features = [f.col(name).alias(feature) for name, feature in zip(inputs, table.features, strict=True)]
+            scored = self._model.transform(rows.select(*features, f.struct(*given).alias(_GIVEN)))
             label, probability = outcome(scored)
             added = (label.cast("int").alias(LABEL), probability.alias(PROBABILITY), f.lit(version).alias(VERSION))
-            writer = scored.select(f"{_GIVEN}.*", *added).write.mode("append")
+            passed = [f.col(f"{_GIVEN}.{name}").alias(own) for name, own in zip(given, table.schema.names, strict=True)]
+            writer = scored.select(*passed, *added).write.mode("append")
             # Its own sign would come before the target's, and say less.
             writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(written)
             counted = spark.read.parquet(written).agg(f.count(f.lit(1)), f.count_if(f.col(LABEL) == 1)).first()

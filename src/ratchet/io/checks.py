@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ratchet.core.windows import Window
 from ratchet.errors import DataError
+from ratchet.io.labels import spelled_alike
 from ratchet.io.table import Table
 
 _SHOWN = 3
@@ -90,9 +91,11 @@ def _check_labels(windows: Sequence[WindowFacts], table: Table) -> None:
         message = f"the label column {label.column!r} of {table.uri} is missing in {_rows(nulls)} of {_named(windows)}"
         raise DataError(message)
     others: dict[str, int] = {}
+    spellings: dict[str, str] = {}
     for facts in windows:
         for value, count in facts.label_others.items():
-            others[value] = others.get(value, 0) + count
+            spelling = spellings.setdefault(spelled_alike(value), value)
+            others[spelling] = others.get(spelling, 0) + count
     if len(others) > 1:
         shown = sorted(others.items(), key=lambda item: (-item[1], item[0]))
         listed = ", ".join(f"{value!r} ({_rows(count)})" for value, count in shown[:_SHOWN])

@@ -1,10 +1,11 @@
 """From a timestamp column to local days, the same for every way in which a timestamp is written.
 
 A timestamp without a zone is local time; one with a zone, or an epoch, is an instant and is moved into the table's
-zone. The offsets come from `zoneinfo`, not from the operating system's or the JVM's tables. `io.data` calls it for the
-scikit-learn trainer; the Spark engine follows the same rules with the same pattern.
+zone. The offsets come from `zoneinfo`, not from the operating system's tables. `io.reader` calls it for both engines,
+`io.reach` for the end of a table.
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -17,16 +18,17 @@ import pyarrow.compute as pc
 
 ISO_8601 = (
     r"^([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"([T ]([01][0-9]|2[0-3]):([0-5][0-9])(:([0-5][0-9])([.,][0-9]{1,9})?)?(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?$"
+    r"([T ]([01][0-9]|2[0-3]):([0-5][0-9])(:([0-5][0-9])([.,][0-9]{1,9})?)?(Z| UTC|[+-][0-9]{2}(:?[0-9]{2})?)?)?$"
 )
 """What is accepted as text: a date, or a date and a time with or without a zone."""
 
-FIRST_DAY, LAST_DAY = -719_162, 2_932_896
-"""The days 0001-01-01 and 9999-12-31; what lies outside is no timestamp but a wrong unit."""
+FIRST_YEAR, LAST_YEAR = 1700, 2199
+"""What lies outside is no event: it stands for a missing value, or the unit of an epoch is wrong."""
 
+_EPOCH = date(1970, 1, 1).toordinal()
+_FIRST_DAY, _LAST_DAY = date(FIRST_YEAR, 1, 1).toordinal() - _EPOCH, date(LAST_YEAR, 12, 31).toordinal() - _EPOCH
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _DAY_SECONDS = 86_400
-_WEEK_SECONDS = 7 * _DAY_SECONDS
 _NO_DAY = np.iinfo(np.int64).min
 
 Ints = npt.NDArray[np.int64]
@@ -49,8 +51,15 @@ class Clock:
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
         days = self._days(column)
-        bad = (days < FIRST_DAY) | (days > LAST_DAY)
+        bad = (days < _FIRST_DAY) | (days > _LAST_DAY)
         return days, bad | ~_true(column.is_valid()) if column.null_count else bad
+
+    def repeats_a_day(self, first: int, last: int) -> bool:
+        """Whether between two local days the clock is once set back over midnight, so that a day comes twice."""
+        years = np.arange(_year_of(first - 1), _year_of(last + 1) + 1)
+        starts, offsets = self._offsets(years)
+        before, after = (starts[1:] - 1 + offsets[:-1]) // _DAY_SECONDS, (starts[1:] + offsets[1:]) // _DAY_SECONDS
+        return bool(((before > after) & (before >= first) & (after <= last)).any())
 
     def _days(self, column: pa.Array) -> Ints:
         kind = column.type
@@ -59,21 +68,17 @@ class Clock:
         if pa.types.is_date(kind):
             return _filled(column.cast(pa.date32()).cast(pa.int32()))
         if pa.types.is_timestamp(kind):
-            return self._moment_days(_filled(column.cast(pa.int64())), kind.unit, local=kind.tz is None)
+            seconds = _filled(column.cast(pa.int64())) // _PER_SECOND[kind.unit]
+            return seconds // _DAY_SECONDS if kind.tz is None else self._instant_days(seconds)
         return self._epoch_days(column)
 
-    def _moment_days(self, values: Ints, unit: str, *, local: bool) -> Ints:
-        if local:
-            return np.asarray(values // (_PER_SECOND[unit] * _DAY_SECONDS))
-        return self._instant_days(values // _PER_SECOND[unit])
-
     def _epoch_days(self, column: pa.Array) -> Ints:
-        assert self.unit is not None  # noqa: S101  # `io.columns` refuses numbers without a unit
+        assert self.unit is not None  # noqa: S101  # `io.data` refuses numbers without a unit
         if pa.types.is_integer(column.type):
-            return self._moment_days(_filled(column.cast(pa.int64(), safe=False)), self.unit, local=False)
+            return self._instant_days(_filled(column) // _PER_SECOND[self.unit])
         values = column.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False) / _PER_SECOND[self.unit]
         with np.errstate(invalid="ignore"):
-            readable = np.abs(values) < (LAST_DAY + 2) * _DAY_SECONDS
+            readable = np.abs(values) < (_LAST_DAY + 2) * _DAY_SECONDS
         seconds = np.full(len(values), _NO_DAY)
         seconds[readable] = np.floor(values[readable]).astype(np.int64)
         return self._instant_days(seconds)
@@ -84,7 +89,7 @@ class Clock:
             return self._epoch_days(pc.if_else(number, column, None).cast(pa.float64()))
         text = pc.if_else(pc.match_substring_regex(column, ISO_8601), column, None)
         days = _mapped(pc.utf8_slice_codeunits(text, 0, 10), _date_number)
-        zone = pc.extract_regex(text, r"[T ].*(?P<zone>Z|[+-][0-9]{2}:?[0-9]{0,2})$")
+        zone = pc.extract_regex(text, r"[T ].*(?P<zone>Z|UTC|[+-][0-9]{2}:?[0-9]{0,2})$")
         zoned = _true(pc.is_valid(zone)) & (days != _NO_DAY)
         if zoned.any():
             offset = _mapped(pc.struct_field(zone, "zone"), _offset_seconds)[zoned]
@@ -93,39 +98,55 @@ class Clock:
         return days
 
     def _instant_days(self, seconds: Ints) -> Ints:
-        """Local days of instants in seconds since 1970-01-01 UTC."""
+        """Local days of instants in seconds since 1970-01-01 UTC; outside of the years that count, those of UTC."""
         days = seconds // _DAY_SECONDS
-        inside = (days >= FIRST_DAY + 1) & (days <= LAST_DAY - 1)
+        inside = (days >= _FIRST_DAY - 1) & (days <= _LAST_DAY + 1)
         if not inside.any():
             return days
         within = seconds[inside]
-        starts, offsets = self.offsets(int(within.min()), int(within.max()))
+        years = np.unique(days[inside].astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64)) + 1970
+        starts, offsets = self._offsets(years)
         days[inside] = (within + offsets[np.searchsorted(starts, within, side="right") - 1]) // _DAY_SECONDS
         return days
 
-    def offsets(self, first: int, last: int) -> tuple[Ints, Ints]:
-        """The instants from which an offset from UTC holds, and the offsets, both in seconds, for first to last."""
-        starts, offsets = [first], [self._offset(first)]
-        # No zone has changed its offset twice within a week.
-        for begin in range(first, last + 1, _WEEK_SECONDS):
-            end = begin + _WEEK_SECONDS
-            if self._offset(end) != offsets[-1]:
-                starts.append(self._change(begin, end))
-                offsets.append(self._offset(end))
+    def _offsets(self, years: Ints) -> tuple[Ints, Ints]:
+        """The instants from which an offset from UTC holds, and the offsets, both in seconds, in some years of UTC."""
+        found = [change for year in years.tolist() for change in _changes(self.zone, year)]
+        starts, offsets = zip(*found, strict=True)
         return np.array(starts, dtype=np.int64), np.array(offsets, dtype=np.int64)
 
-    def _change(self, begin: int, end: int) -> int:
-        """The second in (begin, end] from which the offset is that of `end`."""
-        new = self._offset(end)
-        while end - begin > 1:
-            middle = (begin + end) // 2
-            begin, end = (begin, middle) if self._offset(middle) == new else (middle, end)
-        return end
 
-    def _offset(self, second: int) -> int:
-        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
-        offset = moment.astimezone(self.zone).utcoffset()
-        return int((offset or timedelta()).total_seconds())
+@functools.cache
+def _changes(zone: ZoneInfo, year: int) -> tuple[tuple[int, int], ...]:
+    """The begin of a year with its offset from UTC, then each instant at which another begins to hold, in seconds.
+
+    No zone of the zone data changes twice on one day, and some do within a week.
+    """
+    begin, end = (int(datetime(each, 1, 1, tzinfo=UTC).timestamp()) for each in (year, year + 1))
+    found = [(begin, _offset(zone, begin))]
+    for day in range(begin, end, _DAY_SECONDS):
+        if (new := _offset(zone, day + _DAY_SECONDS)) != found[-1][1]:
+            found.append((_change(zone, day, day + _DAY_SECONDS), new))
+    return tuple(found)
+
+
+def _change(zone: ZoneInfo, begin: int, end: int) -> int:
+    """The second in (begin, end] from which the offset is that of `end`."""
+    new = _offset(zone, end)
+    while end - begin > 1:
+        middle = (begin + end) // 2
+        begin, end = (begin, middle) if _offset(zone, middle) == new else (middle, end)
+    return end
+
+
+def _offset(zone: ZoneInfo, second: int) -> int:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
+    offset = moment.astimezone(zone).utcoffset()
+    return int((offset or timedelta()).total_seconds())
+
+
+def _year_of(day: int) -> int:
+    return date.fromordinal(day + _EPOCH).year
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -151,13 +172,13 @@ def _mapped(column: pa.Array, function: Callable[[str], int]) -> Ints:
 
 def _date_number(text: str) -> int:
     try:
-        return date.fromisoformat(text).toordinal() - date(1970, 1, 1).toordinal()
+        return date.fromisoformat(text).toordinal() - _EPOCH
     except ValueError:
         return int(_NO_DAY)
 
 
 def _offset_seconds(zone: str) -> int:
-    if zone == "Z":
+    if zone in ("Z", "UTC"):
         return 0
     digits = zone[1:].replace(":", "").ljust(4, "0")
     seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60

@@ -17,8 +17,10 @@ _NEAR = 3
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
-    """The type of the values, where they are stored once in a dictionary."""
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
+    """The type of the values, however they are stored: in a dictionary, with long offsets, as views."""
+    if pa.types.is_dictionary(kind):
+        return plain(kind.value_type)
+    return pa.string() if is_text(kind) else kind
 
 
 def is_number(kind: pa.DataType) -> bool:

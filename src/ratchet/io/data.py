@@ -1,8 +1,7 @@
 """The table of labelled events: looked at before anything is read, then read window by window.
 
-`jobs` calls `inspect`, the scikit-learn engine `load`; the Spark engine reads the same files by itself. Both
-follow the same rules: what day a row belongs to (`io.clock`), which label is positive (`io.labels`), what is refused
-(`io.checks`).
+`jobs` calls `inspect`, the scikit-learn engine `load`; Spark's tasks ask `io.reader`, as `load` does. So both see the
+same rows; what is refused, `io.checks` says for both.
 """
 
 import hashlib
@@ -14,11 +13,11 @@ import pyarrow as pa
 
 from ratchet.core.counts import day_of
 from ratchet.core.windows import Window
-from ratchet.errors import DataError
-from ratchet.io import columns, files, labels, listing, parquet
+from ratchet.errors import ConfigurationError, DataError
+from ratchet.io import columns, files, labels, parquet, reader
 from ratchet.io.clock import Clock
 from ratchet.io.memory import check_memory, memory_needed
-from ratchet.io.reach import with_reach
+from ratchet.io.reach import Reach
 from ratchet.io.rows import Rows, load
 from ratchet.io.store import Store, open_store
 from ratchet.io.table import DAY, LABEL, File, RowGroup, Table
@@ -39,24 +38,38 @@ __all__ = [
     "memory_needed",
 ]
 
+_FIRST_YEAR_ENDS = date(1971, 1, 1)
+
 
 def inspect(settings: Data) -> Table:
-    """Look at a table: its files, columns, features and end; no row of Parquet is read, of CSV only the timestamps.
+    """Look at a table: its files, columns, features and end; of Parquet no row is read, CSV is read once.
 
     Raises DataError for what can't be learnt from, ConfigurationError for settings that can't hold, TemporaryError
     where the store does not answer.
     """
     clock = Clock.of(settings.timezone, settings.timestamp_unit)
     store = open_store(settings.uri)
-    form, paths = listing.files(store, settings.format)
-    found, schema = files.look(store, form, paths, settings, clock)
-    schema = _with_partitions(schema, found, settings)
+    looked = files.look(store, settings, clock)
+    schema = _with_partitions(looked, settings)
     columns.check_present(settings.uri, _needed(settings), schema.names, settings.uri)
     columns.check_timestamp(schema, settings, settings.uri)
     labels.check_comparable(schema, settings.label)
     numeric, categorical = columns.features(schema, settings, settings.uri)
-    _check_everywhere(store, found, settings, (*numeric, *categorical))
-    table = Table(settings.uri, form, found, schema, settings, numeric, categorical, date.min, store, clock)
+    _check_everywhere(store, looked.files, settings)
+    table = Table(
+        settings.uri,
+        looked.format,
+        looked.files,
+        schema,
+        settings,
+        numeric,
+        categorical,
+        date.min,
+        store,
+        clock,
+        frozenset(name for name in categorical if pa.types.is_boolean(schema.field(name).type)),
+        looked.remarks,
+    )
     return _with_end(table)
 
 
@@ -64,33 +77,54 @@ def _needed(settings: Data) -> list[str]:
     return [settings.timestamp, settings.label.column, *(settings.numeric or ()), *(settings.categorical or ())]
 
 
-def _with_partitions(schema: pa.Schema, found: Sequence[File], settings: Data) -> pa.Schema:
+def _with_partitions(looked: files.Looked, settings: Data) -> pa.Schema:
     """A column in the path counts only where a setting names it."""
+    schema = looked.schema
     named = set(_needed(settings)) - set(schema.names)
-    for name in dict.fromkeys(name for file in found for name, _ in file.partitions):
+    for name in dict.fromkeys(name for file in looked.files for name, _ in file.partitions):
         if name in named:
-            schema = schema.append(pa.field(name, pa.string()))
+            schema = schema.append(pa.field(name, pa.float64() if name in (settings.numeric or ()) else pa.string()))
     return schema
 
 
-def _check_everywhere(store: Store, found: Sequence[File], settings: Data, features: Sequence[str]) -> None:
-    """A feature may be new; timestamp and label must be in every file, and a CSV file must not lack a column at all."""
+def _check_everywhere(store: Store, found: Sequence[File], settings: Data) -> None:
+    """A feature may be new; timestamp and label must be in every file."""
     for file in found:
         names = [*file.columns, *(name for name, _ in file.partitions)]
-        wanted = [settings.timestamp, settings.label.column, *(() if file.rows is not None else features)]
         where = parquet.address(store, file.path)
-        columns.check_present(where, wanted, names, where)
+        columns.check_present(where, [settings.timestamp, settings.label.column], names, where)
 
 
 def _with_end(table: Table) -> Table:
-    reaching = tuple(with_reach(table, file) for file in table.files)
+    reaching = tuple(_with_reach(table, file) for file in table.files)
     last = max(
         (group.last_day for file in reaching for group in file.row_groups if group.last_day is not None), default=None
     )
     if last is None:
         message = f"{table.uri} has no rows"
         raise DataError(message)
-    return replace(table, files=reaching, end=day_of(last) + timedelta(days=1))
+    end = day_of(last) + timedelta(days=1)
+    if table.clock.unit not in (None, "s") and end <= _FIRST_YEAR_ENDS:
+        message = (
+            f"read as an epoch in {table.clock.unit}, all timestamps of {table.uri} lie before {end}: "
+            "data.timestamp_unit names another unit than the table has"
+        )
+        raise ConfigurationError(message)
+    return replace(table, files=reaching, end=end)
+
+
+def _with_reach(table: Table, file: File) -> File:
+    """The file with first and last day in all of its row groups. Raises DataError for timestamps that can't be read."""
+    if all(group.first_day is not None for group in file.row_groups if group.rows):
+        return file
+    reach = Reach(table.clock)
+    for column in reader.timestamps(table, reader.Piece(file, tuple(range(len(file.row_groups))))):
+        reach.add(column)
+    reach.check(parquet.address(table.store, file.path), table.settings)
+    groups = tuple(
+        replace(group, first_day=reach.first, last_day=reach.last, slack=reach.slack) for group in file.row_groups
+    )
+    return replace(file, row_groups=groups)
 
 
 def digest(table: Table, window: Window) -> str:

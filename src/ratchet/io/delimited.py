@@ -1,138 +1,200 @@
-"""CSV files: their header, the kinds of their columns, and their rows in order.
+"""CSV files: their header, what their columns hold, and their rows in order.
 
-A CSV file says nothing about itself, so `io.data.inspect` scans its timestamp column once; everything else is read
-later, only the columns that are needed.
+A CSV file says nothing about itself, so `look` reads each file once: a column's type is what all of its values in all
+files allow, not what the first rows show. docs/data.md describes the dialect.
 """
 
 import csv
+import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 
-from ratchet.core.windows import Window
 from ratchet.errors import DataError
-from ratchet.io.columns import check_distinct, is_number
+from ratchet.io import values
+from ratchet.io.clock import Clock
+from ratchet.io.columns import check_distinct
 from ratchet.io.parquet import address
+from ratchet.io.reach import Reach
 from ratchet.io.store import Store, explained, words_of
-from ratchet.io.table import Table
-from ratchet.settings import Data
-
-MISSING_TEXTS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None")
-"""What counts as missing in a CSV file, quoted or not."""
+from ratchet.io.table import File, RowGroup
+from ratchet.settings import Csv, Data
 
 _BLOCK_BYTES = 8 * 1024 * 1024
 _HEADER_BYTES = 1024 * 1024
+_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
+_FEW = 0.05
 
 
-def header(store: Store, path: str) -> list[str]:
-    """The names of a file's columns. Raises DataError where the first line is no UTF-8 or names repeat."""
+@dataclass
+class Column:
+    """What a column has held so far. odd: the row and text of its first value that is no number, after numbers."""
+
+    values: int = 0
+    numbers: bool = True
+    booleans: bool = True
+    odd: tuple[str, int, str] | None = None
+
+    @property
+    def kind(self) -> pa.DataType:
+        """The type that all of its values allow; without any it is missing throughout, as a number."""
+        if self.booleans and self.values:
+            return pa.bool_()
+        return pa.float64() if self.numbers else pa.string()
+
+    def add(self, column: pa.Array, decimal: str, file: str, row: int) -> None:
+        """Take the next texts; row: the number of rows of the file before them."""
+        filled = column.drop_null() if column.null_count else column
+        if len(filled):
+            self.booleans = self.booleans and pc.all(pc.is_in(filled, _WORDS)).as_py()
+            if self.numbers and not self.booleans:
+                self._add_numbers(column, decimal, file, row)
+            self.values += len(filled)
+
+    def _add_numbers(self, column: pa.Array, decimal: str, file: str, row: int) -> None:
+        try:
+            values.number(column, decimal)
+        except pa.ArrowInvalid:
+            self.numbers = False
+            point = re.escape(decimal)
+            number = rf"^\s*[+-]?([0-9]+{point}?[0-9]*|{point}[0-9]+)([eE][+-]?[0-9]+)?\s*$"
+            odd = pc.invert(pc.match_substring_regex(column, number)).fill_null(False)
+            numbers = self.values + len(column) - column.null_count - odd.true_count
+            if odd.true_count <= _FEW * numbers:
+                place = odd.index(True).as_py()
+                self.odd = (file, row + place + 1, column[place].as_py())
+
+
+_WORDS = pa.array([*values.TRUE_WORDS, *values.FALSE_WORDS])
+
+
+@dataclass
+class Looked:
+    """What `look` has found: the files, their columns with what they hold, and how many of them have no name."""
+
+    files: list[File] = field(default_factory=list)
+    columns: dict[str, Column] = field(default_factory=dict)
+    unnamed: int = 0
+
+
+def look(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: Clock) -> Looked:
+    """Read each file once; paths: with their sizes in bytes. Raises DataError, TemporaryError.
+
+    Where a file has the timestamp's column, its days are found and checked, too.
+    """
+    found = Looked()
+    for path, size in paths:
+        names = header(store, path, settings.csv)
+        found.unnamed = max(found.unnamed, names.count(""))
+        named = tuple(name for name in names if name)
+        for name in named:
+            found.columns.setdefault(name, Column())
+        reach, rows = Reach(clock), 0
+        for batch in read(store, File(path, size, None, columns=named), named, settings.csv):
+            for name in named:
+                if name == settings.timestamp:
+                    reach.add(batch.column(name))
+                found.columns[name].add(batch.column(name), settings.csv.decimal, path, rows)
+            rows += batch.num_rows
+        reach.check(address(store, path), settings)
+        group = RowGroup(rows, reach.first, reach.last, size, reach.slack)
+        found.files.append(File(path, size, rows, (group,), columns=named, fingerprint=reach.fingerprint))
+    return found
+
+
+def header(store: Store, path: str, dialect: Csv) -> list[str]:
+    """The names of a file's columns, empty where one has none. Raises DataError for what can't be a header."""
     where = address(store, path)
-    with explained(where), store.filesystem.open_input_stream(path, compression=_compression(path)) as stream:
+    with explained(where), _stream(store, path) as stream:
         head = stream.read(_HEADER_BYTES)
     try:
-        line = head.partition(b"\n")[0].decode("utf-8-sig").rstrip("\r")
+        # A character may be cut in two at the end of what was read.
+        text = head.decode(_codec(dialect), errors="strict" if len(head) < _HEADER_BYTES else "ignore")
     except UnicodeDecodeError as error:
-        message = f"the file {where} is not UTF-8: its header has the byte 0x{head[error.start]:02x}"
-        raise DataError(message) from error
-    if not line:
+        text = _before(head, error, where, dialect)
+    records = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.separator)
+    names = next((record for record in records if record), [])
+    if not any(names):
         message = f"the file {where} has no header: its first line must name the columns"
         raise DataError(message)
-    names = next(csv.reader([line]))
-    check_distinct(names, where)
+    check_distinct([name for name in names if name], where)
     return names
 
 
-def _compression(path: str) -> str | None:
-    return "gzip" if path.endswith(".gz") else None
+def _codec(dialect: Csv) -> str:
+    return "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
 
 
-def schema(store: Store, path: str, settings: Data) -> pa.Schema:
-    """The columns with the types that they are read in: what the settings say, otherwise what the first rows show.
+def _before(head: bytes, error: UnicodeDecodeError, where: str, dialect: Csv) -> str:
+    """The text before bytes that can't be decoded, where they come after the header; the rows are refused later."""
+    text = head[: error.start].decode(_codec(dialect))
+    if "\n" not in text and "\r" not in text:
+        byte = head[error.start]
+        message = f"the file {where} is not {dialect.encoding.upper()}: its header has the byte 0x{byte:02x}"
+        raise DataError(message) from error
+    return text
 
-    Raises DataError for text that is not UTF-8.
+
+def read(store: Store, file: File, columns: Sequence[str], dialect: Csv) -> Iterator[pa.RecordBatch]:
+    """Columns of a file as text, null where they are missing, in order.
+
+    Raises DataError for what is no CSV, or not in the dialect's encoding.
     """
-    options = pc_csv.ConvertOptions(null_values=MISSING_TEXTS, strings_can_be_null=True)
-    where = address(store, path)
-    with _refused(store, path), _open(store, path, options) as reader:
-        shown = reader.schema
-    binary = [field.name for field in shown if pa.types.is_binary(field.type)]
-    if binary:
-        message = f"the file {where} is not UTF-8 in the column {binary[0]!r}"
-        raise DataError(message)
-    return pa.schema([(field.name, _type(field, settings)) for field in shown])
-
-
-def _type(field: pa.Field, settings: Data) -> pa.DataType:
-    """Numbers as float64, since a fraction may follow whole ones; what is named as it is named."""
-    number = is_number(field.type)
-    if field.name == settings.timestamp:
-        return field.type if number else pa.string()
-    if field.name == settings.label.column or field.name in (settings.categorical or ()):
-        return pa.string()
-    if pa.types.is_boolean(field.type):
-        return field.type
-    return pa.float64() if number or field.name in (settings.numeric or ()) else field.type
-
-
-def batches(table: Table, window: Window | None, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Rows of the files that the window (None: everything) touches, in order."""
-    names = list(dict.fromkeys(columns))
-    for file in table.files:
-        if window is not None and file.row_groups and not any(group.touches(window) for group in file.row_groups):
-            continue
-        given = dict(file.partitions)
-        # The timestamp stays text: `io.clock` counts what can't be read, where Arrow would stop at the first.
-        wanted = {name: _read_as(table, name) for name in names if name not in given}
-        for batch in _read(table.store, file.path, wanted):
-            arrays = [
-                pa.repeat(pa.scalar(given[name], pa.string()), batch.num_rows) if name in given else batch.column(name)
-                for name in names
-            ]
-            yield pa.RecordBatch.from_arrays(arrays, names)
-
-
-def _read_as(table: Table, name: str) -> pa.DataType:
-    return pa.string() if name == table.settings.timestamp else table.schema.field(name).type
-
-
-def _read(store: Store, path: str, wanted: dict[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
-    options = pc_csv.ConvertOptions(
-        include_columns=list(wanted),
-        column_types=wanted,
-        null_values=MISSING_TEXTS,
-        strings_can_be_null=True,
-        true_values=["true", "True", "TRUE", "1"],
-        false_values=["false", "False", "FALSE", "0"],
-    )
-    with _refused(store, path), _open(store, path, options) as reader:
+    names = header(store, file.path, dialect)
+    numbers = count()
+    inner = [name or f"\0{next(numbers)}" for name in names]
+    wanted = list(columns) or inner[:1]  # of no column nobody would know how many rows there are
+    with _refused(store, file.path, names, dialect), _stream(store, file.path) as stream:
+        reader = pc_csv.open_csv(
+            stream,
+            pc_csv.ReadOptions(
+                block_size=_BLOCK_BYTES, column_names=inner, skip_rows_after_names=1, encoding=dialect.encoding
+            ),
+            pc_csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True),
+            pc_csv.ConvertOptions(
+                include_columns=wanted,
+                column_types=dict.fromkeys(wanted, pa.string()),
+                null_values=values.MISSING_TEXTS,
+                strings_can_be_null=True,
+            ),
+        )
         yield from reader
 
 
-def _open(store: Store, path: str, options: pc_csv.ConvertOptions) -> Any:
-    stream = store.filesystem.open_input_stream(path, compression=_compression(path))
-    return pc_csv.open_csv(stream, pc_csv.ReadOptions(block_size=_BLOCK_BYTES), convert_options=options)
+def _stream(store: Store, path: str) -> Any:
+    """The file's text in bytes, whatever its name says of how it is compressed."""
+    with store.filesystem.open_input_stream(path, compression=None) as stream:
+        head = stream.read(4)
+    compression = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+    return store.filesystem.open_input_stream(path, compression=compression)
 
 
 @contextmanager
-def _refused(store: Store, path: str) -> Iterator[None]:
+def _refused(store: Store, path: str, names: Sequence[str], dialect: Csv) -> Iterator[None]:
     """Say of a file that can't be read which column and which value it was."""
-    with explained(address(store, path)):
+    where = address(store, path)
+    with explained(where):
         try:
             yield
+        except UnicodeDecodeError as error:
+            message = f"the file {where} is not {dialect.encoding.upper()}"
+            raise DataError(message) from error
         except pa.ArrowInvalid as error:
-            raise _refusal(store, path, words_of(error)) from error
-
-
-def _refusal(store: Store, path: str, text: str) -> DataError:
-    name = _column_of(text, header(store, path))
-    which = "" if name is None else f" in the column {name!r}"
-    if "invalid UTF8" in text:
-        return DataError(f"the file {address(store, path)} is not UTF-8{which}")
-    reason = text.partition("CSV conversion error to ")[2] or text.removeprefix("CSV parse error: ")
-    return DataError(f"the file {address(store, path)} can't be read{which}: {reason}")
+            text = words_of(error)
+            name = _column_of(text, names)
+            which = "" if name is None else f" in the column {name!r}"
+            if "invalid UTF8" in text:
+                message = f"the file {where} is not UTF-8{which}: data.csv.encoding says what it is"
+            else:
+                message = f"the file {where} can't be read{which}: {text.removeprefix('CSV parse error: ')}"
+            raise DataError(message) from error
 
 
 def _column_of(text: str, names: Sequence[str]) -> str | None:

@@ -4,51 +4,107 @@
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from ratchet.errors import DataError
-from ratchet.io import delimited, listing, parquet
+from ratchet.errors import ConfigurationError, DataError
+from ratchet.io import delimited, delta, listing, parquet
 from ratchet.io.clock import Clock
 from ratchet.io.store import Store
 from ratchet.io.table import File
 from ratchet.settings import Data
 
 
-def look(
-    store: Store, form: str, paths: Sequence[tuple[str, int]], settings: Data, clock: Clock
-) -> tuple[tuple[File, ...], pa.Schema]:
-    """Look at files of a format; returns them and their common schema, without the columns in paths.
+@dataclass(frozen=True)
+class Looked:
+    """Files and their common schema, without the columns in paths. remarks: what a person should be told of them."""
 
-    form, paths: what `io.listing.files` found. Raises DataError for a file that can't be read, or whose columns'
-    types can't be one; TemporaryError where the store does not answer.
+    format: str
+    files: tuple[File, ...]
+    schema: pa.Schema
+    remarks: tuple[str, ...] = ()
+
+
+def look(store: Store, settings: Data, clock: Clock) -> Looked:
+    """Find the files of a table and look at them.
+
+    Raises DataError for a file that can't be read, or whose columns' types can't be one; ConfigurationError for a
+    snapshot that isn't there; TemporaryError where the store does not answer.
     """
-    if form == "parquet":
-        return _parquet(store, paths, settings, clock)
-    return _csv(store, paths, settings)
+    if delta.is_delta(store):
+        return _delta(store, settings, clock)
+    if settings.snapshot is not None:
+        message = f"data.snapshot is {settings.snapshot}, and {settings.uri} is no Delta table, so it has no snapshots"
+        raise ConfigurationError(message)
+    form, paths, left_out = listing.files(store, settings.format)
+    looked = (_parquet if form == "parquet" else _csv)(store, paths, settings, clock)
+    return replace(looked, remarks=(*left_out, *looked.remarks))
 
 
-def _parquet(
-    store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: Clock
-) -> tuple[tuple[File, ...], pa.Schema]:
+def _delta(store: Store, settings: Data, clock: Clock) -> Looked:
+    """The files of a snapshot; the values of its partitions are columns like others."""
+    made = delta.snapshot(store, settings.snapshot)
+    if not made.files:
+        message = f"the version {made.version} of the Delta table {settings.uri} has no rows"
+        raise DataError(message)
+    looked = _parquet(
+        store, [(f"{store.root}/{path}", size) for path, (size, _) in sorted(made.files.items())], settings, clock
+    )
+    given = {f"{store.root}/{path}": values for path, (_, values) in made.files.items()}
+    files = tuple(
+        replace(file, partitions=tuple((name, value) for name, value in given[file.path].items()))
+        for file in looked.files
+    )
+    fields = [field for field in looked.schema if not made.columns or field.name in made.columns]
+    fields += [pa.field(name, kind) for name, kind in made.partitions.items()]
+    return replace(looked, files=files, schema=pa.schema(fields))
+
+
+def _parquet(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: Clock) -> Looked:
     looked = parquet.look(store, paths, settings.timestamp, clock)
     files = tuple(_located(store, file) for file, _ in looked)
     try:
-        schema = pa.unify_schemas([own.remove_metadata() for _, own in looked], promote_options="permissive")
+        schema = pa.unify_schemas([own for _, own in looked], promote_options="permissive")
     except pa.ArrowException as error:
         message = f"the files of {settings.uri} disagree on the type of a column: {str(error).splitlines()[0]}"
         raise DataError(message) from error
-    return files, schema
+    # What is null in every file has no type; it is missing, as a number.
+    fields = [field.with_type(pa.float64()) if pa.types.is_null(field.type) else field for field in schema]
+    unnamed = {name for file in files for name in file.unnamed}
+    remarks = [f"{', '.join(sorted(unnamed))} of {settings.uri} is pandas' index without a name and is left out"]
+    return Looked("parquet", files, pa.schema(fields), tuple(remarks) if unnamed else ())
 
 
-def _csv(store: Store, paths: Sequence[tuple[str, int]], settings: Data) -> tuple[tuple[File, ...], pa.Schema]:
-    headers = [delimited.header(store, path) for path, _ in paths]
-    files = tuple(
-        _located(store, File(path, size, None, columns=tuple(names)))
-        for (path, size), names in zip(paths, headers, strict=True)
-    )
-    return files, delimited.schema(store, paths[0][0], settings)
+def _csv(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: Clock) -> Looked:
+    looked = delimited.look(store, paths, settings, clock)
+    files = tuple(_located(store, file) for file in looked.files)
+    schema = pa.schema([(name, _csv_type(name, column, settings)) for name, column in looked.columns.items()])
+    remarks = [
+        f"the column {name!r} of {settings.uri} is text because of {text!r} in row {row:,} of {store.relative(path)}"
+        for name, column in looked.columns.items()
+        if column.odd is not None and pa.types.is_string(schema.field(name).type)
+        for path, row, text in [column.odd]
+        if name not in (settings.timestamp, settings.label.column, *settings.exclude, *(settings.categorical or ()))
+    ]
+    if looked.unnamed:
+        which = "a column" if looked.unnamed == 1 else f"{looked.unnamed} columns"
+        remarks.append(f"{which} of {settings.uri} without a name left out")
+    return Looked("csv", files, schema, tuple(remarks))
+
+
+def _csv_type(name: str, column: delimited.Column, settings: Data) -> pa.DataType:
+    """What the settings say, otherwise what the values show."""
+    kind = column.kind
+    if name == settings.timestamp:
+        return kind if column.values and pa.types.is_floating(kind) else pa.string()
+    if name == settings.label.column:
+        return pa.string()
+    if name in (settings.numeric or ()):
+        return pa.float64()
+    if name in (settings.categorical or ()):
+        return kind if pa.types.is_boolean(kind) else pa.string()
+    return kind
 
 
 def _located(store: Store, file: File) -> File:

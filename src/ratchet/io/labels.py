@@ -21,13 +21,19 @@ def is_positive(value: object, positive: bool | float | str) -> bool:
     return value == (_number(positive) if isinstance(positive, str) else positive)
 
 
+def spelled_alike(value: str) -> str:
+    """One spelling for all texts that mean the same value: `0`, `0.0`, `False` and `false` are one."""
+    number = _number(value)
+    return value if number is None else str(number)
+
+
 def _texts(positive: bool | float | str) -> frozenset[str]:
-    if isinstance(positive, str):
-        return frozenset({positive})
-    if isinstance(positive, bool):
-        return _TRUE if positive else _FALSE
-    whole = {str(int(positive)), f"{int(positive)}.0"} if positive == int(positive) else set()
-    return frozenset({str(positive), *whole})
+    words = {str(positive)}
+    if not isinstance(positive, str):
+        whole = positive == int(positive)
+        words |= {str(int(positive)), f"{int(positive)}.0"} if whole else set()
+    alike = next((each for each in (_TRUE, _FALSE) if words & each), frozenset[str]())
+    return frozenset(words | alike)
 
 
 def _number(text: str) -> float | None:

@@ -1,5 +1,6 @@
 """Which files make a table: one file, or all of a folder's with the right ending, in the order of their paths."""
 
+import re
 from collections.abc import Sequence
 from urllib.parse import unquote
 
@@ -8,17 +9,28 @@ from pyarrow import fs
 from ratchet.errors import DataError
 from ratchet.io.store import Store, explained
 
-_ENDINGS = {"parquet": (".parquet", ".parq", ".pq"), "csv": (".csv", ".csv.gz")}
+# pandas' documentation writes compressed Parquet as `a.parquet.gzip`.
+_COMPRESSED = tuple(f".parquet.{codec}" for codec in ("gzip", "gz", "snappy", "zstd", "brotli", "lz4"))
+_ENDINGS = {"parquet": (".parquet", ".parq", ".pq", *_COMPRESSED), "csv": (".csv", ".csv.gz", ".csv.bz2", ".csv.zst")}
+_ENDING_NAMES = {"parquet": ".parquet, .parq or .pq", "csv": ".csv, .csv.gz, .csv.bz2 or .csv.zst"}
+_DATA_WORDS = ("parq", "pq", "csv", "tsv", "json", "orc", "avro", "feather", "arrow", "txt", "xls")
+# An Iceberg table keeps data files that its newest snapshot no longer has; read as a folder they would count.
+_ICEBERG = re.compile(r"^metadata/[^/]+\.metadata\.json$")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
-def files(store: Store, wanted: str | None) -> tuple[str, list[tuple[str, int]]]:
-    """The table's format, and its files' paths and sizes in bytes. wanted: None reads the format off the names.
+def files(store: Store, wanted: str | None) -> tuple[str, list[tuple[str, int]], tuple[str, ...]]:
+    """The table's format, its files' paths and sizes in bytes, and a remark on those beside them that are left out.
+
+    wanted: None reads the format off the names.
 
     Raises DataError where nothing fits, TemporaryError where the store does not answer.
     """
     with explained(store.uri):
         found = _found(store)
+    if any(_ICEBERG.search(store.relative(path)) for path, _ in found):
+        message = f"{store.uri} is an Iceberg table, which can't be read; Parquet, CSV and Delta tables are"
+        raise DataError(message)
     forms = {path: _form(path) for path, _ in found}
     seen = sorted({form for form in forms.values() if form is not None})
     if wanted is None and len(seen) > 1:
@@ -29,9 +41,18 @@ def files(store: Store, wanted: str | None) -> tuple[str, list[tuple[str, int]]]
     single = len(found) == 1 and found[0][0] == store.root and wanted is not None
     chosen = sorted(item for item in found if single or forms[item[0]] == form)
     if not chosen:
-        message = f"there is no {form} file at {store.uri}: names end in {' or '.join(_ENDINGS[form])}"
+        message = f"there is no {form} file at {store.uri}: names end in {_ENDING_NAMES[form]}"
         raise DataError(message)
-    return form, chosen
+    others = sorted(store.relative(path) for path, _ in found if forms[path] is None and _looks_like_data(path))
+    if not others or single:
+        return form, chosen, ()
+    which = f"{others[0]} is" if len(others) == 1 else f"{len(others):,} files, {others[0]} among them, are"
+    return form, chosen, (f"{which} left out of {store.uri}: names end in {_ENDING_NAMES[form]}",)
+
+
+def _looks_like_data(path: str) -> bool:
+    """Whether a name speaks of a table although it does not end as one that is read does: `a.parquet.gz`, `b.tsv`."""
+    return any(f".{word}" in path.lower().rpartition("/")[2] for word in _DATA_WORDS)
 
 
 def _found(store: Store) -> list[tuple[str, int]]:

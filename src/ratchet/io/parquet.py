@@ -1,29 +1,30 @@
-"""Parquet files: what their footers say, and their rows in order.
+"""Parquet files: what their footers say, and the columns of their row groups.
 
 The footers are read all at once, in a few threads: they hold the columns, the rows and how far the timestamps reach,
 which is what `io.data.inspect` needs. Only row groups that a window touches are read later.
 """
 
-import functools
 import hashlib
 import io
-import operator
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from ratchet.core.windows import Window
+from ratchet.errors import TemporaryError
 from ratchet.io.clock import Clock, is_text
 from ratchet.io.columns import check_distinct, plain
 from ratchet.io.store import Store, explained
-from ratchet.io.table import File, RowGroup, Table
+from ratchet.io.table import File, RowGroup
 
 _THREADS = 16
 _BATCH_ROWS = 65_536
+_INSTANT = pa.timestamp("us", "UTC")
+# What pandas calls the index that a frame always has.
+_INDEX = re.compile(r"__index_level_\d+__")
 
 
 def look(store: Store, paths: Sequence[tuple[str, int]], timestamp: str, clock: Clock) -> list[tuple[File, pa.Schema]]:
@@ -35,7 +36,7 @@ def look(store: Store, paths: Sequence[tuple[str, int]], timestamp: str, clock: 
 def _look(store: Store, path: str, size: int, timestamp: str, clock: Clock) -> tuple[File, pa.Schema]:
     with explained(address(store, path)), store.filesystem.open_input_file(path) as handle:
         metadata = pq.read_metadata(handle)
-        schema = metadata.schema.to_arrow_schema()
+        schema = _schema(metadata)
     check_distinct(schema.names, address(store, path))
     groups = _row_groups(metadata, schema, timestamp, clock)
     file = File(
@@ -45,9 +46,29 @@ def _look(store: Store, path: str, size: int, timestamp: str, clock: Clock) -> t
         groups,
         columns=tuple(schema.names),
         types=tuple(schema.types),
+        unnamed=tuple(name for name in metadata.schema.names if _INDEX.fullmatch(name)),
         fingerprint=_fingerprint(metadata),
     )
     return file, schema
+
+
+def _schema(metadata: pq.FileMetaData) -> pa.Schema:
+    """The columns with the types of their values, however they are stored.
+
+    INT96, in which Spark writes timestamps if it is not told otherwise, is an instant; Arrow takes it for local time.
+    """
+    parquet = metadata.schema
+    instants = {parquet.column(place).path for place in range(len(parquet.names)) if _is_int96(parquet.column(place))}
+    fields = [
+        pa.field(field.name, _INSTANT if field.name in instants else plain(field.type))
+        for field in parquet.to_arrow_schema()
+        if not _INDEX.fullmatch(field.name)
+    ]
+    return pa.schema(fields)
+
+
+def _is_int96(column: Any) -> bool:
+    return bool(column.physical_type == "INT96")
 
 
 def address(store: Store, path: str) -> str:
@@ -67,9 +88,16 @@ def _row_groups(metadata: pq.FileMetaData, schema: pa.Schema, timestamp: str, cl
         return ()
     place = {groups[0].column(index).path_in_schema: index for index in range(groups[0].num_columns)}
     text = [place[field.name] for field in schema if is_text(plain(field.type)) and field.name in place]
+    instants = timestamp in schema.names and _is_instant(schema.field(timestamp).type)
     days = _day_ranges(groups, place.get(timestamp), schema, timestamp, clock)
     return tuple(
-        RowGroup(group.num_rows, first, last, sum(group.column(index).total_uncompressed_size for index in text))
+        RowGroup(
+            group.num_rows,
+            first,
+            last,
+            sum(group.column(index).total_uncompressed_size for index in text),
+            slack=1 if instants and _repeats_a_day(clock, first, last) else 0,
+        )
         for group, (first, last) in zip(groups, days, strict=True)
     )
 
@@ -77,7 +105,10 @@ def _row_groups(metadata: pq.FileMetaData, schema: pa.Schema, timestamp: str, cl
 def _day_ranges(
     groups: Sequence[Any], place: int | None, schema: pa.Schema, timestamp: str, clock: Clock
 ) -> list[tuple[int, int] | tuple[None, None]]:
-    """First and last local day of each row group; unknown in text, or where the footer is silent or tells of nulls."""
+    """The local days of the first and the last instant of each row group.
+
+    Unknown in text, and where the footer is silent or tells of nulls.
+    """
     unknown: list[tuple[int, int] | tuple[None, None]] = [(None, None)] * len(groups)
     if place is None or is_text(kind := plain(schema.field(timestamp).type)):
         return unknown
@@ -89,10 +120,17 @@ def _day_ranges(
     except (pa.ArrowException, AssertionError, OverflowError):
         return unknown
     for position, index in enumerate(told):
-        if not bad[2 * position] and not bad[2 * position + 1]:
-            # A clock that is set back over midnight makes a later instant an earlier day: one day of slack.
-            unknown[index] = (int(days[2 * position]), int(days[2 * position + 1]))
+        if not bad[2 * position : 2 * position + 2].any():
+            unknown[index] = int(days[2 * position]), int(days[2 * position + 1])
     return unknown
+
+
+def _repeats_a_day(clock: Clock, first: int | None, last: int | None) -> bool:
+    return first is not None and last is not None and clock.repeats_a_day(first, last)
+
+
+def _is_instant(kind: pa.DataType) -> bool:
+    return not is_text(kind) and not pa.types.is_date(kind) and not (pa.types.is_timestamp(kind) and kind.tz is None)
 
 
 def _tells(column: Any) -> bool:
@@ -102,45 +140,30 @@ def _tells(column: Any) -> bool:
     )
 
 
-def batches(table: Table, window: Window | None, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Rows of the row groups that the window (None: everything) touches, file after file, in the files' own order.
+def read(store: Store, file: File, groups: Sequence[int], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The columns of some row groups in order, with the types that `look` told of.
 
-    Raises DataError, with the file's name, for one that can't be read, TemporaryError where the store does not answer.
+    Raises TemporaryError for a file that is no longer the one that was looked at.
     """
-    schema = pa.schema([table.schema.field(name) for name in dict.fromkeys(columns)])
-    found = [(file, _fragment(table, file, window)) for file in table.files]
-    parts = [(address(table.store, file.path), fragment) for file, fragment in found if fragment is not None]
-    if not parts:
-        return
-    with explained(table.uri):
-        try:
-            yield from _scan(table, schema, [fragment for _, fragment in parts])
-        except (OSError, pa.ArrowException):
-            _find_broken(table, schema, parts)
-            raise
+    with store.filesystem.open_input_file(file.path) as handle:
+        reader = pq.ParquetFile(handle, pre_buffer=store.remote, coerce_int96_timestamp_unit="us")
+        if _fingerprint(reader.metadata) != file.fingerprint:
+            message = f"the file {address(store, file.path)} has changed since this step began; try again"
+            raise TemporaryError(message)
+        types = dict(zip(file.columns, file.types, strict=True))
+        wanted = list(columns) or list(file.columns[:1])  # of no column nobody would know how many rows there are
+        for group in groups:
+            for batch in reader.iter_batches(_BATCH_ROWS, row_groups=[group], columns=wanted, use_threads=False):
+                yield _with_types(batch, wanted, types)
 
 
-def _scan(table: Table, schema: pa.Schema, fragments: Sequence[Any]) -> Iterator[pa.RecordBatch]:
-    dataset = ds.FileSystemDataset(fragments, schema, ds.ParquetFileFormat(), table.filesystem)
-    # From a disk one thread is as fast as several, which decode more row groups at once than anyone waits for; from a
-    # bucket they hide the latency.
-    yield from dataset.to_batches(
-        batch_size=_BATCH_ROWS, batch_readahead=4, fragment_readahead=2, use_threads=table.store.remote
-    )
-
-
-def _find_broken(table: Table, schema: pa.Schema, parts: Sequence[tuple[str, Any]]) -> None:
-    """Read one by one what could not be read together: Arrow does not say which file it was."""
-    for where, fragment in parts:
-        with explained(where):
-            for _ in _scan(table, schema, [fragment]):
-                pass
-
-
-def _fragment(table: Table, file: File, window: Window | None) -> Any:
-    touched = [index for index, group in enumerate(file.row_groups) if window is None or group.touches(window)]
-    if not touched:
-        return None
-    known = [ds.field(name) == value for name, value in file.partitions if name in table.schema.names]
-    values = functools.reduce(operator.and_, known) if known else None
-    return ds.ParquetFileFormat().make_fragment(file.path, table.filesystem, values, row_groups=touched)
+def _with_types(batch: pa.RecordBatch, columns: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.RecordBatch:
+    arrays = []
+    for name in columns:
+        array = batch.column(name)
+        if types[name] == _INSTANT and array.type.tz is None:
+            array = array.cast(pa.timestamp("us")).cast(_INSTANT)
+        elif pa.types.is_string_view(array.type):
+            array = array.cast(pa.string())  # Arrow can't even filter views
+        arrays.append(array)
+    return pa.RecordBatch.from_arrays(arrays, list(columns))

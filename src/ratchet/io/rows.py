@@ -13,14 +13,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from ratchet.core.counts import day_number
 from ratchet.core.windows import Window
-from ratchet.errors import DataError
+from ratchet.io import reader
 from ratchet.io.checks import ColumnFacts, WindowFacts
-from ratchet.io.clock import is_text
-from ratchet.io.columns import plain
-from ratchet.io.labels import is_positive
-from ratchet.io.reach import batches
+from ratchet.io.reader import OTHER, UNREADABLE, WINDOW
 from ratchet.io.table import DAY, LABEL, Table
 
 _LISTED = 10
@@ -45,9 +41,20 @@ def load(table: Table, window: Window, columns: Sequence[str]) -> Rows:
     """
     most = sum(group.rows for file in table.files for group in file.row_groups if group.touches(window))
     names = [name for name in dict.fromkeys(columns) if name != table.settings.label.column]
-    stock: dict[str, _Column] = {name: _column(table, name, most) for name in names}
-    label, day = _Labels(table.settings.label.positive, most), np.empty(most, dtype=np.int64)
-    rows, bad = _fill(table, window, stock, label, day)
+    stock: dict[str, _Column] = {
+        name: _Numbers(name, most) if reader.as_number(table, name) else _Categories(name, most) for name in names
+    }
+    label, day = _Labels(most), np.empty(most, dtype=np.int64)
+    rows = bad = 0
+    for batch in reader.batches(table, reader.pieces(table, [window]), [window], names):
+        readable = batch.column(WINDOW).to_numpy() != UNREADABLE
+        bad += int((~readable).sum())
+        part = batch if readable.all() else batch.filter(pa.array(readable))
+        for name, column in stock.items():
+            column.put(rows, part.column(name))
+        label.put(rows, part.column(LABEL), part.column(OTHER))
+        day[rows : rows + part.num_rows] = part.column(DAY).to_numpy()
+        rows += part.num_rows
     frame = pd.DataFrame(
         {name: column.series(rows) for name, column in stock.items()} | {LABEL: label.mask[:rows], DAY: day[:rows]},
         copy=False,
@@ -67,37 +74,6 @@ class _Column(Protocol):
     def facts(self, rows: int) -> ColumnFacts: ...
 
 
-def _column(table: Table, name: str, most: int) -> _Column:
-    """A column that only an existing version needs is a number where its type is one."""
-    kind = plain(table.schema.field(name).type)
-    number = name in table.numeric or (name not in table.features and not is_text(kind))
-    return _Numbers(name, most) if number else _Categories(name, most)
-
-
-def _fill(
-    table: Table, window: Window, stock: dict[str, _Column], label: "_Labels", day: npt.NDArray[np.int64]
-) -> tuple[int, int]:
-    """Put the window's rows in their place; returns how many, and how many rows have no timestamp."""
-    rows = bad_rows = 0
-    for batch in batches(table, window, [*stock, table.settings.label.column, table.settings.timestamp]):
-        days, bad = table.clock.days(batch.column(table.settings.timestamp))
-        bad_rows += int(bad.sum())
-        keep = _inside(days, window) & ~bad
-        if not keep.all():
-            batch, days = batch.filter(pa.array(keep)), days[keep]  # noqa: PLW2901  # only what is left counts
-        for name, column in stock.items():
-            column.put(rows, batch.column(name))
-        label.put(rows, batch.column(table.settings.label.column))
-        day[rows : rows + len(days)] = days
-        rows += len(days)
-    return rows, bad_rows
-
-
-def _inside(days: npt.NDArray[np.int64], window: Window) -> npt.NDArray[np.bool_]:
-    keep = days < day_number(window.end)
-    return keep if window.start is None else keep & (days >= day_number(window.start))
-
-
 class _Numbers:
     """float64, NaN where missing."""
 
@@ -106,12 +82,7 @@ class _Numbers:
         self._values = np.empty(most, dtype=np.float64)
 
     def put(self, begin: int, part: pa.Array) -> None:
-        try:
-            floats = _decoded(part).cast(pa.float64(), safe=False)
-        except pa.ArrowInvalid as error:
-            message = f"the column {self._name!r} is no number: {str(error).splitlines()[0]}"
-            raise DataError(message) from error
-        self._values[begin : begin + len(part)] = floats.fill_null(np.nan).to_numpy(zero_copy_only=False)
+        self._values[begin : begin + len(part)] = part.fill_null(np.nan).to_numpy()
 
     def series(self, rows: int) -> npt.NDArray[np.float64]:
         return self._values[:rows]
@@ -136,9 +107,9 @@ class _Categories:
         self._known: dict[str, int] = {}
 
     def put(self, begin: int, part: pa.Array) -> None:
-        texts, indices = _encoded(part)
-        codes = [self._known.setdefault(text, len(self._known)) for text in texts.cast(pa.string()).to_pylist()]
-        self._codes[begin : begin + len(part)] = np.array([*codes, -1], dtype=np.int32)[indices]
+        codes = [self._known.setdefault(text, len(self._known)) for text in part.dictionary.to_pylist()]
+        places = part.indices.fill_null(-1).to_numpy()
+        self._codes[begin : begin + len(part)] = np.array([*codes, -1], dtype=np.int32)[places]
 
     def series(self, rows: int) -> pd.Categorical:
         names = sorted(self._known)
@@ -156,43 +127,22 @@ class _Categories:
 class _Labels:
     """Whether a row is positive, and how often each other value occurs."""
 
-    def __init__(self, positive: bool | float | str, most: int) -> None:
+    def __init__(self, most: int) -> None:
         self.mask = np.empty(most, dtype=np.bool_)
         self.nulls = self.positives = 0
-        self._positive = positive
         self._others: dict[str, int] = {}
 
-    def put(self, begin: int, part: pa.Array) -> None:
-        values, indices = _encoded(part)
-        texts = values.to_pylist()
-        hits = np.array([*(is_positive(value, self._positive) for value in texts), False], dtype=np.bool_)
-        self.mask[begin : begin + len(part)] = hits[indices]
-        times = np.bincount(indices % (len(texts) + 1), minlength=len(texts) + 1).tolist()
-        for value, hit, count in zip([*texts, None], hits, times, strict=True):
-            self._count(value, int(count), hit=bool(hit))
-
-    def _count(self, value: object, times: int, *, hit: bool) -> None:
-        if hit:
-            self.positives += times
-        elif value is None or value != value:  # noqa: PLR0124  # NaN alone differs from itself
-            self.nulls += times
-        elif times:
-            self._others[str(value)] = self._others.get(str(value), 0) + times
+    def put(self, begin: int, part: pa.Array, others: pa.Array) -> None:
+        self.mask[begin : begin + len(part)] = part.fill_null(False).to_numpy(zero_copy_only=False)
+        self.nulls += part.null_count
+        self.positives += part.true_count
+        for value in others.drop_null().value_counts().to_pylist():
+            self._others[value["values"]] = self._others.get(value["values"], 0) + value["counts"]
 
     def most_frequent(self) -> dict[str, int]:
         """The other values with their rows; of very many only the most frequent."""
         ranked = sorted(self._others.items(), key=lambda item: (-item[1], item[0]))
         return dict(ranked[:_LISTED])
-
-
-def _encoded(part: pa.Array) -> tuple[pa.Array, npt.NDArray[np.int32]]:
-    """Distinct values that occur, and where each row's stands among them; −1 where it is missing."""
-    encoded = _decoded(part).dictionary_encode()
-    return encoded.dictionary, encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-
-
-def _decoded(column: pa.Array) -> pa.Array:
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
 def _smallest(distinct: int) -> npt.DTypeLike:

@@ -1,15 +1,18 @@
 """The scoring server: MLflow's own application, with `/metrics`, probabilities on request, and an end without losses.
 
-`jobs.serve` runs it. What `mlflow models serve` accepts and answers is MLflow's code here, too. Around it stands what a
-server in a cluster needs: it answers `/live` from the start and `/ping` once the model is there, counts, and on SIGTERM
-goes on for a while, closing connections one by one after an answer, so that no request is cut off.
+`jobs.serve` runs it. What `mlflow models serve` accepts and answers is MLflow's code here, too; before it, `io.asked`
+gives each category the text that training had. Around it stands what a server in a cluster needs: it answers `/live`
+from the start and `/ping` once the model is there, counts, and on SIGTERM goes on for a while, closing connections one
+by one after an answer, so that no request is cut off.
 """
 
+import json
 import signal
 import socket
 import time
 from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from numbers import Real
 from types import FrameType
 from typing import Any
@@ -26,6 +29,10 @@ from prometheus_client import (
     disable_created_metrics,
     generate_latest,
 )
+
+from ratchet.errors import ConfigurationError
+from ratchet.io.asked import RefusedError, asked_of
+from ratchet.io.unlabelled import Inputs
 
 type Message = MutableMapping[str, Any]
 type Send = Callable[[Message], Awaitable[None]]
@@ -80,12 +87,14 @@ class ScoringServer:
         self.draining = False
         self.failed = False
         self._apps: dict[bool, App] = {}
+        self._texts: dict[str, bool] = {}
 
     def serve(self, labels: Any, both: Any, model: str, version: int) -> None:
         """From now on answer with a model. labels, both: pyfunc models; the second gives probabilities as well."""
         from mlflow.pyfunc import scoring_server
 
         counted = {False: _counted(labels, self.measures, _labels), True: _counted(both, self.measures, _label_column)}
+        self._texts = _text_inputs(labels.metadata)
         self._apps = {kind: scoring_server.init(each) for kind, each in counted.items()}
         self.measures.model.labels(model, str(version)).set(1)
 
@@ -128,7 +137,14 @@ class ScoringServer:
 
         wanted = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("probabilities", ["false"])[-1]
         try:
-            await self._apps[wanted.lower() in ("true", "1")](scope, receive, watched)
+            asked = asked_of(await _body(receive), _content_type(scope), self._texts)
+            headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"content-type")]
+            headers += [(b"content-length", str(len(asked.body)).encode()), (b"content-type", asked.kind.encode())]
+            app = self._apps[wanted.lower() in ("true", "1")]
+            await app({**scope, "headers": headers}, _said(asked.body, receive), watched)
+        except RefusedError as error:
+            content = {"error_code": "BAD_REQUEST", "message": str(error)}
+            await _answer(watched, HTTPStatus.BAD_REQUEST, json.dumps(content).encode())
         finally:
             count()
 
@@ -218,6 +234,38 @@ def _labels(answer: Any) -> Any:
 
 def _label_column(answer: Any) -> Any:
     return answer["label"]
+
+
+def _text_inputs(about: Any) -> dict[str, bool]:
+    """A model's inputs that are text, and whether their texts are those of true and false."""
+    try:
+        inputs = Inputs.of(about, "the model")
+    except ConfigurationError:  # without names or with other types: its requests are MLflow's affair
+        return {}
+    return {name: name in inputs.booleans for name in inputs.categorical}
+
+
+async def _body(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _said(body: bytes, receive: Receive) -> Receive:
+    """What comes next from the client, when its request has been read: the request again, then what really comes."""
+    waiting = [{"type": "http.request", "body": body}]
+
+    async def next_message() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return next_message
+
+
+def _content_type(scope: Message) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"content-type"), "")
 
 
 async def _answer(send: Send, status: int, body: bytes, kind: str = "application/json") -> None:

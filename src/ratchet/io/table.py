@@ -20,19 +20,24 @@ DAY = "__day__"
 
 @dataclass(frozen=True)
 class RowGroup:
-    """A stretch of rows in a file: how many, first and last local day (None: unknown), the bytes of their text."""
+    """A stretch of rows in a file: how many, the local days of the first and the last instant, the bytes of their text.
+
+    The days are None where they are unknown. slack: by how many days a row may lie beyond them, because the clock was
+    set back over midnight.
+    """
 
     rows: int
     first_day: int | None
     last_day: int | None
     text_bytes: int
+    slack: int = 0
 
     def touches(self, window: Window) -> bool:
         """Whether rows of the window may be in it."""
         if self.first_day is None or self.last_day is None:
             return True
-        begins_before = self.first_day < day_number(window.end)
-        return begins_before and (window.start is None or self.last_day >= day_number(window.start))
+        begins_before = self.first_day - self.slack < day_number(window.end)
+        return begins_before and (window.start is None or self.last_day + self.slack >= day_number(window.start))
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class File:
     columns: tuple[str, ...] = ()
     types: tuple[pa.DataType, ...] = ()
     """Types of the columns in this very file, which may differ between files; none of CSV, where all is text."""
+    unnamed: tuple[str, ...] = ()
+    """Names that pandas made up for an index without one; such columns are left out."""
     fingerprint: str = ""
     """Changes with what is known of the content: a Parquet file's footer, a CSV file's timestamps."""
 
@@ -70,6 +77,10 @@ class Table:
     end: date
     store: Store
     clock: Clock
+    booleans: frozenset[str] = frozenset()
+    """The categorical features whose text is `true` or `false`, however the files write that."""
+    remarks: tuple[str, ...] = ()
+    """What a person should be told of it that need not stop a run."""
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -62,7 +62,9 @@ def score(
         with mlflow_errors(settings):
             chosen = _chosen(settings, model, version or settings.score.version)
             inputs = scorer.load(f"models:/{model}/{chosen}", f"version {chosen} of {model}")
-        table = unlabelled.inspect(come_from, inputs)
+        table = unlabelled.inspect(come_from, inputs, settings.data.csv)
+        for remark in table.remarks:
+            log.warning("data.warning", warning=remark)
         place = Target.of(go_to, table.store, uuid.uuid4().hex)
         return _score(scorer, model, chosen, table, place)
 
@@ -74,8 +76,7 @@ def _score(scorer: BatchScorer, model: str, version: int, table: Table, target: 
     target.begin({**about, "at": moves.now()})
     tally = _with_progress(scorer, table, target, version)
     done = {"rows": tally.rows, "positives": tally.positives}
-    known = unlabelled.rows_of(table)
-    target.finish(version, tally.rows if known is None else known, {**about, **done, "at": moves.now()})
+    target.finish(version, unlabelled.rows_of(table), {**about, **done, "at": moves.now()})
     seconds = round(time.monotonic() - begun, 2)
     log.info("score.done", model=model, version=version, target=target.uri, seconds=seconds, **done)
     return Summary(model, version, tally.rows, tally.positives, target.uri)

@@ -69,7 +69,8 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
     versions = registry.versions(run.client, settings.registered_name(engine.name))
     chosen = rivals.to_rescore(versions, settings.promotion)
     summaries = _timed("read", engine.read, table, windows, rivals.extra_columns(chosen, table))
-    for warning in engine.warnings:
+    warnings = (*table.remarks, *engine.warnings)
+    for warning in warnings:
         log.warning("data.warning", warning=warning)
     for window, context in ((windows.train, "training"), (windows.test, "test")):
         run.data_input(context, table.uri, data.digest(table, window), data.column_kinds(table))
@@ -92,7 +93,7 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
         cycle,
         windows,
         summaries,
-        engine.warnings,
+        warnings,
         parameters,
         threshold,
         counts,

@@ -1,0 +1,125 @@
+"""Delta tables, written by Delta's own library: the rows of a snapshot and no others."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from ratchet.errors import ConfigurationError, DataError
+from ratchet.io import data
+from tests.unit.event_tables import DECEMBER, FIRST, NOVEMBER, ROWS, columns, parquet, settings
+
+
+def _table(**changed) -> pa.Table:
+    return pa.table(columns(**changed))
+
+
+def _loaded(path: Path, **changed):
+    table = data.inspect(settings(path, **changed))
+    return table, [data.load(table, window, table.features).frame for window in (NOVEMBER, DECEMBER)]
+
+
+def test_rows_that_were_replaced_or_deleted_do_not_count(tmp_path: Path) -> None:
+    write_deltalake(tmp_path, _table(speed=pa.array([99.0] * ROWS)))
+    write_deltalake(tmp_path, _table(), mode="overwrite")
+    DeltaTable(tmp_path).delete("carrier = 'AA'")
+    _, (november, december) = _loaded(tmp_path)
+    assert len(november) + len(december) == sum(row % 3 != 0 for row in range(ROWS))
+    assert november["speed"].max() == 6.0
+    assert set(november["carrier"]) == {"BB", "CC"}
+
+
+def test_an_older_snapshot_is_read_where_it_is_named(tmp_path: Path) -> None:
+    write_deltalake(tmp_path, _table(speed=pa.array([99.0] * ROWS)))
+    write_deltalake(tmp_path, _table(), mode="overwrite")
+    _, (november, _) = _loaded(tmp_path, snapshot=0)
+    assert set(november["speed"]) == {99.0}
+    with pytest.raises(ConfigurationError, match=r"data\.snapshot is 7; the log of .* has the versions 0 to 1"):
+        _loaded(tmp_path, snapshot=7)
+
+
+def test_partitions_are_columns_with_their_types_and_names_are_decoded(tmp_path: Path) -> None:
+    made = _table(carrier=pa.array([("A/A", "B B", None)[row % 3] for row in range(ROWS)]))
+    write_deltalake(tmp_path, made, partition_by=["stops", "carrier"])
+    table, (november, _) = _loaded(tmp_path)
+    assert (table.numeric, table.categorical) == (("speed", "stops"), ("carrier",))
+    assert november["stops"].value_counts().to_dict() == {0.0: 40, 1.0: 40, 2.0: 40}
+    assert november["carrier"].value_counts(dropna=False).sort_index().tolist() == [40, 40, 40]
+
+
+def test_a_log_with_a_checkpoint_whose_first_commits_are_gone_is_read(tmp_path: Path) -> None:
+    write_deltalake(tmp_path, _table(), partition_by=["carrier"])
+    for _ in range(3):
+        DeltaTable(tmp_path).optimize.compact()
+        write_deltalake(tmp_path, _table().slice(0, 4), mode="append", partition_by=["carrier"])
+    DeltaTable(tmp_path).create_checkpoint()
+    DeltaTable(tmp_path).optimize.compact()
+    for commit in sorted((tmp_path / "_delta_log").glob("*.json"))[:3]:
+        commit.unlink()
+    _, (november, december) = _loaded(tmp_path)
+    assert (len(november), len(december)) == (120 + 12, 124)
+
+
+def test_a_column_that_came_later_is_missing_before(tmp_path: Path) -> None:
+    write_deltalake(tmp_path, _table(speed=None))
+    write_deltalake(tmp_path, _table(), mode="append", schema_mode="merge")
+    _, (november, _) = _loaded(tmp_path)
+    assert november["speed"].isna().sum() == 120
+
+
+def test_a_log_without_metadata_names_its_files(tmp_path: Path) -> None:
+    """Some write no more than that; Delta's own library refuses it."""
+    parquet(tmp_path / "old.parquet", columns(speed=pa.array([99.0] * ROWS)))
+    parquet(tmp_path / "new.parquet")
+    log = tmp_path / "_delta_log"
+    log.mkdir()
+    (log / f"{0:020}.json").write_text('{"add":{"path":"old.parquet"}}\n')
+    (log / f"{1:020}.json").write_text('{"remove":{"path":"old.parquet"}}\n{"add":{"path":"new.parquet"}}\n')
+    _, (november, december) = _loaded(tmp_path)
+    assert (len(november), len(december), november["speed"].max()) == (120, 124, 6.0)
+
+
+@pytest.mark.parametrize(
+    ("action", "sentence"),
+    [
+        ({"protocol": {"minReaderVersion": 3, "readerFeatures": ["catalogManaged"]}}, "uses catalogManaged, which"),
+        ({"add": {"path": "a.parquet", "deletionVector": {"storageType": "u"}}}, "uses deletionVectors, which"),
+        ({"metaData": {"configuration": {"delta.columnMapping.mode": "name"}}}, "uses columnMapping, which"),
+        ({"add": {"path": "s3://elsewhere/a.parquet"}}, r"has a file elsewhere"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_its_name(tmp_path: Path, action, sentence: str) -> None:
+    write_deltalake(tmp_path, _table())
+    (tmp_path / "_delta_log" / f"{1:020}.json").write_text(json.dumps(action))
+    with pytest.raises(DataError, match=sentence):
+        data.inspect(settings(tmp_path))
+
+
+def test_a_log_with_gaps_or_without_files_is_refused(tmp_path: Path) -> None:
+    write_deltalake(tmp_path, _table())
+    (tmp_path / "_delta_log" / f"{2:020}.json").write_text("{}")
+    with pytest.raises(DataError, match="has gaps"):
+        data.inspect(settings(tmp_path))
+    (tmp_path / "_delta_log" / f"{2:020}.json").unlink()
+    DeltaTable(tmp_path).delete()
+    with pytest.raises(DataError, match=r"the version 1 of the Delta table .* has no rows"):
+        data.inspect(settings(tmp_path))
+
+
+def test_a_folder_has_no_snapshots_and_an_iceberg_table_is_no_folder_of_files(tmp_path: Path) -> None:
+    parquet(tmp_path / "data" / "1.parquet")
+    with pytest.raises(ConfigurationError, match=r"data\.snapshot is 3, and .* is no Delta table"):
+        data.inspect(settings(tmp_path, snapshot=3))
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "metadata" / "v1.metadata.json").write_text("{}")
+    with pytest.raises(DataError, match="is an Iceberg table, which can't be read"):
+        data.inspect(settings(tmp_path))
+
+
+def test_timestamps_of_a_delta_table_are_instants(tmp_path: Path) -> None:
+    local = [datetime.fromisoformat(f"{FIRST:%Y-%m-%d}T03:00:00+00:00")] * ROWS
+    write_deltalake(tmp_path, _table(at=pa.array(local, pa.timestamp("us", "UTC"))))
+    assert data.inspect(settings(tmp_path, timezone="America/New_York")).end.isoformat() == "2023-11-01"
