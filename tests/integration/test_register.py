@@ -62,6 +62,7 @@ def test_the_first_is_promoted_with_everything_written(settings, client):
     assert version.tags["ratchet.cycle"] == "c1"
     assert result.report.endswith("/report.html")
     assert result.report in version.description
+    assert f"/runs/{version.run_id}/artifacts/report.html)" in version.description
     tags = tags_of(settings, run_id)
     assert (tags["ratchet.decision"], tags["ratchet.reason"]) == ("promoted", result.reason)
     assert "promoted · version 1 of" in read_artifact(settings, run_id, "report.html")

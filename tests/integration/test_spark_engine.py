@@ -305,6 +305,38 @@ def test_both_engines_read_missing_values_and_odd_names_alike(session, tmp_path)
     assert_same_rows(session, data.inspect(settings(parquet(tmp_path / "events.parquet", made))))
 
 
+NAMES = ("score", "Score", "prediction", "probability", "features", "label", "level", "a.b", "c`d", "text0", "number0")
+
+
+def test_a_feature_may_have_any_name(engine, tmp_path):
+    """Also one that a stage of the model, or this engine, gives to a column of its own."""
+    random = np.random.default_rng(0)
+    made = columns(speed=None, stops=None, carrier=None)
+    made |= {name: pa.array(random.random(ROWS)) for name in NAMES}
+    made |= {"day": pa.array(["a", "b"] * (ROWS // 2)), "DAY": pa.array(["x", "y"] * (ROWS // 2))}
+    engine.read(data.inspect(settings(parquet(tmp_path / "events.parquet", made))), EVENTS, ())
+    engine.fit()
+    engine.set_threshold(choose(engine.calibrate()).value)
+    assert engine.count_test().rows.sum() == 124
+    sample = engine.sample()
+    assert list(sample.rows.columns) == [*NAMES, "day", "DAY"]
+    assert set(sample.rows["DAY"]) == {"x", "y"}
+    assert sample.rows["Score"].tolist() != sample.rows["score"].tolist()
+    assert {one.feature for one in engine.count_features()[0]} == set(sample.rows.columns)
+
+
+@pytest.mark.parametrize("kind", ["number", "text"])
+def test_what_a_task_cannot_read_is_said_as_the_other_engine_says_it(engine, tmp_path, kind):
+    path = csv(tmp_path / "1.csv")
+    table = data.inspect(settings(tmp_path, numeric=("speed",), categorical=()))
+    path.write_text(path.read_text().replace(",3,", ",x,") if kind == "number" else "")
+    with pytest.raises(DataError) as spark:
+        engine.read(table, EVENTS, ())
+    with pytest.raises(DataError) as sklearn:
+        data.load(table, EVENTS.train, table.features)
+    assert str(spark.value) == str(sklearn.value)
+
+
 ODD = [0.0, -0.0, 5e-324, -1e-19, 2.0**-64, 1 / 3, -1 / 3, 31.5, 33.0, 34.5, 1e300, -1e300, 2.0**64, None, float("nan")]
 
 

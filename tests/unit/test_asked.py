@@ -61,6 +61,15 @@ def test_what_is_no_category_is_refused_with_column_and_value(value: Any) -> Non
 
 @pytest.mark.parametrize(
     ("body", "kind"),
+    [(b'{"dataframe_records": [{"x": -Infinity}]}', JSON), (b"plan,x\na,inf\n", "text/csv")],
+)
+def test_an_infinite_number_is_refused_as_in_training(body: bytes, kind: str) -> None:
+    with pytest.raises(RefusedError, match="is no number that training knew"):
+        asked_of(body, kind, TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
     [
         (b'{"dataframe_split": {"columns": ["plan"], "data": []}}', JSON),
         (b'{"dataframe_records": []}', JSON),

@@ -40,6 +40,22 @@ def test_a_window_with_one_class_only_is_refused(table: data.Table, positives: i
         check(replace(GOOD, positives=positives, label_others=others), table)
 
 
+def test_a_training_window_without_any_value_is_refused_with_the_feature(table: data.Table) -> None:
+    speed = replace(SPEED, missing=1_200, constant=True)
+    assert check(replace(GOOD, columns=(speed, CARRIER)), table)
+    with pytest.raises(
+        DataError, match="the only feature, 'speed', is missing in all 1,200 rows of the training window"
+    ):
+        check(replace(GOOD, columns=(speed,)), table)
+    with pytest.raises(DataError, match="all features, 'speed' first, are missing in all 1,200 rows"):
+        check(replace(GOOD, columns=(speed, replace(CARRIER, missing=1_200))), table)
+
+
+def test_spellings_of_one_label_are_one_value(table: data.Table) -> None:
+    others = {"False": 500, "0": 300, "0.0": 100}
+    assert check(replace(GOOD, label_others=others), table) == []
+
+
 def test_missing_labels_are_refused(table: data.Table) -> None:
     with pytest.raises(DataError, match=r"'late' of .*events\.parquet is missing in 1 row of the training window"):
         check(replace(GOOD, label_nulls=1), table)

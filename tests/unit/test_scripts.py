@@ -1,4 +1,4 @@
-"""`k8s/score` and `k8s/by-hand` make an object from a definition and end as it ends; their kubectl plays a cluster."""
+"""The scripts that run something in a cluster, or open a way to it; their kubectl plays the cluster."""
 
 import json
 import os
@@ -150,3 +150,60 @@ def test_by_hand_without_a_verb_or_a_cluster_is_a_sentence(by_hand):
     assert (done.returncode, "usage: " in done.stderr, made) == (2, True, None)
     done, made = by_hand("show", missing="not found")
     assert (done.returncode, "is Ratchet deployed?" in done.stderr, made) == (1, True, None)
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """Make a kubectl of some lines of bash; returns the variables with which a script finds it."""
+
+    def made(lines):
+        program = tmp_path / "kubectl"
+        program.write_text(f"#!/usr/bin/env bash\n{lines}\n")
+        program.chmod(0o755)
+        return {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PLAY": str(tmp_path)}
+
+    return made
+
+
+def test_a_cycles_log_is_written_line_by_line_where_nobody_watches_a_terminal(environment, tmp_path):
+    """The second event comes only when the first one has been seen."""
+    event = '{"cycle": "c1", "event": "%s", "level": "info", "timestamp": "2026-01-01T08:30:00.5Z"}'
+    variables = environment(
+        f"""case "$*" in
+        *logs*) printf '2026-01-01T08:30:00.1Z %s\\n' '{event % "retrain.started"}'
+          until [ -e "$PLAY/seen" ]; do sleep 0.05; done
+          printf '2026-01-01T08:30:00.2Z %s\\n' '{event % "retrain.done"}' ;;
+        *'get job '*) [ ! -e "$PLAY/seen" ] || echo Complete ;;
+        *'get pods'*) echo the-pod ;;
+        esac"""
+    )
+    with subprocess.Popen([ROOT / "k8s/kind/retrain"], env=variables, stdout=subprocess.PIPE, text=True) as process:
+        lines = iter(process.stdout)
+        assert "cycle retrain-" in next(lines)
+        assert next(lines) == '08:30:00 retrain.started  cycle="c1"\n'
+        (tmp_path / "seen").touch()
+        assert "retrain.done" in "".join(lines)
+    assert process.returncode == 0
+
+
+def test_the_way_to_a_cluster_that_is_gone_is_given_up_with_a_sentence(environment, tmp_path):
+    variables = environment(
+        """case "$*" in
+        *port-forward*) echo x >> "$PLAY/tries"; echo 'connection refused' >&2; exit 1 ;;
+        *'get service grafana'*) exit 1 ;;
+        esac"""
+    )
+    done = subprocess.run(
+        [ROOT / "k8s/kind/ui"],
+        env=variables | {"UI_SECONDS": "3"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "the way to mlflow broke off, and is tried again: connection refused" in done.stdout
+    assert "prometheus has not answered for 3 s: connection refused; make deploy-local" in done.stderr
+    assert "grafana" not in done.stdout
+    # After one second, two, four: not every second.
+    assert len((tmp_path / "tries").read_text().split()) <= 6

@@ -7,7 +7,7 @@ nothing and holds no more rows than it must.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -139,10 +139,11 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Tally:
-    """What was scored: rows, and those of them that were labelled positive."""
+    """What was scored: rows, those labelled positive, and by feature those with an infinite number."""
 
     rows: int
     positives: int
+    infinite: Mapping[str, int] = field(default_factory=dict)
 
 
 class BatchScorer(Protocol):

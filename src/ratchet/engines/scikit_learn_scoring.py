@@ -3,6 +3,7 @@
 The peak is a chunk with its frame, however long the table is; rows come out in the order in which they went in.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
@@ -33,6 +34,7 @@ class ScikitLearnScoring:
         self._scorer: ScikitLearnScorer
         self._inputs: Inputs
         self._model = ""
+        self._infinite: Counter[str] = Counter()
 
     def load(self, model_uri: str, model: str) -> Inputs:
         import mlflow
@@ -57,7 +59,7 @@ class ScikitLearnScoring:
                 parts.write(pa.Table.from_arrays(columns, schema=schema))
                 rows, positives = rows + chunk.num_rows, positives + int(np.sum(labels == 1))
                 said(rows)
-        return Tally(rows, positives)
+        return Tally(rows, positives, self._infinite)
 
     def __enter__(self) -> Self:
         return self
@@ -81,6 +83,8 @@ class ScikitLearnScoring:
         if kind == "string":
             return values.text(stored, boolean=name in self._inputs.booleans).cast(pa.string()).to_pandas()
         numbers = values.number(stored).fill_null(np.nan).to_numpy()
+        if infinite := int(np.isinf(numbers).sum()):
+            self._infinite[name] += infinite
         return numbers if kind == "double" or np.isnan(numbers).any() else numbers.astype(_TYPES[kind])
 
 

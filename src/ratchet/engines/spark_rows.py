@@ -4,10 +4,11 @@ So both engines learn from and score the same rows. No file is looked at by Spar
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ratchet.core.windows import Window
 from ratchet.engines.spark_errors import MARK
@@ -40,10 +41,11 @@ def frame(spark: Any, table: Table, windows: Sequence[Window], extra: Sequence[s
     return rows.repartition(cores) if rows.rdd.getNumPartitions() < cores else rows
 
 
-def unlabelled_frame(spark: Any, table: Table) -> tuple[Any, list[str], list[str]]:
+def unlabelled_frame(spark: Any, table: Table, infinite: Mapping[str, Any]) -> tuple[Any, list[str], list[str]]:
     """All columns of a table to score, and the model's inputs; the names of both in the frame, in the table's order.
 
-    A column is passed on with its own type where Spark has one, else with the nearest that Spark has.
+    A column is passed on with its own type where Spark has one, else with the nearest that Spark has. infinite: an
+    accumulator for each numeric feature, of the rows in which it is infinite.
     """
     given = [f"given{place}" for place in range(len(table.schema))]
     inputs = [f"input{place}" for place in range(len(table.features))]
@@ -59,7 +61,11 @@ def unlabelled_frame(spark: Any, table: Table) -> tuple[Any, list[str], list[str
         for piece in pieces:
             for batch in reader.stored(table, piece, table.schema.names):
                 columns = unlabelled.passed_on(table, batch)
-                columns += [reader.value(table, piece.file, name, batch.column(name)) for name in table.features]
+                features = [reader.value(table, piece.file, name, batch.column(name)) for name in table.features]
+                columns += features
+                for name, column in zip(table.features, features, strict=True):
+                    if name in infinite:
+                        infinite[name].add(pc.is_inf(column).true_count)
                 arrays = [column.cast(kind, safe=False) for column, kind in zip(columns, form.types, strict=True)]
                 yield pa.RecordBatch.from_arrays(arrays, schema=form)
 

@@ -52,7 +52,8 @@ class SparkScoring:
         spark = self._session.get()
         written = ("s3a://" if target.store.remote else "file://") + target.store.root
         with spark_errors(f"scoring {table.uri}"):
-            rows, given, inputs = spark_rows.unlabelled_frame(spark, table)
+            infinite = {name: spark.sparkContext.accumulator(0) for name in table.numeric}
+            rows, given, inputs = spark_rows.unlabelled_frame(spark, table, infinite)
             # The model's own columns get no name of the table but those of its features, which it takes away itself.
             features = [f.col(name).alias(feature) for name, feature in zip(inputs, table.features, strict=True)]
             scored = self._model.transform(rows.select(*features, f.struct(*given).alias(_GIVEN)))
@@ -64,7 +65,7 @@ class SparkScoring:
             writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(written)
             counted = spark.read.parquet(written).agg(f.count(f.lit(1)), f.count_if(f.col(LABEL) == 1)).first()
         said(counted[0])
-        return Tally(*counted)
+        return Tally(counted[0], counted[1], {name: one.value for name, one in infinite.items() if one.value})
 
     def __enter__(self) -> Self:
         return self

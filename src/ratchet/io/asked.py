@@ -39,13 +39,21 @@ def asked_of(body: bytes, kind: str, texts: Mapping[str, bool]) -> Asked:
     if medium == "text/csv":
         return Asked(json.dumps({"dataframe_split": _from_csv(body, texts)}).encode(), _JSON)
     try:
-        payload = json.loads(body) if medium == _JSON else None
+        payload = json.loads(body, parse_constant=_constant) if medium == _JSON else None
     except ValueError:
         payload = None
     if not isinstance(payload, dict):
         return Asked(body, kind)
     changed = {name: _FORMS[name](content, texts) if name in _FORMS else content for name, content in payload.items()}
     return Asked(json.dumps(changed).encode(), kind)
+
+
+def _constant(word: str) -> float:
+    """NaN, which is missing; of the others that Python takes for JSON, training refuses the value."""
+    if word == "NaN":
+        return math.nan
+    message = f"{word} is no number that training knew; finite numbers and null are accepted"
+    raise RefusedError(message)
 
 
 def text_of(value: Any, name: str, *, boolean: bool) -> str | None:
@@ -158,6 +166,7 @@ def _csv_row(row: Sequence[str], names: Sequence[str], texts: Mapping[str, bool]
 def _number(value: str) -> float | str:
     """A number where it is one; what is none MLflow refuses, if the model needs it."""
     try:
-        return float(value)
+        number = float(value)
     except ValueError:
         return {**dict.fromkeys(TRUE_WORDS, 1.0), **dict.fromkeys(FALSE_WORDS, 0.0)}.get(value, value)
+    return _constant(value) if math.isinf(number) else number

@@ -31,6 +31,7 @@ class Candidate:
     """A finished, complete and verified run. metrics: the last value of each, without those by day."""
 
     run_id: str
+    experiment: str
     engine: str
     cycle: str
     artifact_uri: str
@@ -54,6 +55,11 @@ class Candidate:
     def report(self) -> str:
         """The address of its report."""
         return f"{self.artifact_uri}/{REPORT}"
+
+    @property
+    def page(self) -> str:
+        """The report's place on MLflow's pages, from wherever they are opened."""
+        return f"#/experiments/{self.experiment}/runs/{self.run_id}/artifacts/{REPORT}"
 
     @property
     def test_window(self) -> tuple[str | None, str | None]:
@@ -170,6 +176,7 @@ def _candidate(run: Run) -> Candidate:
     tags = run.data.tags
     return Candidate(
         run_id=run.info.run_id,
+        experiment=run.info.experiment_id,
         engine=tags["ratchet.engine"],
         cycle=tags["ratchet.cycle"],
         artifact_uri=run.info.artifact_uri,

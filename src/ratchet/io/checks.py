@@ -44,14 +44,15 @@ class WindowFacts:
 def check(facts: WindowFacts, table: Table) -> list[str]:
     """Judge one window; returns warnings.
 
-    Raises DataError for unreadable timestamps, an empty window, a missing or a third label, one class only, and
-    infinite values, in this order.
+    Raises DataError for unreadable timestamps, an empty window, a missing or a third label, one class only, infinite
+    values, and a training window in which no feature has any, in this order.
     """
     _check_timestamps(facts, table)
     _check_rows(facts, table)
     _check_labels([facts], table)
     _check_classes(facts, table)
     _check_infinite(facts, table)
+    _check_values(facts, table)
     return _warnings(facts, table)
 
 
@@ -124,6 +125,15 @@ def _check_infinite(facts: WindowFacts, table: Table) -> None:
             where = f"{_rows(column.infinite)} of the {facts.window}"
             message = f"the column {column.name!r} of {table.uri} is infinite in {where}"
             raise DataError(message)
+
+
+def _check_values(facts: WindowFacts, table: Table) -> None:
+    """There must be something to learn from; a single feature without values is left out."""
+    if facts.window.name == "training" and all(column.missing == facts.rows for column in facts.columns):
+        first = facts.columns[0].name
+        which = f"the only feature, {first!r}, is" if len(facts.columns) == 1 else f"all features, {first!r} first, are"
+        message = f"{which} missing in all {_rows(facts.rows)} of the {facts.window} of {table.uri}"
+        raise DataError(message)
 
 
 def _warnings(facts: WindowFacts, table: Table) -> list[str]:

@@ -35,12 +35,17 @@ _FEW = 0.05
 
 @dataclass
 class Column:
-    """What a column has held so far. odd: the row and text of its first value that is no number, after numbers."""
+    """What a column has held so far.
+
+    odd: file, row and text of its first value that is no number, after numbers. words: the rows of each text that
+    counts as missing and is not blank.
+    """
 
     values: int = 0
     numbers: bool = True
     booleans: bool = True
     odd: tuple[str, int, str] | None = None
+    words: dict[str, int] = field(default_factory=dict)
 
     @property
     def kind(self) -> pa.DataType:
@@ -51,6 +56,12 @@ class Column:
 
     def add(self, column: pa.Array, decimal: str, file: str, row: int) -> None:
         """Take the next texts; row: the number of rows of the file before them."""
+        missing = pc.is_in(column, _MISSING)
+        if missing.true_count > column.null_count:
+            for word in column.filter(missing).value_counts().to_pylist():
+                if word["values"] is not None and word["values"].strip():
+                    self.words[word["values"]] = self.words.get(word["values"], 0) + word["counts"]
+            column = pc.if_else(missing, pa.scalar(None, pa.string()), column)
         filled = column.drop_null() if column.null_count else column
         if len(filled):
             self.booleans = self.booleans and pc.all(pc.is_in(filled, _WORDS)).as_py()
@@ -72,6 +83,7 @@ class Column:
                 self.odd = (file, row + place + 1, column[place].as_py())
 
 
+_MISSING = pa.array(values.MISSING_TEXTS)
 _WORDS = pa.array([*values.TRUE_WORDS, *values.FALSE_WORDS])
 
 
@@ -97,7 +109,7 @@ def look(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: 
         for name in named:
             found.columns.setdefault(name, Column())
         reach, rows = Reach(clock), 0
-        for batch in read(store, File(path, size, None, columns=named), named, settings.csv):
+        for batch in read(store, File(path, size, None, columns=named), named, settings.csv, missing=("",)):
             for name in named:
                 if name == settings.timestamp:
                     reach.add(batch.column(name))
@@ -142,10 +154,12 @@ def _before(head: bytes, error: UnicodeDecodeError, where: str, dialect: Csv) ->
     return text
 
 
-def read(store: Store, file: File, columns: Sequence[str], dialect: Csv) -> Iterator[pa.RecordBatch]:
+def read(
+    store: Store, file: File, columns: Sequence[str], dialect: Csv, missing: Sequence[str] = values.MISSING_TEXTS
+) -> Iterator[pa.RecordBatch]:
     """Columns of a file as text, null where they are missing, in order.
 
-    Raises DataError for what is no CSV, or not in the dialect's encoding.
+    missing: the texts that become null. Raises DataError for what is no CSV, or not in the dialect's encoding.
     """
     names = header(store, file.path, dialect)
     numbers = count()
@@ -161,7 +175,7 @@ def read(store: Store, file: File, columns: Sequence[str], dialect: Csv) -> Iter
             pc_csv.ConvertOptions(
                 include_columns=wanted,
                 column_types=dict.fromkeys(wanted, pa.string()),
-                null_values=values.MISSING_TEXTS,
+                null_values=missing,
                 strings_can_be_null=True,
             ),
         )

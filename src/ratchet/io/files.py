@@ -3,8 +3,8 @@
 `io.data` looks at labelled events through it, `io.unlabelled` at rows to score.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -24,6 +24,8 @@ class Looked:
     files: tuple[File, ...]
     schema: pa.Schema
     remarks: tuple[str, ...] = ()
+    words: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Of CSV, by column: texts that count as missing, such as NA, and in how many rows they stand."""
 
 
 def look(store: Store, settings: Data, clock: Clock) -> Looked:
@@ -56,7 +58,7 @@ def _delta(store: Store, settings: Data, clock: Clock) -> Looked:
         replace(file, partitions=tuple((name, value) for name, value in given[file.path].items()))
         for file in looked.files
     )
-    fields = [field for field in looked.schema if not made.columns or field.name in made.columns]
+    fields = [each for each in looked.schema if not made.columns or each.name in made.columns]
     fields += [pa.field(name, kind) for name, kind in made.partitions.items()]
     return replace(looked, files=files, schema=pa.schema(fields))
 
@@ -70,7 +72,7 @@ def _parquet(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clo
         message = f"the files of {settings.uri} disagree on the type of a column: {str(error).splitlines()[0]}"
         raise DataError(message) from error
     # What is null in every file has no type; it is missing, as a number.
-    fields = [field.with_type(pa.float64()) if pa.types.is_null(field.type) else field for field in schema]
+    fields = [each.with_type(pa.float64()) if pa.types.is_null(each.type) else each for each in schema]
     unnamed = {name for file in files for name in file.unnamed}
     remarks = [f"{', '.join(sorted(unnamed))} of {settings.uri} is pandas' index without a name and is left out"]
     return Looked("parquet", files, pa.schema(fields), tuple(remarks) if unnamed else ())
@@ -90,7 +92,8 @@ def _csv(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: 
     if looked.unnamed:
         which = "a column" if looked.unnamed == 1 else f"{looked.unnamed} columns"
         remarks.append(f"{which} of {settings.uri} without a name left out")
-    return Looked("csv", files, schema, tuple(remarks))
+    words = {name: column.words for name, column in looked.columns.items() if column.words}
+    return Looked("csv", files, schema, tuple(remarks), words)
 
 
 def _csv_type(name: str, column: delimited.Column, settings: Data) -> pa.DataType:

@@ -101,8 +101,16 @@ def inspect(uri: str, inputs: Inputs, dialect: Csv | None = None) -> Table:
         store,
         clock,
         inputs.booleans,
-        looked.remarks,
+        (*looked.remarks, *_ambiguous(looked, categorical, uri)),
     )
+
+
+def _ambiguous(looked: files.Looked, texts: Iterable[str], uri: str) -> Iterator[str]:
+    """A text that training knew from Parquet may be one that stands for nothing in CSV."""
+    for name in texts:
+        if words := looked.words.get(name):
+            listed, rows = ", ".join(sorted(words)), sum(words.values())
+            yield f"{listed} in {rows:,} rows of the column {name!r} of {uri} count as missing, as always in CSV"
 
 
 def _passed_on(field: pa.Field, form: str, inputs: Inputs) -> pa.Field:

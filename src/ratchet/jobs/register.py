@@ -164,7 +164,8 @@ def _make_version(
         **{key: candidate.tag(key) for key in _COPIED_TAGS},
         **_last_tag(decision, existing),
     }
-    description = f"{decision.reason}.\n\nCycle {candidate.cycle}. The evidence: {candidate.report}"
+    evidence = f"[The report]({candidate.page}) lies at `{candidate.report}`."
+    description = f"{decision.reason}.\n\nCycle {candidate.cycle}. {evidence}"
     by_hand = next((version for version in existing if version.run_id == candidate.run_id), None)
     if by_hand is not None:
         registry.adopt(client, name, by_hand, tags=tags, description=description)

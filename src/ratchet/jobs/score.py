@@ -75,6 +75,8 @@ def _score(scorer: BatchScorer, model: str, version: int, table: Table, target: 
     log.info("score.started", model=model, version=version, source=table.uri, target=target.uri)
     target.begin({**about, "at": moves.now()})
     tally = _with_progress(scorer, table, target, version)
+    for name, rows in tally.infinite.items():
+        log.warning("data.warning", warning=f"the column {name!r} of {table.uri} is infinite in {rows:,} rows")
     done = {"rows": tally.rows, "positives": tally.positives}
     target.finish(version, unlabelled.rows_of(table), {**about, **done, "at": moves.now()})
     seconds = round(time.monotonic() - begun, 2)
