@@ -25,12 +25,11 @@ def need_kubectl() -> None:
 
 
 def copy_tree(folder: Path) -> Path:
-    """The manifests in a folder of their own, with secrets as `make secrets` writes them."""
+    """The manifests in a folder of their own, with the secrets of `local` as `make secrets` writes them."""
     hidden = shutil.ignore_patterns("secrets", ".local")
     shutil.copytree(ROOT / "k8s", folder / "k8s", ignore=hidden)
     shutil.copytree(ROOT / "configs", folder / "configs")
-    for overlay in sorted((folder / "k8s/overlays").iterdir()):
-        subprocess.run([folder / "k8s/write-secrets", overlay.name], check=True, capture_output=True, timeout=30)
+    subprocess.run([folder / "k8s/write-secrets", "local"], check=True, capture_output=True, timeout=30)
     return folder
 
 

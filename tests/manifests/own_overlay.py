@@ -1,16 +1,15 @@
 """An overlay as a user writes it, for components that are in none of ours."""
 
-import shutil
 from pathlib import Path
 
 from tests.manifests.kustomize import build, copy_tree
 
-_WITH_ALL = ("network-policy", "external-postgres", "external-s3", "serving")
+_WITH_ALL = ("generated-secrets", "network-policy", "external-postgres", "external-s3", "serving")
 _KUSTOMIZATION = """\
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: ratchet
-resources: [../../base, secrets]
+resources: [../../base]
 components:
 COMPONENTS
 configMapGenerator:
@@ -24,5 +23,4 @@ def overlay(folder: Path, components: list[str]) -> list[dict]:
     folder.mkdir()
     lines = "\n".join(f"  - ../../components/{name}" for name in [*_WITH_ALL, *components, "release"])
     (folder / "kustomization.yaml").write_text(_KUSTOMIZATION.replace("COMPONENTS", lines))
-    shutil.copytree(folder.parent / "prod/secrets", folder / "secrets")
     return build(folder)

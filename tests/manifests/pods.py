@@ -22,7 +22,7 @@ def pods(objects: list[dict]) -> Iterator[Pod]:
     """Every pod that the objects make."""
     for thing in objects:
         where = f"{thing['kind']} {thing['metadata']['name']}"
-        if thing["kind"] in ("Deployment", "StatefulSet"):
+        if thing["kind"] in ("Deployment", "StatefulSet", "Job"):
             yield _pod(where, thing["spec"]["template"])
         elif thing["kind"] == "CronJob":
             yield _pod(where, thing["spec"]["jobTemplate"]["spec"]["template"])

@@ -53,9 +53,21 @@ def test_no_object_is_made_twice(overlays):
         assert len(names) == len(set(names)), name
 
 
-def test_nothing_is_a_job(overlays):
-    """A Job can't be changed: the next apply would trip over it."""
-    assert all(not by_kind(objects, "Job") for objects in overlays.values())
+def test_no_job_outlives_its_run(overlays):
+    """A Job can't be changed: the next apply would trip over one that is still there."""
+    for objects in overlays.values():
+        for job in by_kind(objects, "Job").values():
+            assert job["spec"]["ttlSecondsAfterFinished"] <= 60
+            assert job["spec"]["activeDeadlineSeconds"] <= 900
+
+
+def test_the_passwords_of_a_cluster_are_made_there_and_read_by_nobody(overlays):
+    for name in ("dev", "prod"):
+        assert not by_kind(overlays[name], "Secret"), name
+        assert "generated-secrets" in by_kind(overlays[name], "Job"), name
+        assert by_kind(overlays[name], "Role")["generated-secrets"]["rules"] == [
+            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}
+        ]
 
 
 def test_overlays_differ_in_nothing_that_cannot_be_changed(overlays):
@@ -142,8 +154,9 @@ def foreign(tmp_path_factory, tree):
 apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 namespace: ratchet
-resources: [../../base, secrets]
+resources: [../../base]
 components:
+  - ../../components/generated-secrets
   - ../../components/network-policy
   - ../../components/external-postgres
   - ../../components/external-s3
@@ -156,9 +169,6 @@ images:
   - {name: ratchet/control, newName: registry.example.com/ratchet/control}
   - {name: ratchet/trainer-spark, newName: registry.example.com/ratchet/trainer-spark}
 """)
-    (overlay / "secrets").mkdir()
-    for path in (folder / "k8s/overlays/prod/secrets").iterdir():
-        (overlay / "secrets" / path.name).write_bytes(path.read_bytes())
     return build(overlay)
 
 

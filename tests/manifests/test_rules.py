@@ -146,6 +146,9 @@ TWINS = {
     },
     rules.coordinator_reads_no_secrets: {
         "secrets": lambda o: one(o, "Role", "coordinator")["rules"][0]["resources"].append("secrets"),
+        "makes them": lambda o: one(o, "Role", "coordinator")["rules"].append(
+            {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]}
+        ),
         "all": lambda o: one(o, "Role", "spark-driver")["rules"][0].update(verbs=["*"]),
     },
     rules.exporter_only_looks: {

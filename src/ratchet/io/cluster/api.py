@@ -61,6 +61,7 @@ SCHEDULED_APPLICATIONS = Resource(
 PODS = Resource("api/v1", "pods", "Pod")
 DEPLOYMENTS = Resource("apis/apps/v1", "deployments", "Deployment")
 EVENTS = Resource("api/v1", "events", "Event")
+SECRETS = Resource("api/v1", "secrets", "Secret")
 LEASES = Resource("apis/coordination.k8s.io/v1", "leases", "Lease")
 
 

@@ -1,0 +1,45 @@
+"""The passwords of an installation, made once inside of the cluster: nobody writes them to a disk, nobody sees them.
+
+The Job of `k8s/components/generated-secrets` runs it, with an account that may create Secrets and read none. A Secret
+that is there stays, wherever it came from.
+"""
+
+import secrets
+from collections.abc import Mapping
+
+from ratchet.io.cluster.api import SECRETS, Api
+
+_LABELS = {"app.kubernetes.io/part-of": "ratchet"}
+S3_USERS = (
+    "mlflow",
+    "trainer-sklearn",
+    "trainer-spark",
+    "registrar",
+    "sample-data",
+    "server",
+    "validator",
+    "scorer-sklearn",
+    "scorer-spark",
+)
+
+
+def make(api: Api) -> list[str]:
+    """Create the Secrets that are not there; returns their names. Raises RatchetError."""
+    return [name for name, values in contents().items() if api.create(SECRETS, _secret(name, values)) is not None]
+
+
+def contents() -> dict[str, dict[str, str]]:
+    """The keys of each Secret by its name. Hexadecimal, because some of these become part of an address."""
+    random = secrets.token_hex
+    found = {
+        "minio-root": {"MINIO_ROOT_USER": f"root-{random(4)}", "MINIO_ROOT_PASSWORD": random(24)},
+        "postgres": {"POSTGRES_PASSWORD": random(24), "MLFLOW_PASSWORD": random(24)},
+        "grafana": {"GRAFANA_PASSWORD": random(24)},
+    }
+    users = {f"s3-{user}": {"AWS_ACCESS_KEY_ID": user, "AWS_SECRET_ACCESS_KEY": random(20)} for user in S3_USERS}
+    return found | users
+
+
+def _secret(name: str, values: Mapping[str, str]) -> dict[str, object]:
+    metadata = {"name": name, "labels": _LABELS}
+    return {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata, "stringData": values}
