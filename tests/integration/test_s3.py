@@ -15,7 +15,6 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ratchet.engines.spark_rows import address
 from ratchet.errors import DataError, TemporaryError
 from ratchet.io import data, flights
 from tests.integration.conftest import free_port
@@ -91,12 +90,6 @@ def test_a_table_in_a_bucket_reads_as_it_does_here(put, tmp_path: Path, write, n
         assert data.digest(there, NOVEMBER) == data.digest(here, NOVEMBER)
         frames = [data.load(table, DECEMBER, table.features).frame for table in (here, there)]
         pd.testing.assert_frame_equal(*frames)
-
-
-def test_spark_gets_s3a_addresses(put, tmp_path: Path) -> None:
-    put(parquet(tmp_path / "1.parquet"), "parts/day=1/1.parquet")
-    table = data.inspect(settings(f"s3://{BUCKET}/parts"))
-    assert [address(table, file) for file in table.files] == [f"s3a://{BUCKET}/parts/day=1/1.parquet"]
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL"])
