@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from ratchet.jobs import secrets
 from tests.manifests.kustomize import ROOT, build, need_kubectl
 
 EXPECTED = {
@@ -27,6 +28,10 @@ EXPECTED = {
         )
     },
 }
+
+
+def test_what_is_written_is_what_a_cluster_makes_itself():
+    assert {f"{name}.env": set(values) for name, values in secrets.contents().items()} == EXPECTED
 
 
 def write(tree, overlay):

@@ -9,11 +9,11 @@ from ratchet import errors
 from ratchet.errors import ConfigurationError, DataError, FailedError, RatchetError
 
 _FILE = re.compile(r"(?:reading|read) file:? (\S+?)\.?(?:\s|$)")
-_OURS = re.compile("\x1f(.*?)\x1f", re.DOTALL)
+# Stands around an error of ours, as JSON, on its way from a task's Python through Spark's own text.
+_MARK = "\x1f"
+_OURS = re.compile(f"{_MARK}(.*?){_MARK}", re.DOTALL)
 _DAMAGED = ("FAILED_READ_FILE", "CANNOT_READ_FILE", "is not a Parquet file", "can not read class org.apache.parquet")
 _LONGEST = 300
-MARK = "\x1f"
-"""Stands around an error of ours, as JSON, on its way from a task's Python through Spark's own text."""
 
 
 @contextmanager
@@ -39,6 +39,16 @@ def spark_errors(doing: str, parameters: str | None = None) -> Iterator[None]:
         raise ConfigurationError(message) from error
     except (Py4JError, PySparkException, OSError, EOFError) as error:
         raise _translated(doing, error) from error
+
+
+@contextmanager
+def task_errors() -> Iterator[None]:
+    """In a task: raise an error of ours so that `spark_errors`, around the job in the driver, raises it again."""
+    try:
+        yield
+    except RatchetError as error:
+        message = f"{_MARK}{json.dumps([type(error).__name__, str(error)])}{_MARK}"
+        raise RuntimeError(message) from error
 
 
 def _translated(doing: str, error: BaseException) -> RatchetError:

@@ -1,9 +1,9 @@
 """What the features of Spark's rows look like, as counts: the Spark engine's part of `core.feature_counts`.
 
 Numbers of all features are laid one below the other, and one aggregation counts them by window, feature and bucket. All
-of it is Spark's own functions, which are compiled. The code that Spark writes for it stays
-small, however many features there are. Texts are counted beside the codes that the pipeline needs
-(`engines.spark_facts`), or here against those that training told apart.
+of it is Spark's own functions, which are compiled. The code that Spark writes for it stays small, however many
+features there are. Texts are counted beside the codes that the pipeline needs (`engines.spark_facts`), or here against
+those that training told apart.
 """
 
 import math

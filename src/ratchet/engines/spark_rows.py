@@ -3,7 +3,6 @@
 So both engines learn from and score the same rows. No file is looked at by Spark's own readers.
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,9 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ratchet.core.windows import Window
-from ratchet.engines.spark_errors import MARK
+from ratchet.engines.spark_errors import task_errors
 from ratchet.engines.spark_pipeline import quoted
-from ratchet.errors import RatchetError
 from ratchet.io import reader, unlabelled
 from ratchet.io.reader import OTHER, WINDOW, Piece
 from ratchet.io.table import DAY, LABEL, Table
@@ -36,9 +34,10 @@ def frame(spark: Any, table: Table, windows: Sequence[Window], extra: Sequence[s
                 [column.cast(kind) for column, kind in zip(batch.columns, form.types, strict=True)], schema=form
             )
 
-    rows = _spread(spark, reader.pieces(table, windows), read, form)
+    shares = _shares(spark, reader.pieces(table, windows))
+    rows = _made(spark, shares, read, form)
     cores = spark.sparkContext.defaultParallelism
-    return rows.repartition(cores) if rows.rdd.getNumPartitions() < cores else rows
+    return rows.repartition(cores) if len(shares) < cores else rows
 
 
 def unlabelled_frame(spark: Any, table: Table, infinite: Mapping[str, Any]) -> tuple[Any, list[str], list[str]]:
@@ -69,38 +68,35 @@ def unlabelled_frame(spark: Any, table: Table, infinite: Mapping[str, Any]) -> t
                 arrays = [column.cast(kind, safe=False) for column, kind in zip(columns, form.types, strict=True)]
                 yield pa.RecordBatch.from_arrays(arrays, schema=form)
 
-    return _spread(spark, reader.pieces(table, None), read, form), given, inputs
+    return _made(spark, _shares(spark, reader.pieces(table, None)), read, form), given, inputs
 
 
-def _spread(
-    spark: Any, pieces: Sequence[Piece], read: Callable[[Sequence[Piece]], Iterator[pa.RecordBatch]], form: pa.Schema
+def _made(
+    spark: Any,
+    shares: Sequence[Sequence[Piece]],
+    read: Callable[[Sequence[Piece]], Iterator[pa.RecordBatch]],
+    form: pa.Schema,
 ) -> Any:
-    """What `read` gives of the pieces, in order: Spark's tasks share them, and hold a batch at a time."""
+    """What `read` gives of the shares, in order: a task for each, which holds a batch at a time."""
     from pyspark.sql.pandas.types import from_arrow_schema
-
-    cores = spark.sparkContext.defaultParallelism
-    shares = _shares([part for piece in pieces for part in piece.split(_PIECE_BYTES)], cores)
 
     def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for number in batch.column(0).to_pylist():
-                try:
+                with task_errors():
                     yield from read(shares[number])
-                except RatchetError as error:
-                    said = json.dumps([type(error).__name__, str(error)])
-                    message = f"{MARK}{said}{MARK}"
-                    raise RuntimeError(message) from error
 
     return spark.range(0, len(shares), 1, len(shares)).mapInArrow(task, from_arrow_schema(form))
 
 
-def _shares(pieces: Sequence[Piece], cores: int) -> list[list[Piece]]:
+def _shares(spark: Any, pieces: Sequence[Piece]) -> list[list[Piece]]:
     """Pieces that follow one another, about as many bytes for each task; a task for each core, if there are."""
-    total = sum(piece.size for piece in pieces)
-    tasks = max(min(len(pieces), max(cores, total // _PIECE_BYTES)), 1)
+    small = [part for piece in pieces for part in piece.split(_PIECE_BYTES)]
+    total = sum(piece.size for piece in small)
+    tasks = max(min(len(small), max(spark.sparkContext.defaultParallelism, total // _PIECE_BYTES)), 1)
     shares: list[list[Piece]] = [[] for _ in range(tasks)]
     before = 0
-    for piece in pieces:
+    for piece in small:
         shares[min(before * tasks // max(total, 1), tasks - 1)].append(piece)
         before += piece.size
     return shares

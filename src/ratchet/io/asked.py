@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ratchet.io.values import FALSE_WORDS, MISSING_TEXTS, TRUE_WORDS
+from ratchet.io import values
+from ratchet.io.values import FALSE_WORDS, TRUE_WORDS
 
 _JSON = "application/json"
 
@@ -56,7 +57,7 @@ def _constant(word: str) -> float:
     raise RefusedError(message)
 
 
-def text_of(value: Any, name: str, *, boolean: bool) -> str | None:
+def category(value: Any, name: str, *, boolean: bool) -> str | None:
     """The text of a category as training had it, None where it is missing. Raises RefusedError for anything else."""
     if isinstance(value, float) and math.isnan(value):
         return None
@@ -69,8 +70,7 @@ def text_of(value: Any, name: str, *, boolean: bool) -> str | None:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        lower = boolean and value in (*TRUE_WORDS, *FALSE_WORDS)
-        return (value.lower() if lower else value) if value.strip() else None
+        return values.text_of(value, boolean=boolean)
     if value is None:
         return None
     message = (
@@ -94,7 +94,7 @@ def _row(row: Any, places: Mapping[int, str], texts: Mapping[str, bool]) -> Any:
     changed = list(row)
     for place, name in places.items():
         if place < len(changed):
-            changed[place] = text_of(changed[place], name, boolean=texts[name])
+            changed[place] = category(changed[place], name, boolean=texts[name])
     return changed
 
 
@@ -103,7 +103,7 @@ def _records(content: Any, texts: Mapping[str, bool]) -> Any:
         return content
     _check_rows(content)
     return [
-        {name: text_of(value, name, boolean=texts[name]) if name in texts else value for name, value in record.items()}
+        {name: category(value, name, boolean=texts[name]) if name in texts else value for name, value in record.items()}
         if isinstance(record, dict)
         else record
         for record in content
@@ -114,13 +114,13 @@ def _columns(content: Any, texts: Mapping[str, bool]) -> Any:
     """`inputs` are columns by name, each a list or one value."""
     if not isinstance(content, dict):
         return content
-    return {name: _values(values, name, texts) if name in texts else values for name, values in content.items()}
+    return {name: _values(each, name, texts) if name in texts else each for name, each in content.items()}
 
 
-def _values(values: Any, name: str, texts: Mapping[str, bool]) -> Any:
-    if isinstance(values, list):
-        return [text_of(value, name, boolean=texts[name]) for value in values]
-    return text_of(values, name, boolean=texts[name])
+def _values(content: Any, name: str, texts: Mapping[str, bool]) -> Any:
+    if isinstance(content, list):
+        return [category(value, name, boolean=texts[name]) for value in content]
+    return category(content, name, boolean=texts[name])
 
 
 _FORMS: Mapping[str, Callable[[Any, Mapping[str, bool]], Any]] = {
@@ -155,8 +155,8 @@ def _from_csv(body: bytes, texts: Mapping[str, bool]) -> dict[str, Any]:
 def _csv_row(row: Sequence[str], names: Sequence[str], texts: Mapping[str, bool]) -> list[Any]:
     return [
         None
-        if value in MISSING_TEXTS
-        else text_of(value, name, boolean=texts[name])
+        if value in values.MISSING_TEXTS
+        else category(value, name, boolean=texts[name])
         if name in texts
         else _number(value)
         for name, value in zip(names, row, strict=True)

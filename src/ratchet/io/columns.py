@@ -55,7 +55,7 @@ def check_distinct(names: Sequence[str], where: str) -> None:
 
 def check_timestamp(schema: pa.Schema, settings: Data, uri: str) -> None:
     """Raises DataError or ConfigurationError where the timestamp column can't be one."""
-    kind = plain(schema.field(settings.timestamp).type)
+    kind = schema.field(settings.timestamp).type
     number = is_number(kind) and not pa.types.is_boolean(kind) and not pa.types.is_decimal(kind)
     moment = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
     if not (number or moment or is_text(kind)):
@@ -83,9 +83,9 @@ def features(schema: pa.Schema, settings: Data, uri: str) -> tuple[tuple[str, ..
     categorical = settings.categorical
     others = _others(schema, settings)
     if numeric is None:
-        numeric = tuple(name for name in others if is_number(plain(schema.field(name).type)))
+        numeric = tuple(name for name in others if is_number(schema.field(name).type))
     if categorical is None:
-        categorical = tuple(name for name in others if is_text(plain(schema.field(name).type)))
+        categorical = tuple(name for name in others if is_text(schema.field(name).type))
     if settings.numeric is None and settings.categorical is None:
         _check_all_others(schema, others, {*numeric, *categorical}, uri)
     _check_kinds(schema, numeric, uri, _NUMERIC)
@@ -127,7 +127,7 @@ _CATEGORICAL = _Role("categorical feature", _is_category, "text, whole numbers o
 
 def _check_kinds(schema: pa.Schema, names: Sequence[str], uri: str, role: _Role) -> None:
     for name in names:
-        kind = plain(schema.field(name).type)
+        kind = schema.field(name).type
         if not role.fits(kind):
             message = f"the {role.name} {name!r} of {uri} has the type {kind}; {role.accepted} are accepted"
             raise DataError(message)

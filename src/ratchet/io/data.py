@@ -50,7 +50,8 @@ def inspect(settings: Data) -> Table:
     clock = Clock.of(settings.timezone, settings.timestamp_unit)
     store = open_store(settings.uri)
     looked = files.look(store, settings, clock)
-    schema = _with_partitions(looked, settings)
+    # A column in the path counts only where a setting names it.
+    schema = files.with_partitions(looked.schema, looked.files, settings.numeric or (), _needed(settings))
     columns.check_present(settings.uri, _needed(settings), schema.names, settings.uri)
     columns.check_timestamp(schema, settings, settings.uri)
     labels.check_comparable(schema, settings.label)
@@ -75,16 +76,6 @@ def inspect(settings: Data) -> Table:
 
 def _needed(settings: Data) -> list[str]:
     return [settings.timestamp, settings.label.column, *(settings.numeric or ()), *(settings.categorical or ())]
-
-
-def _with_partitions(looked: files.Looked, settings: Data) -> pa.Schema:
-    """A column in the path counts only where a setting names it."""
-    schema = looked.schema
-    named = set(_needed(settings)) - set(schema.names)
-    for name in dict.fromkeys(name for file in looked.files for name, _ in file.partitions):
-        if name in named:
-            schema = schema.append(pa.field(name, pa.float64() if name in (settings.numeric or ()) else pa.string()))
-    return schema
 
 
 def _check_everywhere(store: Store, found: Sequence[File], settings: Data) -> None:

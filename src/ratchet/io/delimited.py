@@ -31,6 +31,8 @@ _BLOCK_BYTES = 8 * 1024 * 1024
 _HEADER_BYTES = 1024 * 1024
 _MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
 _FEW = 0.05
+_MISSING = pa.array(values.MISSING_TEXTS)
+_WORDS = pa.array([*values.TRUE_WORDS, *values.FALSE_WORDS])
 
 
 @dataclass
@@ -83,10 +85,6 @@ class Column:
                 self.odd = (file, row + place + 1, column[place].as_py())
 
 
-_MISSING = pa.array(values.MISSING_TEXTS)
-_WORDS = pa.array([*values.TRUE_WORDS, *values.FALSE_WORDS])
-
-
 @dataclass
 class Looked:
     """What `look` has found: the files, their columns with what they hold, and how many of them have no name."""
@@ -109,7 +107,7 @@ def look(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: 
         for name in named:
             found.columns.setdefault(name, Column())
         reach, rows = Reach(clock), 0
-        for batch in read(store, File(path, size, None, columns=named), named, settings.csv, missing=("",)):
+        for batch in _batches(store, path, names, named, settings.csv, missing=("",)):
             for name in named:
                 if name == settings.timestamp:
                     reach.add(batch.column(name))
@@ -154,18 +152,23 @@ def _before(head: bytes, error: UnicodeDecodeError, where: str, dialect: Csv) ->
     return text
 
 
-def read(
-    store: Store, file: File, columns: Sequence[str], dialect: Csv, missing: Sequence[str] = values.MISSING_TEXTS
-) -> Iterator[pa.RecordBatch]:
+def read(store: Store, file: File, columns: Sequence[str], dialect: Csv) -> Iterator[pa.RecordBatch]:
     """Columns of a file as text, null where they are missing, in order.
 
-    missing: the texts that become null. Raises DataError for what is no CSV, or not in the dialect's encoding.
+    Raises DataError for what is no CSV, or not in the dialect's encoding.
     """
-    names = header(store, file.path, dialect)
+    # Its header is read again: the file may have been replaced since it was looked at.
+    yield from _batches(store, file.path, header(store, file.path, dialect), columns, dialect, values.MISSING_TEXTS)
+
+
+def _batches(
+    store: Store, path: str, names: Sequence[str], columns: Sequence[str], dialect: Csv, missing: Sequence[str]
+) -> Iterator[pa.RecordBatch]:
+    """names: of all columns, as the header has them. missing: the texts that become null."""
     numbers = count()
     inner = [name or f"\0{next(numbers)}" for name in names]
     wanted = list(columns) or inner[:1]  # of no column nobody would know how many rows there are
-    with _refused(store, file.path, names, dialect), _stream(store, file.path) as stream:
+    with _refused(store, path, names, dialect), _stream(store, path) as stream:
         reader = pc_csv.open_csv(
             stream,
             pc_csv.ReadOptions(

@@ -3,7 +3,7 @@
 `io.data` looks at labelled events through it, `io.unlabelled` at rows to score.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -54,13 +54,23 @@ def _delta(store: Store, settings: Data, clock: Clock) -> Looked:
         store, [(f"{store.root}/{path}", size) for path, (size, _) in sorted(made.files.items())], settings, clock
     )
     given = {f"{store.root}/{path}": values for path, (_, values) in made.files.items()}
-    files = tuple(
-        replace(file, partitions=tuple((name, value) for name, value in given[file.path].items()))
-        for file in looked.files
-    )
+    files = tuple(replace(file, partitions=tuple(given[file.path].items())) for file in looked.files)
     fields = [each for each in looked.schema if not made.columns or each.name in made.columns]
     fields += [pa.field(name, kind) for name, kind in made.partitions.items()]
     return replace(looked, files=files, schema=pa.schema(fields))
+
+
+def with_partitions(
+    schema: pa.Schema, found: Sequence[File], numeric: Sequence[str], named: Collection[str] | None = None
+) -> pa.Schema:
+    """The schema and the columns in the files' paths that it has not: numbers where they are wanted so, else text.
+
+    named: those that count; None: all.
+    """
+    for name in dict.fromkeys(name for file in found for name, _ in file.partitions):
+        if name not in schema.names and (named is None or name in named):
+            schema = schema.append(pa.field(name, pa.float64() if name in numeric else pa.string()))
+    return schema
 
 
 def _parquet(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: Clock) -> Looked:

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from ratchet.errors import ConfigurationError
 from ratchet.io.clock import is_text
-from ratchet.io.columns import is_number, plain
+from ratchet.io.columns import is_number
 from ratchet.settings import Label
 
 _TRUE = frozenset({"true", "True", "TRUE", "1", "1.0"})
@@ -48,7 +48,7 @@ def _number(text: str) -> float | None:
 
 def check_comparable(schema: pa.Schema, label: Label) -> None:
     """Raises ConfigurationError where the positive value can't occur in a column of this type."""
-    kind = plain(schema.field(label.column).type)
+    kind = schema.field(label.column).type
     if is_text(kind):
         return
     fits = is_number(kind) and (not isinstance(label.positive, str) or _number(label.positive) is not None)

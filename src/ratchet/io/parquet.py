@@ -87,7 +87,7 @@ def _row_groups(metadata: pq.FileMetaData, schema: pa.Schema, timestamp: str, cl
     if not groups:
         return ()
     place = {groups[0].column(index).path_in_schema: index for index in range(groups[0].num_columns)}
-    text = [place[field.name] for field in schema if is_text(plain(field.type)) and field.name in place]
+    text = [place[field.name] for field in schema if is_text(field.type) and field.name in place]
     instants = timestamp in schema.names and _is_instant(schema.field(timestamp).type)
     days = _day_ranges(groups, place.get(timestamp), schema, timestamp, clock)
     return tuple(
@@ -110,7 +110,7 @@ def _day_ranges(
     Unknown in text, and where the footer is silent or tells of nulls.
     """
     unknown: list[tuple[int, int] | tuple[None, None]] = [(None, None)] * len(groups)
-    if place is None or is_text(kind := plain(schema.field(timestamp).type)):
+    if place is None or is_text(kind := schema.field(timestamp).type):
         return unknown
     columns = [group.column(place) for group in groups]
     told = [index for index, column in enumerate(columns) if _tells(column)]

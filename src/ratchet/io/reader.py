@@ -24,6 +24,8 @@ WINDOW = "__window__"
 OTHER = "__other__"
 """The text of a label that is not the positive one, for a person."""
 UNREADABLE = -1
+_OUTSIDE = -2
+_TEXT = pa.dictionary(pa.int32(), pa.string())
 
 
 @dataclass(frozen=True)
@@ -72,9 +74,6 @@ def schema(table: Table, columns: Sequence[str]) -> pa.Schema:
     return pa.schema([*named, *(pa.field(name, kind) for name, kind in own)])
 
 
-_TEXT = pa.dictionary(pa.int32(), pa.string())
-
-
 def batches(
     table: Table, wanted: Sequence[Piece], windows: Sequence[Window], columns: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
@@ -97,9 +96,6 @@ def batches(
             arrays += [*values.label(batch.column(label), table.settings.label.positive)]
             arrays += [pa.array(days, mask=window == UNREADABLE), pa.array(window)]
             yield pa.RecordBatch.from_arrays(arrays, schema=form)
-
-
-_OUTSIDE = -2
 
 
 def _places(days: npt.NDArray[np.int64], bad: npt.NDArray[np.bool_], windows: Sequence[Window]) -> npt.NDArray[np.int8]:

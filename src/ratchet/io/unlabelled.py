@@ -83,9 +83,7 @@ def inspect(uri: str, inputs: Inputs, dialect: Csv | None = None) -> Table:
     store = open_store(uri, "the table to score")
     looked = files.look(store, settings, clock)
     schema = pa.schema([_passed_on(field, looked.format, inputs) for field in looked.schema])
-    for name in dict.fromkeys(name for file in looked.files for name, _ in file.partitions):
-        if name not in schema.names:
-            schema = schema.append(pa.field(name, pa.float64() if name in inputs.numeric else pa.string()))
+    schema = files.with_partitions(schema, looked.files, inputs.numeric)
     columns.check_present(uri, inputs.kinds, schema.names, uri)
     _check_free(uri, schema.names)
     numeric, categorical = columns.features(schema, settings, uri)

@@ -36,32 +36,25 @@ def number(column: pa.Array, decimal: str = ".") -> pa.Array:
     except pa.ArrowInvalid:
         bare = pc.utf8_trim_whitespace(values.cast(pa.string()))
         bare = pc.replace_substring_regex(bare, r"^\+", "")
-        bare = pc.replace_with_mask(bare, pc.is_in(bare, pa.array(["", *TRUE_WORDS, *FALSE_WORDS])), _worded(bare))
+        bare = pc.if_else(pc.is_in(bare, pa.array(TRUE_WORDS)), "1", bare)
+        bare = pc.if_else(pc.is_in(bare, pa.array(FALSE_WORDS)), "0", bare)
+        bare = pc.if_else(pc.equal(bare, ""), pa.scalar(None, pa.string()), bare)
         return _present(bare.cast(pa.float64()))
 
 
-def _worded(bare: pa.Array) -> pa.Array:
-    """What stands in for words that are numbers, in their order: 1 and 0 for true and false, null for nothing."""
-    words = bare.filter(pc.is_in(bare, pa.array(["", *TRUE_WORDS, *FALSE_WORDS])))
-    digits = pc.if_else(pc.is_in(words, pa.array(TRUE_WORDS)), "1", "0")
-    return pc.if_else(pc.equal(words, ""), pa.scalar(None, pa.string()), digits)
-
-
 def text(column: pa.Array, *, boolean: bool = False) -> pa.Array:
-    """Text in a dictionary: `7`, `true`, or as it stands, null where it is blank.
+    """Text in a dictionary, as `text_of` has it, null where it is missing."""
+    encoded = _decoded(column).cast(pa.string()).dictionary_encode()
+    stored = encoded.dictionary.to_pylist()
+    known = [text_of(each, boolean=boolean) for each in stored]
+    return encoded if known == stored else pa.array(known, pa.string()).take(encoded.indices).dictionary_encode()
 
-    boolean: the column holds words for true and false, in whatever case.
-    """
-    values = _decoded(column)
-    encoded = values.cast(pa.string()).dictionary_encode()
-    known = encoded.dictionary
-    blank = pc.equal(pc.utf8_trim_whitespace(known), "")
-    known = pc.if_else(blank, pa.scalar(None, pa.string()), known)
-    if boolean:
-        known = pc.utf8_lower(known)
-    if not boolean and not known.null_count:
-        return encoded
-    return known.take(encoded.indices).dictionary_encode()
+
+def text_of(value: str, *, boolean: bool) -> str | None:
+    """The text of a category, None where it is blank; boolean: words for true and false become those of training."""
+    if not value.strip():
+        return None
+    return value.lower() if boolean and value in (*TRUE_WORDS, *FALSE_WORDS) else value
 
 
 def as_stored(column: pa.Array, kind: pa.DataType, decimal: str) -> pa.Array:
