@@ -54,6 +54,7 @@ def evidence(**changes) -> Evidence:
         cycle="retrain-20140101",
         as_of=date(2014, 1, 1),
         created=datetime(2014, 1, 1, 3, 5, tzinfo=UTC),
+        source="Read from s3://data/flights: 12 Parquet files, 24.3 MB, as they were at 2014-01-01 03:00 UTC.",
         summaries=(
             Summary(
                 Window("training", None, date(2013, 11, 1)),

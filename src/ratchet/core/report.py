@@ -68,12 +68,12 @@ class Summary(Protocol):
 class Evidence:
     """What a trainer found out.
 
-    model: the registered name. summaries: of the training, calibration and test window. metrics: at least those of
-    MEANINGS, on the test window. f1_interval: the middle 95 % of the resamples. f1_all_positive: F1 of labelling every
-    test row positive. probability_better: that the candidate is truly better than every rescored version; None without
-    one. classes: the classification report. pictures: PNG files by name. links: addresses of the run and the like, or
-    ids where there is no address, by name. drift: of the features, from training to the test window.
-    warnings: sentences on the data.
+    model: the registered name. source: a sentence on the files that were read. summaries: of the training, calibration
+    and test window. metrics: at least those of MEANINGS, on the test window. f1_interval: the middle 95 % of the
+    resamples. f1_all_positive: F1 of labelling every test row positive. probability_better: that the candidate is truly
+    better than every rescored version; None without one. classes: the classification report. pictures: PNG files by
+    name. links: addresses of the run and the like, or ids where there is no address, by name. drift: of the features,
+    from training to the test window. warnings: sentences on the data.
     """
 
     model: str
@@ -81,6 +81,7 @@ class Evidence:
     cycle: str
     as_of: date
     created: datetime
+    source: str
     summaries: Sequence[Summary]
     metrics: Mapping[str, float]
     f1_interval: Interval

@@ -41,15 +41,17 @@ __all__ = [
 _FIRST_YEAR_ENDS = date(1971, 1, 1)
 
 
-def inspect(settings: Data) -> Table:
+def inspect(settings: Data, looked: files.Looked | None = None) -> Table:
     """Look at a table: its files, columns, features and end; of Parquet no row is read, CSV is read once.
+
+    looked: what somebody has found before (`io.snapshot`), with these settings; then no file is looked at.
 
     Raises DataError for what can't be learnt from, ConfigurationError for settings that can't hold, TemporaryError
     where the store does not answer.
     """
     clock = Clock.of(settings.timezone, settings.timestamp_unit)
     store = open_store(settings.uri)
-    looked = files.look(store, settings, clock)
+    looked = looked or files.look(store, settings, clock)
     # A column in the path counts only where a setting names it.
     schema = files.with_partitions(looked.schema, looked.files, settings.numeric or (), _needed(settings))
     columns.check_present(settings.uri, _needed(settings), schema.names, settings.uri)
@@ -70,6 +72,7 @@ def inspect(settings: Data) -> Table:
         clock,
         frozenset(name for name in categorical if pa.types.is_boolean(schema.field(name).type)),
         looked.remarks,
+        looked.version,
     )
     return _with_end(table)
 

@@ -5,6 +5,7 @@ files allow, not what the first rows show. docs/data.md describes the dialect.
 """
 
 import csv
+import hashlib
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,7 @@ from ratchet.io.clock import Clock
 from ratchet.io.columns import check_distinct
 from ratchet.io.parquet import address
 from ratchet.io.reach import Reach
-from ratchet.io.store import Store, explained, words_of
+from ratchet.io.store import Store, changed, explained, words_of
 from ratchet.io.table import File, RowGroup
 from ratchet.settings import Csv, Data
 
@@ -106,8 +107,8 @@ def look(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: 
         named = tuple(name for name in names if name)
         for name in named:
             found.columns.setdefault(name, Column())
-        reach, rows = Reach(clock), 0
-        for batch in _batches(store, path, names, named, settings.csv, missing=("",)):
+        reach, rows, seal = Reach(clock), 0, hashlib.sha256()
+        for batch in _batches(store, path, names, named, settings.csv, ("",), seal):
             for name in named:
                 if name == settings.timestamp:
                     reach.add(batch.column(name))
@@ -115,7 +116,7 @@ def look(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: 
             rows += batch.num_rows
         reach.check(address(store, path), settings)
         group = RowGroup(rows, reach.first, reach.last, size, reach.slack)
-        found.files.append(File(path, size, rows, (group,), columns=named, fingerprint=reach.fingerprint))
+        found.files.append(File(path, size, rows, (group,), columns=named, fingerprint=seal.hexdigest()))
     return found
 
 
@@ -155,20 +156,41 @@ def _before(head: bytes, error: UnicodeDecodeError, where: str, dialect: Csv) ->
 def read(store: Store, file: File, columns: Sequence[str], dialect: Csv) -> Iterator[pa.RecordBatch]:
     """Columns of a file as text, null where they are missing, in order.
 
-    Raises DataError for what is no CSV, or not in the dialect's encoding.
+    Raises DataError for what is no CSV, or not in the dialect's encoding; TemporaryError, after the last row, for a
+    file that is no longer the one that was looked at.
     """
     # Its header is read again: the file may have been replaced since it was looked at.
-    yield from _batches(store, file.path, header(store, file.path, dialect), columns, dialect, values.MISSING_TEXTS)
+    names, seal = header(store, file.path, dialect), hashlib.sha256()
+    yield from _batches(store, file.path, names, columns, dialect, values.MISSING_TEXTS, seal)
+    if seal.hexdigest() != file.fingerprint:
+        raise changed(address(store, file.path))
+
+
+def fingerprint(store: Store, path: str) -> str:
+    """The hash of a whole file."""
+    seal = hashlib.sha256()
+    with store.filesystem.open_input_stream(path, compression=None) as stream:
+        _Sealed(stream, seal).finish()
+    return seal.hexdigest()
 
 
 def _batches(
-    store: Store, path: str, names: Sequence[str], columns: Sequence[str], dialect: Csv, missing: Sequence[str]
+    store: Store,
+    path: str,
+    names: Sequence[str],
+    columns: Sequence[str],
+    dialect: Csv,
+    missing: Sequence[str],
+    seal: Any,
 ) -> Iterator[pa.RecordBatch]:
-    """names: of all columns, as the header has them. missing: the texts that become null."""
+    """names: of all columns, as the header has them. missing: the texts that become null. seal: gets the file's bytes.
+
+    The hash costs little beside the parser, and is made in the thread that reads ahead.
+    """
     numbers = count()
     inner = [name or f"\0{next(numbers)}" for name in names]
     wanted = list(columns) or inner[:1]  # of no column nobody would know how many rows there are
-    with _refused(store, path, names, dialect), _stream(store, path) as stream:
+    with _refused(store, path, names, dialect), _sealed(store, path, seal) as stream:
         reader = pc_csv.open_csv(
             stream,
             pc_csv.ReadOptions(
@@ -187,10 +209,43 @@ def _batches(
 
 def _stream(store: Store, path: str) -> Any:
     """The file's text in bytes, whatever its name says of how it is compressed."""
+    return store.filesystem.open_input_stream(path, compression=_compression(store, path))
+
+
+def _compression(store: Store, path: str) -> str | None:
     with store.filesystem.open_input_stream(path, compression=None) as stream:
         head = stream.read(4)
-    compression = next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
-    return store.filesystem.open_input_stream(path, compression=compression)
+    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
+
+
+class _Sealed(io.RawIOBase):
+    """A stream whose bytes are hashed as they are read."""
+
+    def __init__(self, stream: Any, seal: Any) -> None:
+        self._stream, self._seal = stream, seal
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        content = bytes(self._stream.read(None if size < 0 else size))
+        self._seal.update(content)
+        return content
+
+    def finish(self) -> None:
+        """Hash what nobody has read: of compressed text, what may follow its end."""
+        while self.read(_BLOCK_BYTES):
+            pass
+
+
+@contextmanager
+def _sealed(store: Store, path: str, seal: Any) -> Iterator[Any]:
+    compression = _compression(store, path)
+    with store.filesystem.open_input_stream(path, compression=None) as stream:
+        sealed = _Sealed(stream, seal)
+        file = pa.PythonFile(sealed, mode="r")
+        yield file if compression is None else pa.CompressedInputStream(file, compression)
+        sealed.finish()
 
 
 @contextmanager

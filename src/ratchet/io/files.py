@@ -26,6 +26,8 @@ class Looked:
     remarks: tuple[str, ...] = ()
     words: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Of CSV, by column: texts that count as missing, such as NA, and in how many rows they stand."""
+    version: int | None = None
+    """Of a Delta table."""
 
 
 def look(store: Store, settings: Data, clock: Clock) -> Looked:
@@ -57,7 +59,7 @@ def _delta(store: Store, settings: Data, clock: Clock) -> Looked:
     files = tuple(replace(file, partitions=tuple(given[file.path].items())) for file in looked.files)
     fields = [each for each in looked.schema if not made.columns or each.name in made.columns]
     fields += [pa.field(name, kind) for name, kind in made.partitions.items()]
-    return replace(looked, files=files, schema=pa.schema(fields))
+    return replace(looked, files=files, schema=pa.schema(fields), version=made.version)
 
 
 def with_partitions(

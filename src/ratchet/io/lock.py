@@ -1,6 +1,6 @@
-"""One registrar at a time for each registered model: announce, then check.
+"""One at a time: one registrar for each registered model, one trainer that writes a cycle's snapshot.
 
-MLflow has no compare-and-set. So whoever wants the lock sets a tag of its own on the registered model and then reads
+MLflow has no compare-and-set. So whoever wants the lock sets a tag of its own on the model or experiment, then reads
 all such tags: it has the lock when no other live announcement is there, and otherwise takes its own back, waits a
 random moment and tries again. Of two that announce at once, the later to write sees the earlier, so never do both have
 it. All that this needs is that a committed write is seen by every later read. `docs/decisions/0002-the-lock.md` says
@@ -12,7 +12,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
@@ -102,13 +102,13 @@ class Lock:
     def release(self) -> None:
         """Take the announcement back; where that fails, it expires."""
         with suppress(MlflowException):
-            self.client.delete_registered_model_tag(self.name, self.key)
+            self._remove(self.key)
 
     def _announce(self) -> None:
         self._announced = self.ticks()
         own = whereabouts.own()
         announcement = Announcement(self.who, own.host, own.place, own.pid, own.started, self.clock(), self.seconds)
-        self.client.set_registered_model_tag(self.name, self.key, json.dumps(asdict(announcement)))
+        self._set(self.key, json.dumps(asdict(announcement)))
 
     def _other(self) -> Announcement | None:
         """The oldest live announcement of somebody else; the dead ones are removed."""
@@ -121,7 +121,7 @@ class Lock:
                 live.append(announcement)
                 continue
             with suppress(MlflowException):  # somebody else removes it, too
-                self.client.delete_registered_model_tag(self.name, key)
+                self._remove(key)
         return min(live, key=lambda announcement: announcement.since, default=None)
 
     def _parsed(self, text: str) -> Announcement:
@@ -145,14 +145,41 @@ class Lock:
         )
 
     def _tags(self) -> Mapping[str, str]:
-        tags = self.client.get_registered_model(self.name).tags
-        return {key: value for key, value in tags.items() if key.startswith(PREFIX)}
+        return {key: value for key, value in self._all_tags().items() if key.startswith(PREFIX)}
+
+    def _all_tags(self) -> Mapping[str, str]:
+        tags: Mapping[str, str] = self.client.get_registered_model(self.name).tags
+        return tags
+
+    def _set(self, key: str, text: str) -> None:
+        self.client.set_registered_model_tag(self.name, key, text)
+
+    def _remove(self, key: str) -> None:
+        self.client.delete_registered_model_tag(self.name, key)
+
+
+class ExperimentLock(Lock):
+    """The same on an experiment; name: its id."""
+
+    def _all_tags(self) -> Mapping[str, str]:
+        tags: Mapping[str, str] = self.client.get_experiment(self.name).tags
+        return tags
+
+    def _set(self, key: str, text: str) -> None:
+        self.client.set_experiment_tag(self.name, key, text)
+
+    def _remove(self, key: str) -> None:
+        self.client.delete_experiment_tag(self.name, key)
+
+
+def locked(client: MlflowClient, name: str, seconds: float, who: str) -> AbstractContextManager[Lock]:
+    """Hold the lock on a registered model, which must exist; raises TemporaryError where somebody else keeps it."""
+    return holding(Lock(client, name, seconds, who))
 
 
 @contextmanager
-def locked(client: MlflowClient, name: str, seconds: float, who: str) -> Iterator[Lock]:
-    """Hold the lock on a registered model, which must exist; raises TemporaryError where somebody else keeps it."""
-    lock = Lock(client, name, seconds, who)
+def holding(lock: Lock) -> Iterator[Lock]:
+    """Hold a lock; raises TemporaryError where somebody else keeps it."""
     try:
         lock.acquire()
         yield lock

@@ -14,10 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ratchet.errors import TemporaryError
 from ratchet.io.clock import Clock, is_text
 from ratchet.io.columns import check_distinct, plain
-from ratchet.io.store import Store, explained
+from ratchet.io.store import Store, changed, explained
 from ratchet.io.table import File, RowGroup
 
 _THREADS = 16
@@ -143,18 +142,31 @@ def _tells(column: Any) -> bool:
 def read(store: Store, file: File, groups: Sequence[int], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
     """The columns of some row groups in order, with the types that `look` told of.
 
-    Raises TemporaryError for a file that is no longer the one that was looked at.
+    Raises TemporaryError for a file that is no longer the one that was looked at, or is replaced meanwhile.
     """
+    before = _state(store, file)
     with store.filesystem.open_input_file(file.path) as handle:
         reader = pq.ParquetFile(handle, pre_buffer=store.remote, coerce_int96_timestamp_unit="us")
         if _fingerprint(reader.metadata) != file.fingerprint:
-            message = f"the file {address(store, file.path)} has changed since this step began; try again"
-            raise TemporaryError(message)
+            raise changed(address(store, file.path))
         types = dict(zip(file.columns, file.types, strict=True))
         wanted = list(columns) or list(file.columns[:1])  # of no column nobody would know how many rows there are
         for group in groups:
             for batch in reader.iter_batches(_BATCH_ROWS, row_groups=[group], columns=wanted, use_threads=False):
                 yield _with_types(batch, wanted, types)
+    if _state(store, file) != before:
+        raise changed(address(store, file.path))
+
+
+def _state(store: Store, file: File) -> tuple[int, int]:
+    info = store.filesystem.get_file_info(file.path)
+    return info.size, info.mtime_ns
+
+
+def fingerprint(store: Store, path: str) -> str:
+    """The hash of a file's footer."""
+    with store.filesystem.open_input_file(path) as handle:
+        return _fingerprint(pq.read_metadata(handle))
 
 
 def _with_types(batch: pa.RecordBatch, columns: Sequence[str], types: Mapping[str, pa.DataType]) -> pa.RecordBatch:

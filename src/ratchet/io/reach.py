@@ -3,7 +3,6 @@
 For CSV, for text, and for Parquet without statistics, whose footers do not say it.
 """
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,14 +28,12 @@ class Reach:
     wrong: tuple[int, object] | None = None
 
     def __post_init__(self) -> None:
-        self._seal = hashlib.sha256()
         self._kind: pa.DataType = pa.string()
 
     def add(self, column: pa.Array) -> None:
         """Take the next timestamps, as they stand in the file."""
         days, bad = self.clock.days(column)
         self._kind = column.type
-        self._seal.update(days.tobytes())
         if bad.any():
             place = int(bad.argmax())
             self.wrong = self.wrong or (self.rows + place + 1, _shown(column, place))
@@ -55,11 +52,6 @@ class Reach:
             return int(days.max())
         newest, _ = self.clock.days(pa.array([pc.max(column)], column.type))
         return int(newest[0])
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes with any row's day."""
-        return self._seal.hexdigest()
 
     def check(self, where: str, settings: Data) -> None:
         """Raise DataError where a row has no timestamp that can be read; where: the file's address."""

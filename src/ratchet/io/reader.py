@@ -5,6 +5,7 @@ a day and a label are is decided here and nowhere else.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,10 +14,10 @@ import pyarrow as pa
 
 from ratchet.core.counts import day_number
 from ratchet.core.windows import Window
-from ratchet.errors import DataError
+from ratchet.errors import DataError, RatchetError
 from ratchet.io import delimited, parquet, values
 from ratchet.io.clock import is_text
-from ratchet.io.store import explained, words_of
+from ratchet.io.store import changed, explained, words_of
 from ratchet.io.table import DAY, LABEL, File, Table
 
 WINDOW = "__window__"
@@ -84,18 +85,39 @@ def batches(
     form = schema(table, columns)
     label, timestamp = table.settings.label.column, table.settings.timestamp
     for piece in wanted:
-        for batch in stored(table, piece, [*columns, label, timestamp]):
-            days, bad = table.clock.days(batch.column(timestamp))
-            window = _places(days, bad, windows)
-            keep = window >= UNREADABLE
-            if not keep.all():
-                batch, days, window = batch.filter(pa.array(keep)), days[keep], window[keep]  # noqa: PLW2901
-            if not len(window):
-                continue
-            arrays = [value(table, piece.file, name, batch.column(name)) for name in columns]
-            arrays += [*values.label(batch.column(label), table.settings.label.positive)]
-            arrays += [pa.array(days, mask=window == UNREADABLE), pa.array(window)]
-            yield pa.RecordBatch.from_arrays(arrays, schema=form)
+        with _as_looked_at(table, piece.file):
+            for batch in stored(table, piece, [*columns, label, timestamp]):
+                days, bad = table.clock.days(batch.column(timestamp))
+                window = _places(days, bad, windows)
+                keep = window >= UNREADABLE
+                if not keep.all():
+                    batch, days, window = batch.filter(pa.array(keep)), days[keep], window[keep]  # noqa: PLW2901
+                if not len(window):
+                    continue
+                arrays = [value(table, piece.file, name, batch.column(name)) for name in columns]
+                arrays += [*values.label(batch.column(label), table.settings.label.positive)]
+                arrays += [pa.array(days, mask=window == UNREADABLE), pa.array(window)]
+                yield pa.RecordBatch.from_arrays(arrays, schema=form)
+
+
+@contextmanager
+def _as_looked_at(table: Table, file: File) -> Iterator[None]:
+    """Say of what goes wrong in a file that has changed, or is gone, that this is why."""
+    try:
+        yield
+    except DataError as error:
+        if _has_changed(table, file):
+            raise changed(parquet.address(table.store, file.path)) from error
+        raise
+
+
+def _has_changed(table: Table, file: File) -> bool:
+    look = parquet if table.format == "parquet" else delimited
+    try:
+        with explained(file.path):
+            return bool(look.fingerprint(table.store, file.path) != file.fingerprint)
+    except RatchetError:
+        return True
 
 
 def _places(days: npt.NDArray[np.int64], bad: npt.NDArray[np.bool_], windows: Sequence[Window]) -> npt.NDArray[np.int8]:
@@ -137,7 +159,7 @@ def stored(table: Table, piece: Piece, columns: Sequence[str]) -> Iterator[pa.Re
     file, names = piece.file, list(dict.fromkeys(columns))
     given = dict(file.partitions)
     own = [name for name in names if name in file.columns]
-    with explained(parquet.address(table.store, file.path)):
+    with _as_looked_at(table, file), explained(parquet.address(table.store, file.path)):
         if table.format == "parquet":
             found = parquet.read(table.store, file, piece.groups, own)
         else:

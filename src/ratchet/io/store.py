@@ -126,6 +126,11 @@ def _explanation(what: str, doing: str, error: OSError) -> RatchetError:
     return DataError(f"the file {what} can't be read, it seems to be corrupt: {text}")
 
 
+def changed(where: str) -> TemporaryError:
+    """The error for a file that is no longer the one that was looked at; where: its address."""
+    return TemporaryError(f"the file {where} has changed since the table was looked at, or is gone: begin anew")
+
+
 def words_of(error: BaseException) -> str:
     """The first line of an error's text, to stand within a sentence."""
     return first_line(error).rstrip(".")

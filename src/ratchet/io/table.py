@@ -56,7 +56,7 @@ class File:
     unnamed: tuple[str, ...] = ()
     """Names that pandas made up for an index without one; such columns are left out."""
     fingerprint: str = ""
-    """Changes with what is known of the content: a Parquet file's footer, a CSV file's timestamps."""
+    """Changes with the content: the hash of a Parquet file's footer, of a CSV file as a whole."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,8 @@ class Table:
     """The categorical features whose text is `true` or `false`, however the files write that."""
     remarks: tuple[str, ...] = ()
     """What a person should be told of it that need not stop a run."""
+    version: int | None = None
+    """Of a Delta table."""
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from ratchet.core.rolling import RollingDay, rolling
 from ratchet.core.threshold import Threshold
 from ratchet.core.windows import Windows
 from ratchet.engines.base import WindowSummary
+from ratchet.io.snapshot import Snapshot
 from ratchet.io.tracking import Run
 from ratchet.jobs.rivals import Compared
 from ratchet.settings import Settings
@@ -32,6 +33,7 @@ class Result:
     settings: Settings
     engine: str
     cycle: str
+    snapshot: Snapshot
     windows: Windows
     summaries: tuple[WindowSummary, WindowSummary, WindowSummary]
     warnings: Sequence[str]
@@ -101,6 +103,7 @@ def _evidence(result: Result, found: Findings, model_uri: str, run: Run) -> repo
         cycle=result.cycle,
         as_of=result.windows.as_of,
         created=datetime.now(UTC),
+        source=result.snapshot.described(result.settings.data.uri),
         summaries=result.summaries,
         metrics=found.metrics,
         f1_interval=result.compared.interval,

@@ -52,7 +52,7 @@ class Machine:
 
         settings = self._settings
         table = data.inspect(settings.data)
-        rows = data.memory_needed(table, windows_of(settings, table, None), settings.sklearn.estimator)
+        rows = data.memory_needed(table, windows_of(settings, table.end), settings.sklearn.estimator)
         needed = rows + bytes_of(settings.spark.driver_memory) * 3 // 2 + 2 * _PROCESS_BYTES
         return bool(psutil.virtual_memory().available > needed) and (os.cpu_count() or 1) > 1
 

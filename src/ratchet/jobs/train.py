@@ -17,9 +17,10 @@ from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.base import Engine
 from ratchet.engines.opening import open_engine
 from ratchet.errors import FailedError
-from ratchet.io import candidates, data, registry, samples, tracking
+from ratchet.io import candidates, data, pinned, registry, samples, tracking
 from ratchet.io.connection import connect, mlflow_errors
 from ratchet.io.data import Table
+from ratchet.io.snapshot import Snapshot
 from ratchet.io.tracking import Run
 from ratchet.jobs import rivals
 from ratchet.settings import Settings
@@ -47,7 +48,8 @@ def train(
 ) -> Trained:
     """Train one engine for a cycle; returns the complete run.
 
-    as_of: the day on which the test window ends, excluded; None is the end of the data. opened: the engine, where the
+    as_of: the day on which the test window ends, excluded; None is what the cycle's snapshot says, at first the end of
+    the data. opened: the engine, where the
     caller has opened it to let it start early; it is closed here. because: why the cycle was started, where somebody
     says so. Raises RatchetError.
     """
@@ -59,13 +61,15 @@ def train(
         with tracking.recorded_run(settings, cycle, engine_name) as run:
             log.info("train.started", cycle=cycle, engine=engine_name, run=run.run_id)
             run.params(settings.flattened())
-            table = data.inspect(settings.data)
-            windows = windows_of(settings, table, as_of)
+            table, snapshot = pinned.table_of(settings, run, cycle, as_of)
+            windows = windows_of(settings, as_of or snapshot.as_of)
             run.tags(_window_tags(windows) | ({} if because is None else {"ratchet.because": because}))
-            return Trained(run.run_id, _train(settings, run, engine, table, windows, cycle), already=False)
+            return Trained(run.run_id, _train(settings, run, engine, table, snapshot, windows, cycle), already=False)
 
 
-def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: Windows, cycle: str) -> float:
+def _train(
+    settings: Settings, run: Run, engine: Engine, table: Table, snapshot: Snapshot, windows: Windows, cycle: str
+) -> float:
     versions = registry.versions(run.client, settings.registered_name(engine.name))
     chosen = rivals.to_rescore(versions, settings.promotion)
     summaries = _timed("read", engine.read, table, windows, rivals.extra_columns(chosen, table))
@@ -91,6 +95,7 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
         settings,
         engine.name,
         cycle,
+        snapshot,
         windows,
         summaries,
         warnings,
@@ -117,11 +122,11 @@ def _train(settings: Settings, run: Run, engine: Engine, table: Table, windows: 
     return f1
 
 
-def windows_of(settings: Settings, table: Table, as_of: date | None) -> Windows:
-    """The windows of a run: the configured lengths before `as_of`, or before the end of the table."""
+def windows_of(settings: Settings, as_of: date) -> Windows:
+    """The windows of a run: the configured lengths before `as_of`."""
     lengths = settings.windows
     train = None if lengths.train is None else Period.parse(lengths.train)
-    return windows_until(as_of or table.end, Period.parse(lengths.test), Period.parse(lengths.calibration), train)
+    return windows_until(as_of, Period.parse(lengths.test), Period.parse(lengths.calibration), train)
 
 
 def _window_tags(windows: Windows) -> dict[str, str]:
