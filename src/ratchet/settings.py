@@ -97,7 +97,7 @@ class Data(Section):
     """Format of the files. None: read off the files' names (.parquet, .csv, .csv.gz)."""
     csv: Csv = Csv()
     snapshot: Annotated[int, Field(ge=0)] | None = None
-    """Version of a Delta table. None: the newest."""
+    """Version of a Delta table, or id of an Iceberg table's snapshot. None: the newest."""
     timestamp: Text
     """Name of the column that says when the event happened: a date, a datetime, text in ISO 8601, or an epoch."""
     timestamp_unit: Literal["s", "ms", "us", "ns"] | None = None

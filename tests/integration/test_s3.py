@@ -20,7 +20,7 @@ from ratchet.io import data, flights
 from tests.integration.conftest import free_port
 from tests.integration.scoring_fixtures import like
 from tests.integration.verbs import ratchet
-from tests.unit.event_tables import DECEMBER, NOVEMBER, csv, parquet, settings
+from tests.unit.event_tables import DECEMBER, NOVEMBER, csv, parquet, settings, unpacked
 
 BUCKET = "tables"
 START_SECONDS = 60
@@ -90,6 +90,18 @@ def test_a_table_in_a_bucket_reads_as_it_does_here(put, tmp_path: Path, write, n
         assert data.digest(there, NOVEMBER) == data.digest(here, NOVEMBER)
         frames = [data.load(table, DECEMBER, table.features).frame for table in (here, there)]
         pd.testing.assert_frame_equal(*frames)
+
+
+@pytest.mark.parametrize("name", ["delta_vectors", "iceberg_places", "iceberg_vectors"])
+def test_a_table_with_deleted_rows_in_a_bucket_reads_as_it_does_here(put, tmp_path: Path, name: str) -> None:
+    for path in unpacked(name, tmp_path).rglob("*"):
+        if path.is_file():
+            put(path, str(path.relative_to(tmp_path)))
+    tables = [data.inspect(settings(uri)) for uri in (tmp_path / name, f"s3://{BUCKET}/{name}")]
+    for window in (NOVEMBER, DECEMBER):
+        frames = [data.load(table, window, table.features).frame for table in tables]
+        pd.testing.assert_frame_equal(*frames)
+    assert data.digest(tables[0], NOVEMBER) == data.digest(tables[1], NOVEMBER)
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL"])

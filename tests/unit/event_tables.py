@@ -1,5 +1,6 @@
 """Small tables of events for the tests of data: a year's last two months, one row each six hours."""
 
+import tarfile
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from ratchet.core.windows import Window
 from ratchet.settings import Data, Label
 
+WRITTEN = Path(__file__).parent / "written"
 FIRST = datetime(2023, 11, 1)  # noqa: DTZ001
 ROWS = 244
 NOVEMBER = Window("training", None, date(2023, 12, 1))
@@ -51,3 +53,10 @@ def settings(uri: Path | str, **changed: Any) -> Data:
     """What describes the table of `columns`."""
     label = Label(column=changed.pop("label", "late"), positive=changed.pop("positive", True))
     return Data(uri=str(uri), label=label, **{"timestamp": "at", **changed})
+
+
+def unpacked(name: str, folder: Path) -> Path:
+    """A table that Spark wrote, in a folder: elsewhere than where it was written."""
+    with tarfile.open(WRITTEN / f"{name}.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    return folder / name

@@ -54,6 +54,7 @@ def everywhere() -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
+        "spark.python.daemon.module": "ratchet.engines.spark_daemon",
         # Rows that become a small pandas frame, or come from one, need no Python workers then.
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         # Names of columns may differ in their case alone, as in a file.

@@ -127,6 +127,8 @@ def digest(table: Table, window: Window) -> str:
     for file in table.files:
         if any(group.touches(window) for group in file.row_groups):
             seal.update(f"{table.store.relative(file.path)}\0{file.size}\0{file.fingerprint}\0".encode())
+            for each in file.deletes:
+                seal.update(f"{table.store.relative(each.path)}\0{each.offset}\0{each.inline}\0".encode())
     settings = table.settings
     seal.update(repr((window.start, window.end, table.features, settings.timestamp, settings.timezone)).encode())
     seal.update(repr((settings.timestamp_unit, settings.label.column, settings.label.positive)).encode())

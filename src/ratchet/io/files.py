@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from ratchet.errors import ConfigurationError, DataError
-from ratchet.io import delimited, delta, listing, parquet
+from ratchet.io import delimited, delta, iceberg, listing, parquet
 from ratchet.io.clock import Clock
+from ratchet.io.logged import Log, Logged, Naming
 from ratchet.io.store import Store
 from ratchet.io.table import File
 from ratchet.settings import Data
@@ -26,8 +27,8 @@ class Looked:
     remarks: tuple[str, ...] = ()
     words: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """Of CSV, by column: texts that count as missing, such as NA, and in how many rows they stand."""
-    version: int | None = None
-    """Of a Delta table."""
+    version: str | None = None
+    """Of a Delta or an Iceberg table, in words."""
 
 
 def look(store: Store, settings: Data, clock: Clock) -> Looked:
@@ -36,30 +37,39 @@ def look(store: Store, settings: Data, clock: Clock) -> Looked:
     Raises DataError for a file that can't be read, or whose columns' types can't be one; ConfigurationError for a
     snapshot that isn't there; TemporaryError where the store does not answer.
     """
-    if delta.is_delta(store):
-        return _delta(store, settings, clock)
+    for kind in (delta, iceberg):
+        if kind.is_one(store):
+            return _logged(store, kind.snapshot(store, settings.snapshot), settings, clock)
     if settings.snapshot is not None:
-        message = f"data.snapshot is {settings.snapshot}, and {settings.uri} is no Delta table, so it has no snapshots"
+        message = f"data.snapshot is {settings.snapshot}, and {settings.uri} is neither a Delta nor an Iceberg table"
         raise ConfigurationError(message)
     form, paths, left_out = listing.files(store, settings.format)
-    looked = (_parquet if form == "parquet" else _csv)(store, paths, settings, clock)
+    if form == "parquet":
+        looked = _parquet(store, [Logged(path, size) for path, size in paths], settings, clock)
+    else:
+        looked = _csv(store, paths, settings, clock)
     return replace(looked, remarks=(*left_out, *looked.remarks))
 
 
-def _delta(store: Store, settings: Data, clock: Clock) -> Looked:
+def _logged(store: Store, log: Log, settings: Data, clock: Clock) -> Looked:
     """The files of a snapshot; the values of its partitions are columns like others."""
-    made = delta.snapshot(store, settings.snapshot)
-    if not made.files:
-        message = f"the version {made.version} of the Delta table {settings.uri} has no rows"
+    if not log.files:
+        message = f"{log.version} {settings.uri} has no rows"
         raise DataError(message)
-    looked = _parquet(
-        store, [(f"{store.root}/{path}", size) for path, (size, _) in sorted(made.files.items())], settings, clock
+    listed = {each.path: each for each in sorted(log.files, key=lambda each: each.path)}
+    looked = _parquet(store, list(listed.values()), settings, clock, log.naming)
+    files = tuple(
+        replace(
+            file,
+            partitions=tuple(
+                (name, value) for name, value in listed[file.path].partitions.items() if name not in file.columns
+            ),
+        )
+        for file in looked.files
     )
-    given = {f"{store.root}/{path}": values for path, (_, values) in made.files.items()}
-    files = tuple(replace(file, partitions=tuple(given[file.path].items())) for file in looked.files)
-    fields = [each for each in looked.schema if not made.columns or each.name in made.columns]
-    fields += [pa.field(name, kind) for name, kind in made.partitions.items()]
-    return replace(looked, files=files, schema=pa.schema(fields), version=made.version)
+    fields = list(looked.schema)
+    fields += [pa.field(name, kind) for name, kind in log.partitions.items() if name not in looked.schema.names]
+    return replace(looked, files=files, schema=pa.schema(fields), version=log.version)
 
 
 def with_partitions(
@@ -75,9 +85,11 @@ def with_partitions(
     return schema
 
 
-def _parquet(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: Clock) -> Looked:
-    looked = parquet.look(store, paths, settings.timestamp, clock)
-    files = tuple(_located(store, file) for file, _ in looked)
+def _parquet(
+    store: Store, listed: Sequence[Logged], settings: Data, clock: Clock, naming: Naming | None = None
+) -> Looked:
+    looked = parquet.look(store, listed, settings.timestamp, clock, naming)
+    files = tuple(file if naming else _located(store, file) for file, _ in looked)
     try:
         schema = pa.unify_schemas([own for _, own in looked], promote_options="permissive")
     except pa.ArrowException as error:

@@ -1,6 +1,5 @@
 """Which files make a table: one file, or all of a folder's with the right ending, in the order of their paths."""
 
-import re
 from collections.abc import Sequence
 from urllib.parse import unquote
 
@@ -14,8 +13,6 @@ _COMPRESSED = tuple(f".parquet.{codec}" for codec in ("gzip", "gz", "snappy", "z
 _ENDINGS = {"parquet": (".parquet", ".parq", ".pq", *_COMPRESSED), "csv": (".csv", ".csv.gz", ".csv.bz2", ".csv.zst")}
 _ENDING_NAMES = {"parquet": ".parquet, .parq or .pq", "csv": ".csv, .csv.gz, .csv.bz2 or .csv.zst"}
 _DATA_WORDS = ("parq", "pq", "csv", "tsv", "json", "orc", "avro", "feather", "arrow", "txt", "xls")
-# An Iceberg table keeps data files that its newest snapshot no longer has; read as a folder they would count.
-_ICEBERG = re.compile(r"^metadata/[^/]+\.metadata\.json$")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -28,9 +25,6 @@ def files(store: Store, wanted: str | None) -> tuple[str, list[tuple[str, int]],
     """
     with explained(store.uri):
         found = _found(store)
-    if any(_ICEBERG.search(store.relative(path)) for path, _ in found):
-        message = f"{store.uri} is an Iceberg table, which can't be read; Parquet, CSV and Delta tables are"
-        raise DataError(message)
     forms = {path: _form(path) for path, _ in found}
     seen = sorted({form for form in forms.values() if form is not None})
     if wanted is None and len(seen) > 1:

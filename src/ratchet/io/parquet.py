@@ -11,11 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ratchet.io import logged
 from ratchet.io.clock import Clock, is_text
 from ratchet.io.columns import check_distinct, plain
+from ratchet.io.logged import Logged, Naming
 from ratchet.io.store import Store, changed, explained
 from ratchet.io.table import File, RowGroup
 
@@ -26,40 +30,49 @@ _INSTANT = pa.timestamp("us", "UTC")
 _INDEX = re.compile(r"__index_level_\d+__")
 
 
-def look(store: Store, paths: Sequence[tuple[str, int]], timestamp: str, clock: Clock) -> list[tuple[File, pa.Schema]]:
-    """What each file's footer says; paths: with their sizes in bytes. Raises DataError, TemporaryError."""
+def look(
+    store: Store, listed: Sequence[Logged], timestamp: str, clock: Clock, naming: Naming | None = None
+) -> list[tuple[File, pa.Schema]]:
+    """What each file's footer says; naming: where columns may be called otherwise. Raises DataError, TemporaryError."""
     with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(lambda item: _look(store, item[0], item[1], timestamp, clock), paths))
+        return list(pool.map(lambda each: _look(store, each, timestamp, clock, naming), listed))
 
 
-def _look(store: Store, path: str, size: int, timestamp: str, clock: Clock) -> tuple[File, pa.Schema]:
-    with explained(address(store, path)), store.filesystem.open_input_file(path) as handle:
+def _look(store: Store, listed: Logged, timestamp: str, clock: Clock, naming: Naming | None) -> tuple[File, pa.Schema]:
+    where = address(store, listed.path)
+    with explained(where), store.filesystem.open_input_file(listed.path) as handle:
         metadata = pq.read_metadata(handle)
-        schema = _schema(metadata)
-    check_distinct(schema.names, address(store, path))
-    groups = _row_groups(metadata, schema, timestamp, clock)
+        own = _schema(metadata)
+    called = [(field.name, field.name if naming is None else naming.of(field), field.type) for field in own]
+    kept = [(stored, name, kind) for stored, name, kind in called if name is not None]
+    schema = pa.schema([(name, kind) for _, name, kind in kept])
+    check_distinct(schema.names, where)
+    stored = tuple(stored for stored, _, _ in kept)
+    groups = _row_groups(metadata, schema, stored, timestamp, clock)
     file = File(
-        path,
-        size,
-        metadata.num_rows,
+        listed.path,
+        listed.size,
+        metadata.num_rows - len(logged.deleted(store, listed.deletes)),
         groups,
         columns=tuple(schema.names),
+        stored=stored,
         types=tuple(schema.types),
         unnamed=tuple(name for name in metadata.schema.names if _INDEX.fullmatch(name)),
+        deletes=listed.deletes,
         fingerprint=_fingerprint(metadata),
     )
     return file, schema
 
 
 def _schema(metadata: pq.FileMetaData) -> pa.Schema:
-    """The columns with the types of their values, however they are stored.
+    """The columns of the file with the types of their values, however they are stored.
 
     INT96, in which Spark writes timestamps if it is not told otherwise, is an instant; Arrow takes it for local time.
     """
     parquet = metadata.schema
     instants = {parquet.column(place).path for place in range(len(parquet.names)) if _is_int96(parquet.column(place))}
     fields = [
-        pa.field(field.name, _INSTANT if field.name in instants else plain(field.type))
+        field.with_type(_INSTANT if field.name in instants else plain(field.type))
         for field in parquet.to_arrow_schema()
         if not _INDEX.fullmatch(field.name)
     ]
@@ -81,11 +94,15 @@ def _fingerprint(metadata: pq.FileMetaData) -> str:
     return hashlib.sha256(footer.getbuffer()).hexdigest()
 
 
-def _row_groups(metadata: pq.FileMetaData, schema: pa.Schema, timestamp: str, clock: Clock) -> tuple[RowGroup, ...]:
+def _row_groups(
+    metadata: pq.FileMetaData, schema: pa.Schema, stored: Sequence[str], timestamp: str, clock: Clock
+) -> tuple[RowGroup, ...]:
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     if not groups:
         return ()
-    place = {groups[0].column(index).path_in_schema: index for index in range(groups[0].num_columns)}
+    names = dict(zip(stored, schema.names, strict=True))
+    paths = [groups[0].column(index).path_in_schema for index in range(groups[0].num_columns)]
+    place = {names[path]: index for index, path in enumerate(paths) if path in names}
     text = [place[field.name] for field in schema if is_text(field.type) and field.name in place]
     instants = timestamp in schema.names and _is_instant(schema.field(timestamp).type)
     days = _day_ranges(groups, place.get(timestamp), schema, timestamp, clock)
@@ -150,12 +167,26 @@ def read(store: Store, file: File, groups: Sequence[int], columns: Sequence[str]
         if _fingerprint(reader.metadata) != file.fingerprint:
             raise changed(address(store, file.path))
         types = dict(zip(file.columns, file.types, strict=True))
+        stored = dict(zip(file.columns, file.stored, strict=True))
         wanted = list(columns) or list(file.columns[:1])  # of no column nobody would know how many rows there are
+        inside = [stored[name] for name in wanted]
+        deleted = logged.deleted(store, file.deletes)
         for group in groups:
-            for batch in reader.iter_batches(_BATCH_ROWS, row_groups=[group], columns=wanted, use_threads=False):
-                yield _with_types(batch, wanted, types)
+            place = sum(reader.metadata.row_group(before).num_rows for before in range(group)) if len(deleted) else 0
+            for batch in reader.iter_batches(_BATCH_ROWS, row_groups=[group], columns=inside, use_threads=False):
+                made = _with_types(batch.select(inside).rename_columns(wanted), wanted, types)
+                yield _without(made, deleted, place) if len(deleted) else made
+                place += batch.num_rows
     if _state(store, file) != before:
         raise changed(address(store, file.path))
+
+
+def _without(batch: pa.RecordBatch, deleted: npt.NDArray[np.int64], place: int) -> pa.RecordBatch:
+    """The batch whose first row has a place in the file, without the rows that are deleted."""
+    first, end = np.searchsorted(deleted, [place, place + batch.num_rows])
+    kept = np.ones(batch.num_rows, dtype=bool)
+    kept[deleted[first:end] - place] = False
+    return batch.filter(pa.array(kept))
 
 
 def _state(store: Store, file: File) -> tuple[int, int]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from ratchet.core.counts import day_number
 from ratchet.core.windows import Window
 from ratchet.errors import DataError, RatchetError
-from ratchet.io import delimited, parquet, values
+from ratchet.io import delimited, logged, parquet, values
 from ratchet.io.clock import is_text
 from ratchet.io.store import changed, explained, words_of
 from ratchet.io.table import DAY, LABEL, File, Table
@@ -114,6 +114,7 @@ def _as_looked_at(table: Table, file: File) -> Iterator[None]:
 def _has_changed(table: Table, file: File) -> bool:
     look = parquet if table.format == "parquet" else delimited
     try:
+        logged.deleted(table.store, file.deletes)
         with explained(file.path):
             return bool(look.fingerprint(table.store, file.path) != file.fingerprint)
     except RatchetError:

@@ -16,10 +16,11 @@ import pyarrow as pa
 
 from ratchet.io.files import Looked
 from ratchet.io.store import Store
-from ratchet.io.table import File, RowGroup, Table
+from ratchet.io.table import Deletes, File, RowGroup, Table
 from ratchet.settings import Data
 
 NAME = "snapshot.json"
+_SHAPE = ("columns", "stored", "types")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Snapshot:
         """16 hexadecimal digits that change with any file's content."""
         seal = hashlib.sha256()
         for file in self.looked.files:
-            seal.update(f"{file.path}\0{file.size}\0{file.fingerprint}\0".encode())
+            seal.update(f"{file.path}\0{file.size}\0{file.fingerprint}\0{file.deletes}\0".encode())
         return seal.hexdigest()[:16]
 
     def described(self, uri: str) -> str:
@@ -50,16 +51,16 @@ class Snapshot:
         names = {"parquet": "Parquet", "csv": "CSV"}
         count, size = len(looked.files), sum(file.size for file in looked.files) / 1e6
         which = f"{count:,} {names[looked.format]} file{'' if count == 1 else 's'}, {size:,.1f} MB"
-        version = "" if looked.version is None else f", version {looked.version} of the Delta table"
+        version = "" if looked.version is None else f", {looked.version}"
         return (
             f"Read from {uri}: {which}{version}, as they were at {self.taken:%Y-%m-%d %H:%M} UTC. All steps and "
             f"attempts of the cycle read these; {NAME} of the run lists them."
         )
 
     def to_json(self, store: Store) -> str:
-        """As `from_json` reads it. Paths are those below the store's root; types are Arrow's own messages in Base64."""
+        """As `from_json` reads it: paths below the root begin with a dot, types are Arrow's messages in Base64."""
         looked = self.looked
-        shapes = list(dict.fromkeys((file.columns, file.types) for file in looked.files))
+        shapes = list(dict.fromkeys((file.columns, file.stored, file.types) for file in looked.files))
         content = {
             "as_of": self.as_of.isoformat(),
             "taken": self.taken.isoformat(),
@@ -68,14 +69,15 @@ class Snapshot:
             "version": looked.version,
             "remarks": looked.remarks,
             "schema": _encoded(looked.schema),
-            "shapes": [{"columns": columns, "types": _encoded(_unnamed(types))} for columns, types in shapes],
+            "shapes": [
+                {"columns": columns, "stored": stored, "types": _encoded(_unnamed(types))}
+                for columns, stored, types in shapes
+            ],
             "files": [
                 {
-                    **asdict(file),
-                    "path": file.path.removeprefix(store.root),
-                    "columns": None,
-                    "types": None,
-                    "shape": shapes.index((file.columns, file.types)),
+                    **{key: value for key, value in asdict(file).items() if key not in _SHAPE},
+                    "path": f".{file.path.removeprefix(store.root)}" if file.path.startswith(store.root) else file.path,
+                    "shape": shapes.index((file.columns, file.stored, file.types)),
                 }
                 for file in looked.files
             ],
@@ -86,10 +88,17 @@ class Snapshot:
     def from_json(cls, text: str | bytes, store: Store) -> "Snapshot":
         """What `to_json` wrote, for a store that has the same files below its root."""
         content = json.loads(text)
-        shapes = [(tuple(each["columns"]), tuple(_decoded(each["types"]).types)) for each in content["shapes"]]
+        shapes = [
+            {
+                "columns": tuple(each["columns"]),
+                "stored": tuple(each["stored"]),
+                "types": tuple(_decoded(each["types"]).types),
+            }
+            for each in content["shapes"]
+        ]
         looked = Looked(
             content["format"],
-            tuple(_file(each, store, *shapes[each.pop("shape")]) for each in content["files"]),
+            tuple(_file(each | shapes[each.pop("shape")], store) for each in content["files"]),
             _decoded(content["schema"]),
             tuple(content["remarks"]),
             version=content["version"],
@@ -102,15 +111,14 @@ def asked(settings: Data) -> str:
     return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
 
 
-def _file(given: Mapping[str, Any], store: Store, columns: tuple[str, ...], types: tuple[pa.DataType, ...]) -> File:
+def _file(given: Mapping[str, Any], store: Store) -> File:
     return File(
         **{
             **given,
-            "path": store.root + given["path"],
+            "path": store.root + given["path"][1:] if given["path"].startswith(".") else given["path"],
             "row_groups": tuple(RowGroup(**group) for group in given["row_groups"]),
             "partitions": tuple((name, value) for name, value in given["partitions"]),
-            "columns": columns,
-            "types": types,
+            "deletes": tuple(Deletes(**each) for each in given["deletes"]),
             "unnamed": tuple(given["unnamed"]),
         }
     )

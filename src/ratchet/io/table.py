@@ -41,8 +41,22 @@ class RowGroup:
 
 
 @dataclass(frozen=True)
+class Deletes:
+    """Where it says which rows of a file are deleted: a bitmap in another file, or inline, or a file of their places.
+
+    path: as its filesystem knows it. offset: of a bitmap, in bytes. inline: a bitmap, hexadecimal. data_file: what a
+    file of places calls the file that has the rows.
+    """
+
+    path: str = ""
+    offset: int | None = None
+    inline: str = ""
+    data_file: str = ""
+
+
+@dataclass(frozen=True)
 class File:
-    """A file of the table. path: as its filesystem knows it. rows: None where nobody counted them."""
+    """A file of the table. path: as its filesystem knows it. rows: without deleted ones; None: nobody counted them."""
 
     path: str
     size: int
@@ -51,10 +65,13 @@ class File:
     partitions: tuple[tuple[str, str | None], ...] = ()
     """Names and values in the path (`year=2013`), which are columns, too."""
     columns: tuple[str, ...] = ()
+    stored: tuple[str, ...] = ()
+    """The names that the columns have in this very file."""
     types: tuple[pa.DataType, ...] = ()
     """Types of the columns in this very file, which may differ between files; none of CSV, where all is text."""
     unnamed: tuple[str, ...] = ()
     """Names that pandas made up for an index without one; such columns are left out."""
+    deletes: tuple[Deletes, ...] = ()
     fingerprint: str = ""
     """Changes with the content: the hash of a Parquet file's footer, of a CSV file as a whole."""
 
@@ -81,8 +98,8 @@ class Table:
     """The categorical features whose text is `true` or `false`, however the files write that."""
     remarks: tuple[str, ...] = ()
     """What a person should be told of it that need not stop a run."""
-    version: int | None = None
-    """Of a Delta table."""
+    version: str | None = None
+    """Of a Delta or an Iceberg table, in words."""
 
     @property
     def features(self) -> tuple[str, ...]:
