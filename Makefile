@@ -82,7 +82,7 @@ deploy-local: ## From nothing, or from what is there, to Ratchet in a kind clust
 	@k8s/kind/prerequisites
 	@k8s/kind/cluster
 	@k8s/kind/operator
-	@$(MAKE) secrets ENV=local
+	@$(MAKE) secrets
 	@$(SKAFFOLD_RUN) || { echo "deploy: skaffold could not build, load or apply; its last lines say which" >&2; exit 1; }
 	@k8s/kind/ready
 
@@ -104,17 +104,18 @@ e2e: setup ## Break things in the kind cluster and see them survived; TESTS="-m 
 	$(PYTEST) tests/e2e $(TESTS)
 
 .PHONY: secrets
-secrets: ## Write the random secrets of the overlay ENV, once
-	@k8s/write-secrets $(ENV)
+secrets: ## Write the random secrets of the overlay local, once; the others' are made in the cluster
+	@k8s/write-secrets local
 
 .PHONY: bench
 bench: setup data/flights.written ## Measure against bare scripts, in one run
 	$(RUN)/python bench/run.py $(SIZE)
 
-# What is generated from the settings and from the rules; a test says when it is out of date.
+# What is generated from the settings, the rules and a cycle on the sample; a test says when it is out of date.
 .PHONY: docs
-docs: setup
+docs: setup data/flights.written
 	$(RUN)/python docs/generate.py
+	$(RUN)/python docs/example.py
 	$(RUN)/ratchet schema --out configs/schema.json
 	k8s/components/monitoring-operator/render
 

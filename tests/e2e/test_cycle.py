@@ -17,6 +17,14 @@ def test_the_first_cycle_promotes_both_models(first_cycle):
 
 
 @pytest.mark.smoke
+def test_both_engines_and_every_attempt_of_a_cycle_read_one_snapshot(first_cycle, second_cycle):
+    for cycle in (first_cycle, second_cycle):
+        runs = tracking.runs(cycle.model, cycle.id)
+        assert {run["tags"]["ratchet.engine"] for run in runs} == set(BOTH)
+        assert len({run["tags"].get("ratchet.snapshot") for run in runs}) == 1
+
+
+@pytest.mark.smoke
 def test_the_second_cycle_holds_them_though_spark_loses_an_executor(second_cycle):
     held = {run["tags"]["ratchet.engine"]: run["tags"] for run in tracking.runs(second_cycle.model, second_cycle.id)}
     for engine in BOTH:

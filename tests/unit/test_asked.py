@@ -61,7 +61,11 @@ def test_what_is_no_category_is_refused_with_column_and_value(value: Any) -> Non
 
 @pytest.mark.parametrize(
     ("body", "kind"),
-    [(b'{"dataframe_records": [{"x": -Infinity}]}', JSON), (b"plan,x\na,inf\n", "text/csv")],
+    [
+        (b'{"dataframe_records": [{"x": -Infinity}]}', JSON),
+        (b'{"inputs": {"x": [-1e999]}}', JSON),
+        (b"plan,x\na,inf\n", "text/csv"),
+    ],
 )
 def test_an_infinite_number_is_refused_as_in_training(body: bytes, kind: str) -> None:
     with pytest.raises(RefusedError, match="is no number that training knew"):

@@ -285,7 +285,7 @@ def test_a_metric_means_the_same_in_the_document_and_in_the_report():
 
 def test_the_artifacts_in_the_document_are_those_of_a_run():
     # what a watch adds is told below the table
-    modules = ("core/pictures.py", "jobs/evidence.py", "io/candidates.py", "io/samples.py")
+    modules = ("core/pictures.py", "jobs/evidence.py", "io/candidates.py", "io/samples.py", "io/snapshot.py")
     written = {
         text for module in modules for text in literals(module) if re.fullmatch(r"\w+\.(png|csv|html|json)", text)
     }

@@ -40,7 +40,7 @@ def asked_of(body: bytes, kind: str, texts: Mapping[str, bool]) -> Asked:
     if medium == "text/csv":
         return Asked(json.dumps({"dataframe_split": _from_csv(body, texts)}).encode(), _JSON)
     try:
-        payload = json.loads(body, parse_constant=_constant) if medium == _JSON else None
+        payload = json.loads(body, parse_constant=_constant, parse_float=_finite) if medium == _JSON else None
     except ValueError:
         payload = None
     if not isinstance(payload, dict):
@@ -55,6 +55,12 @@ def _constant(word: str) -> float:
         return math.nan
     message = f"{word} is no number that training knew; finite numbers and null are accepted"
     raise RefusedError(message)
+
+
+def _finite(text: str) -> float:
+    """A number as JSON writes it; 1e999 is as infinite as Infinity."""
+    number = float(text)
+    return _constant(text) if math.isinf(number) else number
 
 
 def category(value: Any, name: str, *, boolean: bool) -> str | None:
@@ -166,7 +172,6 @@ def _csv_row(row: Sequence[str], names: Sequence[str], texts: Mapping[str, bool]
 def _number(value: str) -> float | str:
     """A number where it is one; what is none MLflow refuses, if the model needs it."""
     try:
-        number = float(value)
+        return _finite(value)
     except ValueError:
         return {**dict.fromkeys(TRUE_WORDS, 1.0), **dict.fromkeys(FALSE_WORDS, 0.0)}.get(value, value)
-    return _constant(value) if math.isinf(number) else number
