@@ -40,12 +40,16 @@ def measure(command: Sequence[str], variables: Mapping[str, str]) -> Taken:
     if process.returncode != 0:
         message = f"{' '.join(command)} ended with {process.returncode}: {errors[-2000:]}"
         raise RuntimeError(message)
-    cpu = (after.children_user - before.children_user) + (after.children_system - before.children_system)
-    return Taken(wall, cpu, *peaks())
+    waited_for = (after.children_user - before.children_user) + (after.children_system - before.children_system)
+    peak, python_peak, seen = peaks()
+    # A script that leaves its JVM behind has not waited for it, and the system does not count it then.
+    return Taken(wall, max(waited_for, seen), peak, python_peak)
 
 
-def _watch(process: subprocess.Popen[str]) -> Callable[[], tuple[int, int]]:
+def _watch(process: subprocess.Popen[str]) -> Callable[[], tuple[int, int, float]]:
+    """Peak bytes of all processes and of the largest Python one, CPU seconds of all that were seen."""
     peaks = [0, 0]
+    used: dict[int, float] = {}
 
     def look() -> None:
         root = psutil.Process(process.pid)
@@ -54,6 +58,8 @@ def _watch(process: subprocess.Popen[str]) -> Callable[[], tuple[int, int]]:
             try:
                 for one in (root, *root.children(recursive=True)):
                     size = one.memory_info().rss
+                    times = one.cpu_times()
+                    used[one.pid] = times.user + times.system
                     total += size
                     python = max(python, size if "python" in one.name() else 0)
             except psutil.NoSuchProcess:
@@ -64,9 +70,9 @@ def _watch(process: subprocess.Popen[str]) -> Callable[[], tuple[int, int]]:
     thread = threading.Thread(target=look, daemon=True)
     thread.start()
 
-    def result() -> tuple[int, int]:
+    def result() -> tuple[int, int, float]:
         thread.join(timeout=10)
-        return peaks[0], peaks[1]
+        return peaks[0], peaks[1], sum(used.values())
 
     return result
 

@@ -11,7 +11,7 @@ from mlflow.tracking import MlflowClient
 from ratchet.errors import ConfigurationError, TemporaryError
 from ratchet.io import data, pinned, tracking
 from ratchet.io.lock import PREFIX
-from ratchet.jobs.train import train
+from ratchet.jobs.train import train, windows_of
 from tests.integration.trainer_fixtures import empty_mlflow, small_settings
 
 
@@ -60,35 +60,50 @@ def test_a_second_attempt_reads_what_the_first_saw_and_the_next_cycle_what_came_
     assert "5 Parquet files" in report
 
 
-def test_an_as_of_that_is_given_goes_over_the_cycles_own(settings):
-    _fails(settings, "cycle-a")
-    run = _run(settings, train(settings, "sklearn", "cycle-a", date(2013, 4, 1)))
-    assert run.data.tags["ratchet.as_of"] == "2013-04-01"
+@pytest.fixture
+def attempt(settings):
+    """An attempt at the cycle c, as far as the table and its snapshot."""
+    client = MlflowClient(settings.tracking.uri)
+    experiment = tracking.experiment_id(client, settings)
+
+    def begin(settings=settings, as_of=None):
+        run = client.create_run(experiment, tags={"ratchet.cycle": "c", "ratchet.model": settings.model})
+        return pinned.table_of(settings, tracking.Run(client, run.info.run_id, experiment), "c", as_of)
+
+    return begin
 
 
-def test_a_pinned_file_that_changed_or_went_away_fails_the_attempt_by_its_name(settings):
-    _fails(settings, "cycle-a")
+def test_the_day_of_the_first_attempt_is_the_cycles(settings, attempt):
+    attempt(as_of=date(2013, 4, 1))
+    _may_arrives(settings)
+    table, snapshot = attempt()
+    assert (snapshot.as_of, table.end) == (date(2013, 4, 1), date(2013, 5, 1))
+
+
+def test_a_pinned_file_that_changed_or_went_away_is_named_and_read_again_when_it_is_back(settings, attempt):
+    table, _ = attempt()
+    march = windows_of(settings, table.end).calibration
+    before = data.load(table, march, table.features).frame
     file = Path(settings.data.uri) / "year_month=2013-03" / "part-0.parquet"
     content = file.read_bytes()
     shutil.copyfile(file.parent.parent / "year_month=2013-04" / "part-0.parquet", file)
     with pytest.raises(TemporaryError, match=r"year_month=2013-03/part-0\.parquet has changed"):
-        train(settings, "sklearn", "cycle-a", None)
+        data.load(attempt()[0], march, table.features)
     file.unlink()
     with pytest.raises(TemporaryError, match=r"year_month=2013-03/part-0\.parquet has changed .* or is gone"):
-        train(settings, "sklearn", "cycle-a", None)
+        data.load(attempt()[0], march, table.features)
     file.write_bytes(content)
-    assert train(settings, "sklearn", "cycle-a", None).f1 > 0
+    assert data.load(attempt()[0], march, table.features).frame.equals(before)
 
 
-def test_other_settings_of_the_table_are_not_bound_by_the_snapshot(settings):
-    _fails(settings, "cycle-a")
+def test_other_settings_of_the_table_are_not_bound_by_the_snapshot(settings, attempt):
+    attempt()
     _may_arrives(settings)
     other = settings.model_copy(update={"data": settings.data.model_copy(update={"timezone": "UTC"})})
-    run = _run(settings, train(other, "sklearn", "cycle-a", None))
-    assert run.data.tags["ratchet.as_of"] == "2013-06-01"
+    assert [attempt(each)[1].as_of for each in (other, settings)] == [date(2013, 6, 1), date(2013, 5, 1)]
 
 
-def test_of_two_trainers_that_look_at_once_both_read_what_one_saw(settings, monkeypatch):
+def test_of_two_trainers_that_look_at_once_both_read_what_one_saw(settings, attempt, monkeypatch):
     """Both look before either writes, and they see different files."""
     both, one_by_one, inspect, seen = threading.Barrier(2), threading.Lock(), data.inspect, []
 
@@ -104,16 +119,8 @@ def test_of_two_trainers_that_look_at_once_both_read_what_one_saw(settings, monk
         return table
 
     monkeypatch.setattr(data, "inspect", look)
-    client = MlflowClient(settings.tracking.uri)
-    experiment = tracking.experiment_id(client, settings)
     found = []
-
-    def begin():
-        run = client.create_run(experiment, tags={"ratchet.cycle": "c", "ratchet.model": settings.model})
-        recorded = tracking.Run(client, run.info.run_id, experiment)
-        found.append(pinned.table_of(settings, recorded, "c", None))
-
-    threads = [threading.Thread(target=begin) for _ in range(2)]
+    threads = [threading.Thread(target=lambda: found.append(attempt())) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -121,4 +128,5 @@ def test_of_two_trainers_that_look_at_once_both_read_what_one_saw(settings, monk
     assert seen == [4, 5]
     (one, _), (other, _) = found
     assert one == other
+    client = MlflowClient(settings.tracking.uri)
     assert not [key for key in client.get_experiment_by_name(settings.experiment).tags if key.startswith(PREFIX)]
