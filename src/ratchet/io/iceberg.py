@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
-from ratchet.errors import ConfigurationError, DataError, first_line
+from ratchet.errors import ConfigurationError, DataError, RatchetError, first_line
 from ratchet.io.logged import Log, Logged, Naming
 from ratchet.io.store import Store, explained
 from ratchet.io.table import Deletes
@@ -44,7 +44,7 @@ def snapshot(store: Store, wanted: int | None) -> Log:
         newest = _metadata(store)[-1][2]
         try:
             return _snapshot(store, newest, wanted)
-        except (DataError, ConfigurationError, OSError, pa.ArrowException):
+        except (RatchetError, OSError, pa.ArrowException):
             raise
         except Exception as error:  # pyiceberg's own errors are many
             message = f"the Iceberg table {store.uri} can't be read: {first_line(error)}"

@@ -8,7 +8,7 @@ import hashlib
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -77,12 +77,13 @@ class Snapshot:
                 {
                     **{key: value for key, value in asdict(file).items() if key not in _SHAPE},
                     "path": f".{file.path.removeprefix(store.root)}" if file.path.startswith(store.root) else file.path,
+                    "row_groups": [astuple(group) for group in file.row_groups],
                     "shape": shapes.index((file.columns, file.stored, file.types)),
                 }
                 for file in looked.files
             ],
         }
-        return json.dumps(content, indent=1)
+        return json.dumps(content, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str | bytes, store: Store) -> "Snapshot":
@@ -116,7 +117,7 @@ def _file(given: Mapping[str, Any], store: Store) -> File:
         **{
             **given,
             "path": store.root + given["path"][1:] if given["path"].startswith(".") else given["path"],
-            "row_groups": tuple(RowGroup(**group) for group in given["row_groups"]),
+            "row_groups": tuple(RowGroup(*group) for group in given["row_groups"]),
             "partitions": tuple((name, value) for name, value in given["partitions"]),
             "deletes": tuple(Deletes(**each) for each in given["deletes"]),
             "unnamed": tuple(given["unnamed"]),
