@@ -24,17 +24,22 @@ def need_kubectl() -> None:
         (pytest.fail if os.environ.get(REQUIRED) else pytest.skip)(MISSING)
 
 
-def copy_tree(folder: Path) -> Path:
-    """The manifests in a folder of their own, with the secrets of `local` as `make secrets` writes them."""
+def copy_tracked(folder: Path) -> None:
+    """The manifests in a folder of their own, without what git ignores."""
     hidden = shutil.ignore_patterns("secrets", ".local")
     shutil.copytree(ROOT / "k8s", folder / "k8s", ignore=hidden)
     shutil.copytree(ROOT / "configs", folder / "configs")
+
+
+def copy_tree(folder: Path) -> Path:
+    """The same with the secrets of `local` as `make secrets` writes them."""
+    copy_tracked(folder)
     subprocess.run([folder / "k8s/write-secrets", "local"], check=True, capture_output=True, timeout=30)
     return folder
 
 
-def build(folder: Path) -> list[dict]:
-    """The objects of a kustomization. A build that says anything beside them fails: a warning is a mistake."""
+def build(folder: Path | str) -> list[dict]:
+    """The objects of a kustomization, by its folder or address. A build that says anything more fails."""
     done = subprocess.run([KUBECTL, "kustomize", folder], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, ""), f"{folder}: {done.stderr}"
     return [thing for thing in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if thing]

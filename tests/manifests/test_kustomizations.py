@@ -1,11 +1,13 @@
 """Every kustomization builds, in every combination that a user may choose."""
 
 import re
+import shutil
+import subprocess
 
 import pytest
 
 from tests.manifests import rules
-from tests.manifests.kustomize import OVERLAYS, ROOT, build, copy_tree
+from tests.manifests.kustomize import OVERLAYS, ROOT, build, copy_tracked, copy_tree
 
 K8S = ROOT / "k8s"
 OPERATOR = "https://github.com/kubeflow/spark-operator//config/default?ref=v2.5.1"
@@ -20,6 +22,17 @@ def by_kind(objects, kind):
 @pytest.mark.parametrize("name", [*WHOLE, *(f"k8s/overlays/{name}" for name in OVERLAYS)])
 def test_builds_without_a_word(name, tree):
     assert build(tree / name)
+
+
+@pytest.mark.parametrize("overlay", ["prod", "dev"])
+def test_an_overlay_builds_from_a_remote_address_with_what_git_has_alone(overlay, overlays, tmp_path):
+    """As `kubectl apply -k https://…//k8s/overlays/prod?ref=…`: no file that somebody must write first."""
+    copy_tracked(tmp_path)
+    git = shutil.which("git")
+    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "all"]):
+        identity = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "commit.gpgsign=false"]
+        subprocess.run([git, *identity, *words], cwd=tmp_path, check=True, timeout=30)
+    assert build(f"file://{tmp_path}//k8s/overlays/{overlay}?ref=main") == overlays[overlay]
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
