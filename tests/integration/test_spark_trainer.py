@@ -85,3 +85,18 @@ def test_memory_that_no_jvm_starts_with_ends_in_one_sentence(folder):
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("ratchet: Spark failed while starting Spark: ")
     assert run_of(folder, "small").info.status == "FAILED"
+
+
+def test_the_second_trainer_of_a_cycle_begins_when_the_first_has_seen_the_table_and_reads_the_same(registered):
+    events = [json.loads(line) for line in Cycle(registered).written("stdout") if line.startswith("{")]
+    told = [(each["event"], each.get("step")) for each in events]
+    assert told.index(("table.looked", "spark")) < told.index(("train.started", "sklearn"))
+    looked = [
+        {key: each[key] for key in ("files", "until", "memory")} for each in events if each["event"] == "table.looked"
+    ]
+    assert len(looked) == 2
+    assert looked[0] == looked[1]
+    client = MlflowClient(f"sqlite:///{registered}/mlflow.db")
+    experiment = client.get_experiment_by_name("flights").experiment_id
+    runs = client.search_runs([experiment], f"tags.`ratchet.cycle` = '{Cycle.id}'")
+    assert len({run.data.tags["ratchet.snapshot"] for run in runs}) == 1

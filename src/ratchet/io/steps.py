@@ -73,7 +73,7 @@ class Place(Protocol):
         """Begin a watch, beside whatever cycle is at work; the value is its id. Raises RatchetError."""
 
     def together(self) -> bool:
-        """Whether all trainers may run at once."""
+        """Whether another step may begin beside those that run; asked again until they have ended."""
 
     def start(self, order: Order, cycle: str, on_event: OnEvent) -> Step:
         """Start a step, or take over the one that was started before; raises RatchetError where it can't be."""

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import psutil
+
 from ratchet import background
 from ratchet.core import cycle_ids
 from ratchet.errors import RatchetError
@@ -32,6 +34,9 @@ class Machine:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
+        # Bytes that were free before a step began, and those that scikit-learn needs for the table.
+        self._free = int(psutil.virtual_memory().available)
+        self._rows: int | None = None
 
     @contextmanager
     def cycle(self, cycle: str | None) -> Iterator[str]:
@@ -44,17 +49,11 @@ class Machine:
         yield cycle_ids.new("watch")
 
     def together(self) -> bool:
-        """Whether the machine's free memory holds both trainers at once."""
-        import psutil
-
-        from ratchet.io import data
-        from ratchet.jobs.train import windows_of
-
-        settings = self._settings
-        table = data.inspect(settings.data)
-        rows = data.memory_needed(table, windows_of(settings, table.end), settings.sklearn.estimator)
-        needed = rows + bytes_of(settings.spark.driver_memory) * 3 // 2 + 2 * _PROCESS_BYTES
-        return bool(psutil.virtual_memory().available > needed) and (os.cpu_count() or 1) > 1
+        """Whether the machine's free memory holds both trainers at once; not before the first has seen the table."""
+        if self._rows is None or (os.cpu_count() or 1) == 1:
+            return False
+        needed = self._rows + bytes_of(self._settings.spark.driver_memory) * 3 // 2 + 2 * _PROCESS_BYTES
+        return self._free > needed
 
     def start(self, order: Order, cycle: str, on_event: OnEvent) -> Step:
         """Start a trainer's process, or the registrar."""
@@ -66,6 +65,8 @@ class Machine:
 
     def _pass_on(self, on_event: OnEvent, event: Mapping[str, Any]) -> None:
         on_event(event)
+        if event.get("event") == "table.looked":
+            self._rows = int(event["memory"])
         if event.get("event") == "train.done":
             # A trainer is leaving a core; the registrar's imports take a second or two.
             background.begin("import-register", _import_register)

@@ -128,11 +128,8 @@ def run_steps(cycle: Cycle, orders: Sequence[Order], seconds: float, advance: pr
             stack.callback(step.leave)
             running[order.step] = step
 
-        start()
-        # Asked only now: on a machine the answer takes as long as the first step needs to begin.
-        together = bool(waiting) and cycle.place.together()
         while waiting or running:
-            while waiting and (together or not running):
+            while waiting and (not running or cycle.place.together()):
                 start()
             for name, step in list(running.items()):
                 if (ended := _ended(step, seconds)) is not None:

@@ -63,6 +63,8 @@ def train(
             run.params(settings.flattened())
             table, snapshot = pinned.table_of(settings, run, cycle, as_of)
             windows = windows_of(settings, as_of or snapshot.as_of)
+            memory = data.memory_needed(table, windows, settings.sklearn.estimator)
+            log.info("table.looked", files=len(table.files), until=windows.as_of.isoformat(), memory=memory)
             run.tags(_window_tags(windows) | ({} if because is None else {"ratchet.because": because}))
             return Trained(run.run_id, _train(settings, run, engine, table, snapshot, windows, cycle), already=False)
 
