@@ -14,9 +14,13 @@ IMPORTS = {
         "boto3, kubernetes, mlflow, ratchet.cli, ratchet.jobs.register, ratchet.jobs.retrain, ratchet.jobs.show, "
         "ratchet.jobs.watch"
     ),
-    "trainer-sklearn": "mlflow.sklearn, ratchet.engines.scikit_learn, ratchet.jobs.evidence, ratchet.jobs.watch_step",
+    "trainer-sklearn": (
+        "mlflow.sklearn, pyiceberg.table, pyroaring, ratchet.engines.scikit_learn, ratchet.jobs.evidence, "
+        "ratchet.jobs.watch_step"
+    ),
     "trainer-spark": (
-        "mlflow.spark, xgboost.spark, ratchet.engines.spark, ratchet.jobs.evidence, ratchet.jobs.watch_step"
+        "mlflow.spark, xgboost.spark, pyiceberg.table, pyroaring, ratchet.engines.spark, ratchet.engines.spark_daemon, "
+        "ratchet.jobs.evidence, ratchet.jobs.watch_step"
     ),
     "mlflow": "alembic, boto3, mlflow.server.fastapi_app, psycopg2",
 }
