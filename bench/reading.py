@@ -94,7 +94,10 @@ def _ours(folder: str) -> None:
 def _arrow(folder: str) -> None:
     found = _settings(folder)
     names = [*found["numeric"], *found["categorical"], found["timestamp"], found["label"]["column"]]
-    form = "csv" if next(Path(folder).iterdir()).suffix == ".csv" else "parquet"
+    # Arrow takes a column's type from the first rows of the first file, and then fails on these.
+    types = dict.fromkeys(found["numeric"], pa.float64()) | dict.fromkeys(found["categorical"], pa.string())
+    csv = ds.CsvFileFormat(convert_options=pc.ConvertOptions(column_types=types, null_values=["", "NA"]))
+    form = csv if next(Path(folder).iterdir()).suffix == ".csv" else "parquet"
     for _ in ds.dataset(folder, format=form).to_batches(columns=names):
         pass
 
