@@ -14,12 +14,12 @@ import pyarrow as pa
 from ratchet.core.counts import day_of
 from ratchet.core.windows import Window
 from ratchet.errors import ConfigurationError, DataError
-from ratchet.io import columns, files, labels, parquet, reader
+from ratchet.io import columns, files, labels, reader
 from ratchet.io.clock import Clock
 from ratchet.io.memory import check_memory, memory_needed
 from ratchet.io.reach import Reach
 from ratchet.io.rows import Rows, load
-from ratchet.io.store import Store, open_store
+from ratchet.io.store import Store, address, open_store
 from ratchet.io.table import DAY, LABEL, File, RowGroup, Table
 from ratchet.settings import Data
 
@@ -85,7 +85,7 @@ def _check_everywhere(store: Store, found: Sequence[File], settings: Data) -> No
     """A feature may be new; timestamp and label must be in every file."""
     for file in found:
         names = [*file.columns, *(name for name, _ in file.partitions)]
-        where = parquet.address(store, file.path)
+        where = address(store, file.path)
         columns.check_present(where, [settings.timestamp, settings.label.column], names, where)
 
 
@@ -114,7 +114,7 @@ def _with_reach(table: Table, file: File) -> File:
     reach = Reach(table.clock)
     for column in reader.timestamps(table, reader.Piece(file, tuple(range(len(file.row_groups))))):
         reach.add(column)
-    reach.check(parquet.address(table.store, file.path), table.settings)
+    reach.check(address(table.store, file.path), table.settings)
     groups = tuple(
         replace(group, first_day=reach.first, last_day=reach.last, slack=reach.slack) for group in file.row_groups
     )

@@ -22,9 +22,8 @@ from ratchet.errors import DataError
 from ratchet.io import values
 from ratchet.io.clock import Clock
 from ratchet.io.columns import check_distinct
-from ratchet.io.parquet import address
 from ratchet.io.reach import Reach
-from ratchet.io.store import Store, changed, explained, words_of
+from ratchet.io.store import Store, address, changed, explained, words_of
 from ratchet.io.table import File, RowGroup
 from ratchet.settings import Csv, Data
 

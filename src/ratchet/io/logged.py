@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ratchet.errors import DataError
-from ratchet.io.store import Store, explained
+from ratchet.io.store import Store, address, explained
 from ratchet.io.table import Deletes
 
 _BITMAP = 1681511377
@@ -70,7 +70,8 @@ def deleted(store: Store, deletes: Collection[Deletes]) -> npt.NDArray[np.int64]
 def _places(store: Store, each: Deletes) -> npt.NDArray[np.int64]:
     if each.inline:
         return _of_bitmap(bytes.fromhex(each.inline), "the log of the table")
-    with explained(each.path):
+    where = address(store, each.path)
+    with explained(where):
         if each.offset is None:
             return _listed(store, each)
         with store.filesystem.open_input_file(each.path) as handle:
@@ -78,9 +79,9 @@ def _places(store: Store, each: Deletes) -> npt.NDArray[np.int64]:
             size = int.from_bytes(handle.read(4), "big")
             content = handle.read(size)
             if crc32(content) != int.from_bytes(handle.read(4), "big"):
-                message = f"the deletion vector at {each.offset} of {each.path} is corrupt: its checksum differs"
+                message = f"the deletion vector at {each.offset} of {where} is corrupt: its checksum differs"
                 raise DataError(message)
-    return _of_bitmap(content, each.path)
+    return _of_bitmap(content, where)
 
 
 def _listed(store: Store, each: Deletes) -> npt.NDArray[np.int64]:

@@ -20,7 +20,7 @@ from ratchet.io import logged
 from ratchet.io.clock import Clock, is_text
 from ratchet.io.columns import check_distinct, plain
 from ratchet.io.logged import Logged, Naming
-from ratchet.io.store import Store, changed, explained
+from ratchet.io.store import Store, address, changed, explained
 from ratchet.io.table import File, RowGroup
 
 _THREADS = 16
@@ -81,11 +81,6 @@ def _schema(metadata: pq.FileMetaData) -> pa.Schema:
 
 def _is_int96(column: Any) -> bool:
     return bool(column.physical_type == "INT96")
-
-
-def address(store: Store, path: str) -> str:
-    """The address of a file, for a person."""
-    return f"s3://{path}" if store.remote else path
 
 
 def _fingerprint(metadata: pq.FileMetaData) -> str:
@@ -172,7 +167,7 @@ def read(store: Store, file: File, groups: Sequence[int], columns: Sequence[str]
         inside = [stored[name] for name in wanted]
         deleted = logged.deleted(store, file.deletes)
         for group in groups:
-            place = sum(reader.metadata.row_group(before).num_rows for before in range(group)) if len(deleted) else 0
+            place = sum(reader.metadata.row_group(number).num_rows for number in range(group)) if len(deleted) else 0
             for batch in reader.iter_batches(_BATCH_ROWS, row_groups=[group], columns=inside, use_threads=False):
                 made = _with_types(batch.select(inside).rename_columns(wanted), wanted, types)
                 yield _without(made, deleted, place) if len(deleted) else made

@@ -17,7 +17,7 @@ from ratchet.core.windows import Window
 from ratchet.errors import DataError, RatchetError
 from ratchet.io import delimited, logged, parquet, values
 from ratchet.io.clock import is_text
-from ratchet.io.store import changed, explained, words_of
+from ratchet.io.store import address, changed, explained, words_of
 from ratchet.io.table import DAY, LABEL, File, Table
 
 WINDOW = "__window__"
@@ -85,19 +85,18 @@ def batches(
     form = schema(table, columns)
     label, timestamp = table.settings.label.column, table.settings.timestamp
     for piece in wanted:
-        with _as_looked_at(table, piece.file):
-            for batch in stored(table, piece, [*columns, label, timestamp]):
-                days, bad = table.clock.days(batch.column(timestamp))
-                window = _places(days, bad, windows)
-                keep = window >= UNREADABLE
-                if not keep.all():
-                    batch, days, window = batch.filter(pa.array(keep)), days[keep], window[keep]  # noqa: PLW2901
-                if not len(window):
-                    continue
-                arrays = [value(table, piece.file, name, batch.column(name)) for name in columns]
-                arrays += [*values.label(batch.column(label), table.settings.label.positive)]
-                arrays += [pa.array(days, mask=window == UNREADABLE), pa.array(window)]
-                yield pa.RecordBatch.from_arrays(arrays, schema=form)
+        for batch in stored(table, piece, [*columns, label, timestamp]):
+            days, bad = table.clock.days(batch.column(timestamp))
+            window = _places(days, bad, windows)
+            keep = window >= UNREADABLE
+            if not keep.all():
+                batch, days, window = batch.filter(pa.array(keep)), days[keep], window[keep]  # noqa: PLW2901
+            if not len(window):
+                continue
+            arrays = [value(table, piece.file, name, batch.column(name)) for name in columns]
+            arrays += [*values.label(batch.column(label), table.settings.label.positive)]
+            arrays += [pa.array(days, mask=window == UNREADABLE), pa.array(window)]
+            yield pa.RecordBatch.from_arrays(arrays, schema=form)
 
 
 @contextmanager
@@ -107,7 +106,7 @@ def _as_looked_at(table: Table, file: File) -> Iterator[None]:
         yield
     except DataError as error:
         if _has_changed(table, file):
-            raise changed(parquet.address(table.store, file.path)) from error
+            raise changed(address(table.store, file.path)) from error
         raise
 
 
@@ -133,13 +132,15 @@ def _places(days: npt.NDArray[np.int64], bad: npt.NDArray[np.bool_], windows: Se
 
 
 def value(table: Table, file: File, name: str, column: pa.Array) -> pa.Array:
-    """A column of a file as a model gets it: numbers, or text in a dictionary. Raises DataError, with the value."""
+    """A column of a file as a model gets it: numbers, or text in a dictionary. Raises as `batches`, with the value."""
     if not as_number(table, name):
         return values.text(column, boolean=name in table.booleans).cast(_TEXT)
     try:
         return values.number(column, decimal(table))
     except pa.ArrowInvalid as error:
-        where = parquet.address(table.store, file.path)
+        where = address(table.store, file.path)
+        if _has_changed(table, file):
+            raise changed(where) from error
         message = f"the file {where} can't be read in the column {name!r}: {words_of(error)}; numbers are accepted"
         raise DataError(message) from error
 
@@ -160,7 +161,7 @@ def stored(table: Table, piece: Piece, columns: Sequence[str]) -> Iterator[pa.Re
     file, names = piece.file, list(dict.fromkeys(columns))
     given = dict(file.partitions)
     own = [name for name in names if name in file.columns]
-    with _as_looked_at(table, file), explained(parquet.address(table.store, file.path)):
+    with _as_looked_at(table, file), explained(address(table.store, file.path)):
         if table.format == "parquet":
             found = parquet.read(table.store, file, piece.groups, own)
         else:

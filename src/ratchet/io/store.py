@@ -46,6 +46,11 @@ class Store:
         return path.removeprefix(f"{self.root}/") if path != self.root else path.rpartition("/")[2]
 
 
+def address(store: Store, path: str) -> str:
+    """The address of a file, for a person."""
+    return f"s3://{path}" if store.remote else path
+
+
 def open_store(uri: str, what: str = "data.uri") -> Store:
     """The store of an address; nothing is asked of it yet. Raises ConfigurationError for an unknown scheme.
 
