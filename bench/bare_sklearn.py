@@ -20,7 +20,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import f1_score, precision_recall_curve
 
-from ratchet.engines.scikit_learn_pipeline import pipeline
+from ratchet.engines.sklearn.pipeline import pipeline
 
 begin = time.perf_counter()
 config = yaml.safe_load(Path("configs/dev.yaml").read_text())["data"]

@@ -82,10 +82,10 @@ def _settings(folder: str) -> dict[str, object]:
 
 def _ours(folder: str) -> None:
     from ratchet.core.windows import Window
-    from ratchet.io import data, reader
+    from ratchet.io.table import inspection, reader
     from ratchet.settings import Data
 
-    table = data.inspect(Data.model_validate(_settings(folder)))
+    table = inspection.inspect(Data.model_validate(_settings(folder)))
     ever = [Window("training", None, date(2100, 1, 1))]
     for _ in reader.batches(table, reader.pieces(table, ever), ever, table.features):
         pass

@@ -24,9 +24,9 @@ from ratchet.core.f1 import f1_of
 from ratchet.core.metrics import f1_all_positive
 from ratchet.core.threshold import choose
 from ratchet.core.windows import Period, Windows, windows_until
-from ratchet.engines.scikit_learn_pipeline import pipeline
-from ratchet.io import data
-from ratchet.io.data import DAY, LABEL, Rows, Table
+from ratchet.engines.sklearn.pipeline import pipeline
+from ratchet.io.table import inspection
+from ratchet.io.table.inspection import DAY, LABEL, Rows, Table
 from ratchet.settings import Settings
 
 MONTHS = [date(2013, month, 1) for month in range(4, 13)] + [date(2014, 1, 1)]
@@ -61,7 +61,7 @@ class Team:
 def main() -> None:
     """Train all months, play both rules, write the table."""
     settings = configuration.load("dev")
-    table = data.inspect(settings.data)
+    table = inspection.inspect(settings.data)
     by_record, by_rows = Team(), Team()
     candidates: list[Candidate] = []
     lines, f1s, rates = [], [], []
@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def _train(settings: Settings, table: Table, windows: Windows) -> tuple[Candidate, Rows]:
-    train, calibration, test = (data.load(table, window, table.features) for window in windows)
+    train, calibration, test = (inspection.load(table, window, table.features) for window in windows)
     features = list(table.features)
     choice = settings.sklearn
     fitted = pipeline(choice.estimator, choice.params, table.numeric, table.categorical, settings.seed)

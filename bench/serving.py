@@ -23,7 +23,7 @@ import urllib3
 from mlflow.tracking import MlflowClient
 
 from ratchet import configuration
-from ratchet.io import samples
+from ratchet.io.records import samples
 
 CLIENTS = (1, 4)
 SECONDS = 15.0

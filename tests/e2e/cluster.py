@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 
 from ratchet.errors import RatchetError
-from ratchet.io.cluster import access, api
+from ratchet.io.cluster import api, credentials
 
 CONTEXT = "kind-ratchet"
 NAMESPACE = "ratchet"
@@ -81,7 +81,7 @@ def _asked(kind, namespace=NAMESPACE):
 
 @cache
 def _api(namespace):
-    return api.Api(access.outside(CONTEXT), namespace, patience=0)
+    return api.Api(credentials.outside(CONTEXT), namespace, patience=0)
 
 
 def get(kind, name, namespace=NAMESPACE):

@@ -15,12 +15,12 @@ IMPORTS = {
         "ratchet.jobs.watch"
     ),
     "trainer-sklearn": (
-        "mlflow.sklearn, pyiceberg.table, pyroaring, ratchet.engines.scikit_learn, ratchet.jobs.evidence, "
+        "mlflow.sklearn, pyiceberg.table, pyroaring, ratchet.engines.sklearn.engine, ratchet.jobs.evidence, "
         "ratchet.jobs.watch_step"
     ),
     "trainer-spark": (
-        "mlflow.spark, xgboost.spark, pyiceberg.table, pyroaring, ratchet.engines.spark, ratchet.engines.spark_daemon, "
-        "ratchet.jobs.evidence, ratchet.jobs.watch_step"
+        "mlflow.spark, xgboost.spark, pyiceberg.table, pyroaring, ratchet.engines.spark.engine, "
+        "ratchet.engines.spark.daemon, ratchet.jobs.evidence, ratchet.jobs.watch_step"
     ),
     "mlflow": "alembic, boto3, mlflow.server.fastapi_app, psycopg2",
 }
@@ -46,7 +46,7 @@ print("rows", spark.read.parquet("/tmp/rows").count())
 """
 # Outside of a SparkApplication the image's own way: the whole of Spark in the one process's JVM.
 ONE_POD = """
-from ratchet.engines.spark_session import Session
+from ratchet.engines.spark.session import Session
 from ratchet.settings import Settings
 data = {"uri": "/tmp/t", "timestamp": "at", "label": {"column": "late", "positive": True}}
 session = Session(Settings.model_validate({"model": "m", "data": data, "spark": {"driver_memory": "512MiB"}}))

@@ -15,9 +15,9 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema
 from sklearn.dummy import DummyClassifier
 
-from ratchet.core.decision_section import open_section
 from ratchet.core.rival import Rival
-from ratchet.io import registry
+from ratchet.io.records import registry
+from ratchet.report.decision_section import open_section
 from tests.integration.snapshots import folder_of
 
 SIGNATURE = ModelSignature(Schema([ColSpec(DataType.double, "hour")]), Schema([ColSpec(DataType.long)]))

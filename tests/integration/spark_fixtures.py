@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from ratchet.engines.spark import Spark
+from ratchet.engines.spark.engine import Spark
 from tests.integration.trainer_fixtures import small_settings
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 from mlflow.tracking import MlflowClient
 
-from ratchet.io import registry
+from ratchet.io.records import registry
 from ratchet.jobs.register import register
 from ratchet.jobs.train import train
 from tests.integration.candidate_runs import read_artifact

@@ -17,8 +17,8 @@ from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from ratchet.io.decision_counts import DecisionCounts
-from ratchet.io.model_facts import Models
+from ratchet.io.records.decision_counts import DecisionCounts
+from ratchet.io.records.model_facts import Models
 from ratchet.jobs import promote, register
 from tests.integration.candidate_runs import add_run
 from tests.integration.conftest import free_port, settings_for, start_server, stop_server, wait_until_up

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from mlflow.tracking import MlflowClient
 
-from ratchet.io import registry
+from ratchet.io.records import registry
 from ratchet.jobs.register import register
 from tests.integration.conftest import free_port, start_server, stop_server, wait_until_up
 from tests.integration.trainer_fixtures import ENDLESS, small_settings, write_configuration

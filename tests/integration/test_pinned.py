@@ -9,8 +9,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from ratchet.errors import ConfigurationError, TemporaryError
-from ratchet.io import data, pinned, tracking
-from ratchet.io.lock import PREFIX
+from ratchet.io.records import tracking
+from ratchet.io.records.lock import PREFIX
+from ratchet.io.table import inspection
+from ratchet.jobs import pinned_snapshot
 from ratchet.jobs.train import train, windows_of
 from tests.integration.trainer_fixtures import empty_mlflow, small_settings
 
@@ -51,8 +53,8 @@ def test_a_second_attempt_reads_what_the_first_saw_and_the_next_cycle_what_came_
     assert [run.data.tags["ratchet.as_of"] for run in runs] == ["2013-05-01", "2013-06-01"]
     client = MlflowClient(settings.tracking.uri)
     first = client.search_runs([runs[0].info.experiment_id], "tags.`ratchet.cycle` = 'cycle-a'")
-    assert len({run.data.tags[pinned.TAG] for run in first}) == 1
-    assert runs[0].data.tags[pinned.TAG] != runs[1].data.tags[pinned.TAG]
+    assert len({run.data.tags[pinned_snapshot.TAG] for run in first}) == 1
+    assert runs[0].data.tags[pinned_snapshot.TAG] != runs[1].data.tags[pinned_snapshot.TAG]
     text = Path(client.download_artifacts(runs[0].info.run_id, "snapshot.json")).read_text()
     assert "2013-04" in text
     assert "2013-05" not in text.replace("2013-05-01", "")
@@ -68,7 +70,7 @@ def attempt(settings):
 
     def begin(settings=settings, as_of=None):
         run = client.create_run(experiment, tags={"ratchet.cycle": "c", "ratchet.model": settings.model})
-        return pinned.table_of(settings, tracking.Run(client, run.info.run_id, experiment), "c", as_of)
+        return pinned_snapshot.table_of(settings, tracking.Run(client, run.info.run_id, experiment), "c", as_of)
 
     return begin
 
@@ -83,17 +85,17 @@ def test_the_day_of_the_first_attempt_is_the_cycles(settings, attempt):
 def test_a_pinned_file_that_changed_or_went_away_is_named_and_read_again_when_it_is_back(settings, attempt):
     table, _ = attempt()
     march = windows_of(settings, table.end).calibration
-    before = data.load(table, march, table.features).frame
+    before = inspection.load(table, march, table.features).frame
     file = Path(settings.data.uri) / "year_month=2013-03" / "part-0.parquet"
     content = file.read_bytes()
     shutil.copyfile(file.parent.parent / "year_month=2013-04" / "part-0.parquet", file)
     with pytest.raises(TemporaryError, match=r"year_month=2013-03/part-0\.parquet has changed"):
-        data.load(attempt()[0], march, table.features)
+        inspection.load(attempt()[0], march, table.features)
     file.unlink()
     with pytest.raises(TemporaryError, match=r"year_month=2013-03/part-0\.parquet has changed .* or is gone"):
-        data.load(attempt()[0], march, table.features)
+        inspection.load(attempt()[0], march, table.features)
     file.write_bytes(content)
-    assert data.load(attempt()[0], march, table.features).frame.equals(before)
+    assert inspection.load(attempt()[0], march, table.features).frame.equals(before)
 
 
 def test_other_settings_of_the_table_are_not_bound_by_the_snapshot(settings, attempt):
@@ -105,7 +107,7 @@ def test_other_settings_of_the_table_are_not_bound_by_the_snapshot(settings, att
 
 def test_of_two_trainers_that_look_at_once_both_read_what_one_saw(settings, attempt, monkeypatch):
     """Both look before either writes, and they see different files."""
-    both, one_by_one, inspect, seen = threading.Barrier(2), threading.Lock(), data.inspect, []
+    both, one_by_one, inspect, seen = threading.Barrier(2), threading.Lock(), inspection.inspect, []
 
     def look(asked, looked=None):
         if looked is not None:
@@ -118,7 +120,7 @@ def test_of_two_trainers_that_look_at_once_both_read_what_one_saw(settings, atte
         both.wait(60)
         return table
 
-    monkeypatch.setattr(data, "inspect", look)
+    monkeypatch.setattr(inspection, "inspect", look)
     found = []
     threads = [threading.Thread(target=lambda: found.append(attempt())) for _ in range(2)]
     for thread in threads:

@@ -6,7 +6,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from ratchet.errors import FailedError, TemporaryError
-from ratchet.io import registry
+from ratchet.io.records import registry
 from ratchet.jobs.promote import promote, rollback
 from ratchet.jobs.register import register
 from ratchet.jobs.show import show

@@ -14,8 +14,8 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema
 
 from ratchet.errors import ConfigurationError, TemporaryError
-from ratchet.io import registry
-from ratchet.io.lock import PREFIX, Lock, locked
+from ratchet.io.records import registry
+from ratchet.io.records.lock import PREFIX, Lock, locked
 from ratchet.jobs.promote import promote, rollback
 from ratchet.jobs.register import decide_all, register
 from ratchet.jobs.show import show

@@ -8,8 +8,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from mlflow.tracking import MlflowClient
 
-from ratchet.io import registry
 from ratchet.io.cluster import deployment
+from ratchet.io.records import registry
 from ratchet.jobs import promote, rollout, servers
 from ratchet.jobs.conclude import conclude
 from ratchet.jobs.register import register

@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ratchet.errors import DataError, TemporaryError
-from ratchet.io import data, flights
+from ratchet.io.table import flights, inspection
 from tests.integration.conftest import free_port
 from tests.integration.scoring_fixtures import like
 from tests.integration.verbs import ratchet
@@ -82,13 +82,13 @@ def put(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str],
 
 @pytest.mark.parametrize(("write", "name"), [(parquet, "events.parquet"), (csv, "events.csv")])
 def test_a_table_in_a_bucket_reads_as_it_does_here(put, tmp_path: Path, write, name: str) -> None:
-    here = data.inspect(settings(write(tmp_path / name)))
+    here = inspection.inspect(settings(write(tmp_path / name)))
     put(tmp_path / name, f"{write.__name__}/{name}")
     for uri in (f"s3://{BUCKET}/{write.__name__}/", f"s3://{BUCKET}/{write.__name__}/{name}"):
-        there = data.inspect(settings(uri))
+        there = inspection.inspect(settings(uri))
         assert there.end == date(2024, 1, 1)
-        assert data.digest(there, NOVEMBER) == data.digest(here, NOVEMBER)
-        frames = [data.load(table, DECEMBER, table.features).frame for table in (here, there)]
+        assert inspection.digest(there, NOVEMBER) == inspection.digest(here, NOVEMBER)
+        frames = [inspection.load(table, DECEMBER, table.features).frame for table in (here, there)]
         pd.testing.assert_frame_equal(*frames)
 
 
@@ -97,11 +97,11 @@ def test_a_table_with_deleted_rows_in_a_bucket_reads_as_it_does_here(put, tmp_pa
     for path in unpacked(name, tmp_path).rglob("*"):
         if path.is_file():
             put(path, str(path.relative_to(tmp_path)))
-    tables = [data.inspect(settings(uri)) for uri in (tmp_path / name, f"s3://{BUCKET}/{name}")]
+    tables = [inspection.inspect(settings(uri)) for uri in (tmp_path / name, f"s3://{BUCKET}/{name}")]
     for window in (NOVEMBER, DECEMBER):
-        frames = [data.load(table, window, table.features).frame for table in tables]
+        frames = [inspection.load(table, window, table.features).frame for table in tables]
         pd.testing.assert_frame_equal(*frames)
-    assert data.digest(tables[0], NOVEMBER) == data.digest(tables[1], NOVEMBER)
+    assert inspection.digest(tables[0], NOVEMBER) == inspection.digest(tables[1], NOVEMBER)
 
 
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL"])
@@ -110,13 +110,13 @@ def test_any_of_the_usual_variables_names_the_endpoint(
 ) -> None:
     put(parquet(tmp_path / "events.parquet"), "two/events.parquet")
     _point_to(endpoint, monkeypatch, variable)
-    assert len(data.inspect(settings(f"s3://{BUCKET}/two")).files) == 1
+    assert len(inspection.inspect(settings(f"s3://{BUCKET}/two")).files) == 1
 
 
 @pytest.mark.usefixtures("put")
 def test_the_sample_is_written_to_a_bucket() -> None:
     rows = flights.write(f"s3://{BUCKET}/flights")
-    table = data.inspect(
+    table = inspection.inspect(
         settings(f"s3://{BUCKET}/flights", timestamp="scheduled_departure", timezone="America/New_York")
     )
     assert sum(file.rows or 0 for file in table.files) == rows == 327_346
@@ -134,7 +134,7 @@ def test_the_sample_is_written_to_a_bucket() -> None:
 )
 def test_a_missing_bucket_or_prefix_is_refused(uri: str, sentence: str) -> None:
     with pytest.raises(DataError) as refused:
-        data.inspect(settings(uri))
+        inspection.inspect(settings(uri))
     assert str(refused.value) == sentence
 
 
@@ -144,7 +144,7 @@ def test_a_corrupt_object_is_refused_by_its_address(put, tmp_path: Path) -> None
     put(parquet(tmp_path / "1.parquet"), "broken/1.parquet")
     put(broken, "broken/2.parquet")
     with pytest.raises(DataError, match=rf"s3://{BUCKET}/broken/2\.parquet can't be read, it seems to be corrupt"):
-        data.inspect(settings(f"s3://{BUCKET}/broken"))
+        inspection.inspect(settings(f"s3://{BUCKET}/broken"))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -176,10 +176,10 @@ def test_credentials_without_permission_are_refused(tmp_path: Path, monkeypatch:
         _point_to(address, monkeypatch)
         for uri in (f"s3://{BUCKET}/table", f"s3://{BUCKET}"):
             with pytest.raises(DataError, match=f"reading {uri} is not permitted"):
-                data.inspect(settings(uri))
+                inspection.inspect(settings(uri))
 
 
 def test_an_endpoint_that_is_away_is_worth_another_try(monkeypatch: pytest.MonkeyPatch) -> None:
     _point_to(f"http://127.0.0.1:{free_port()}", monkeypatch)
     with pytest.raises(TemporaryError, match=f"the store of s3://{BUCKET}/table does not answer"):
-        data.inspect(settings(f"s3://{BUCKET}/table"))
+        inspection.inspect(settings(f"s3://{BUCKET}/table"))

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow.tracking import MlflowClient
 
-from ratchet.engines import spark_scoring
 from ratchet.engines.opening import open_scorer
+from ratchet.engines.spark import scoring
 from ratchet.errors import ConfigurationError, FailedError, RatchetError
-from ratchet.io import unlabelled
-from ratchet.io.scores import RESULT, Target
+from ratchet.io.table import scoring_table
+from ratchet.io.table.score_target import RESULT, Target
 from ratchet.jobs.score import score
 from tests.integration.scoring_fixtures import load
 from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, small_settings
@@ -76,7 +76,7 @@ def scorer(request, registered, flights_slice):
             # It would start a JVM, which nobody would end; the tests have one.
             request.getfixturevalue("spark_session")
             session = request.getfixturevalue("spark_engine")._session
-            patch.setattr(spark_scoring, "Session", lambda _: session)
+            patch.setattr(scoring, "Session", lambda _: session)
         opened = open_scorer(request.param, settings)
     return opened, opened.load(f"models:/flights-{request.param}/1", "version 1")
 
@@ -84,7 +84,7 @@ def scorer(request, registered, flights_slice):
 def scored(scorer, uri, folder):
     """Score a table in this process; returns the tally and the result."""
     opened, inputs = scorer
-    looked = unlabelled.inspect(str(uri), inputs)
+    looked = scoring_table.inspect(str(uri), inputs)
     target = Target.of(str(folder), looked.store, "call")
     target.begin({})
     tally = opened.score(looked, target, 1, lambda _: None)

@@ -10,9 +10,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import FixedThresholdClassifier
 
-from ratchet.engines.scikit_learn_scorer import ScikitLearnScorer
-from ratchet.engines.spark_pipeline import SCORE
-from ratchet.engines.spark_scorer import SparkScorer, outcome
+from ratchet.engines.sklearn.scorer import ScikitLearnScorer
+from ratchet.engines.spark.pipeline import SCORE
+from ratchet.engines.spark.scorer import SparkScorer, outcome
 from ratchet.errors import FailedError
 from tests.integration.scoring_fixtures import load
 from tests.integration.trainer_fixtures import CATEGORICAL, NUMERIC, window

@@ -13,7 +13,8 @@ import urllib3
 from mlflow.tracking import MlflowClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from ratchet.io import samples, scoring_server
+from ratchet.io.records import samples
+from ratchet.io.serving import scoring_server
 from tests.integration.conftest import free_port
 from tests.integration.scoring_fixtures import like
 from tests.integration.trainer_fixtures import write_configuration

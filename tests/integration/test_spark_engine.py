@@ -17,13 +17,13 @@ from pyspark.ml import PipelineModel
 from ratchet.core.counts import day_number
 from ratchet.core.threshold import choose
 from ratchet.core.windows import Period, Window, Windows, windows_until
-from ratchet.engines import spark_facts, spark_features, spark_rows
-from ratchet.engines.java import java_home
-from ratchet.engines.scikit_learn_features import counted
-from ratchet.engines.spark_pipeline import threshold_of
+from ratchet.engines.sklearn.features import counted
+from ratchet.engines.spark import features, reading, window_facts
+from ratchet.engines.spark.java import java_home
+from ratchet.engines.spark.pipeline import threshold_of
 from ratchet.errors import ConfigurationError, DataError, FailedError, TemporaryError
-from ratchet.io import checks, data
-from ratchet.io.reader import WINDOW
+from ratchet.io.table import checks, inspection
+from ratchet.io.table.reader import WINDOW
 from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC
 from tests.unit.event_tables import DECEMBER, FIRST, NOVEMBER, ROWS, columns, csv, parquet, settings, unpacked
 
@@ -60,7 +60,7 @@ def flight_settings(engine):
 @pytest.fixture(scope="module")
 def trained(engine, flight_settings, tmp_path_factory):
     """What a run on the flights leaves: summaries, counts of calibration and test, threshold, and the logged model."""
-    table = data.inspect(flight_settings.data)
+    table = inspection.inspect(flight_settings.data)
     windows = windows_until(table.end, *PERIODS, None)
     mlflow.set_tracking_uri(flight_settings.tracking.uri)
     artifacts = tmp_path_factory.mktemp("artifacts").as_uri()
@@ -96,7 +96,7 @@ def trained(engine, flight_settings, tmp_path_factory):
 
 def test_the_summaries_are_those_of_the_rows_that_scikit_learn_reads(trained):
     for window, summary in zip(trained["windows"], trained["summaries"], strict=True):
-        facts = data.load(trained["table"], window, trained["table"].features).facts
+        facts = inspection.load(trained["table"], window, trained["table"].features).facts
         assert (summary.rows, summary.positives) == (facts.rows, facts.positives)
         assert summary.missing == {column.name: column.missing for column in facts.columns if column.missing}
         assert sum(month.rows for month in summary.months) == facts.rows
@@ -263,29 +263,29 @@ TEXTS[:3] = ["2023-11-01", "2023-11-01 07:00", "2023-11-01T05:00:59,123Z"]
 )
 def test_both_engines_put_every_row_on_the_same_day(session, tmp_path, at, unit, zone):
     described = settings(parquet(tmp_path / "events.parquet", columns(at=at)), timestamp_unit=unit, timezone=zone)
-    table = data.inspect(described)
-    expected = [data.load(table, window, ()).frame for window in (NOVEMBER, DECEMBER)]
+    table = inspection.inspect(described)
+    expected = [inspection.load(table, window, ()).frame for window in (NOVEMBER, DECEMBER)]
     days = [(place, day, late) for place, frame in enumerate(expected) for late, day in frame.to_numpy().tolist()]
-    rows = spark_rows.frame(session, table, [NOVEMBER, DECEMBER])
-    found = rows.where("__window__ >= 0").select(WINDOW, data.DAY, data.LABEL).collect()
+    rows = reading.frame(session, table, [NOVEMBER, DECEMBER])
+    found = rows.where("__window__ >= 0").select(WINDOW, inspection.DAY, inspection.LABEL).collect()
     assert sorted(map(tuple, found)) == sorted(days)
 
 
 def assert_same_rows(session, table):
     for window in (NOVEMBER, DECEMBER):
-        expected = data.load(table, window, table.features)
+        expected = inspection.load(table, window, table.features)
         # In the cache, as the engine has them: without it, Spark works out their days anew wherever they are asked for.
-        cached = spark_rows.frame(session, table, [window]).persist()
+        cached = reading.frame(session, table, [window]).persist()
         rows = cached.where("__window__ >= 0")
-        groups = spark_facts.groups(rows, table)
+        groups = window_facts.groups(rows, table)
         found = rows.toPandas()
-        found[data.LABEL] = found[data.LABEL] == 1.0
-        names = [*table.features, data.LABEL, data.DAY]
+        found[inspection.LABEL] = found[inspection.LABEL] == 1.0
+        names = [*table.features, inspection.LABEL, inspection.DAY]
         assert plain(found[names]) == plain(expected.frame[names])
-        (numeric,) = spark_features.numbers(rows, table.numeric, (0,))
-        facts = spark_facts.facts(groups, numeric, 0, window, table)
-        texts = spark_facts.texts(rows, table, 1000, 0, 0)
-        assert spark_facts.with_distinct(facts, texts) == expected.facts
+        (numeric,) = features.numbers(rows, table.numeric, (0,))
+        facts = window_facts.facts(groups, numeric, 0, window, table)
+        texts = window_facts.texts(rows, table, 1000, 0, 0)
+        assert window_facts.with_distinct(facts, texts) == expected.facts
         cached.unpersist()
 
 
@@ -302,7 +302,7 @@ def test_both_engines_read_missing_values_and_odd_names_alike(session, tmp_path)
         carrier=pa.array([None, "AA", "", "é 'q' `t`"] * (ROWS // 4)),
     )
     made["a.b `c`"] = pa.array([True, False] * (ROWS // 2))
-    assert_same_rows(session, data.inspect(settings(parquet(tmp_path / "events.parquet", made))))
+    assert_same_rows(session, inspection.inspect(settings(parquet(tmp_path / "events.parquet", made))))
 
 
 NAMES = ("score", "Score", "prediction", "probability", "features", "label", "level", "a.b", "c`d", "text0", "number0")
@@ -314,7 +314,7 @@ def test_a_feature_may_have_any_name(engine, tmp_path):
     made = columns(speed=None, stops=None, carrier=None)
     made |= {name: pa.array(random.random(ROWS)) for name in NAMES}
     made |= {"day": pa.array(["a", "b"] * (ROWS // 2)), "DAY": pa.array(["x", "y"] * (ROWS // 2))}
-    engine.read(data.inspect(settings(parquet(tmp_path / "events.parquet", made))), EVENTS, ())
+    engine.read(inspection.inspect(settings(parquet(tmp_path / "events.parquet", made))), EVENTS, ())
     engine.fit()
     engine.set_threshold(choose(engine.calibrate()).value)
     assert engine.count_test().rows.sum() == 124
@@ -330,12 +330,12 @@ def test_what_a_task_cannot_read_is_said_as_the_other_engine_says_it(engine, tmp
     path = csv(tmp_path / "1.csv")
     good, bad = path.read_text(), path.read_text().replace(",3,", ",x,")
     path.write_text(good if replaced else bad)
-    table = data.inspect(settings(tmp_path, numeric=("speed",), categorical=()))
+    table = inspection.inspect(settings(tmp_path, numeric=("speed",), categorical=()))
     path.write_text(bad)
     with pytest.raises(error) as spark:
         engine.read(table, EVENTS, ())
     with pytest.raises(error) as sklearn:
-        data.load(table, EVENTS.train, table.features)
+        inspection.load(table, EVENTS.train, table.features)
     assert str(spark.value) == str(sklearn.value)
 
 
@@ -347,11 +347,11 @@ def test_both_engines_count_features_alike(engine, tmp_path):
     numbers = [*ODD, *(random.standard_normal(ROWS - len(ODD)) * 10.0 ** random.integers(-25, 25, ROWS - len(ODD)))]
     texts = [None, "", "é 'q' `t`", *(f"t{number % 140:03}" for number in range(ROWS - 3))]
     made = columns(speed=pa.array(numbers, pa.float64()), carrier=pa.array(texts))
-    table = data.inspect(settings(parquet(tmp_path / "events.parquet", made)))
+    table = inspection.inspect(settings(parquet(tmp_path / "events.parquet", made)))
     windows = windows_until(date(2024, 1, 1), Period.parse("5d"), Period.parse("5d"), None)
     engine.read(table, windows, ())
     then, now = engine.count_features()
-    training, test = (data.load(table, window, table.features).frame for window in (windows.train, windows.test))
+    training, test = (inspection.load(table, window, table.features).frame for window in (windows.train, windows.test))
     expected = counted(training, table)
     assert as_sets(then) == as_sets(expected)
     assert as_sets(now) == as_sets(counted(test, table, expected))
@@ -374,7 +374,7 @@ def test_both_engines_read_csv_alike(session, tmp_path):
     header, *lines = text.splitlines(keepends=True)
     (tmp_path / "t" / "1.csv").write_bytes(b"".join([header, *lines[:100]]))
     (tmp_path / "t" / "2.csv.gz").write_bytes(gzip.compress(b"".join([header, *lines[100:]])))
-    assert_same_rows(session, data.inspect(settings(tmp_path / "t")))
+    assert_same_rows(session, inspection.inspect(settings(tmp_path / "t")))
 
 
 def test_both_engines_read_a_partitioned_folder_alike(session, tmp_path):
@@ -382,12 +382,12 @@ def test_both_engines_read_a_partitioned_folder_alike(session, tmp_path):
     for part in range(2):
         parquet(tmp_path / "t" / f"year=2023/part={part}" / "x=1 ä%20.parquet", made.slice(part * 122, 122))
     described = settings(tmp_path / "t", numeric=("speed",), categorical=("carrier", "part"))
-    assert_same_rows(session, data.inspect(described))
+    assert_same_rows(session, inspection.inspect(described))
 
 
 @pytest.mark.parametrize("name", ["delta_vectors", "delta_renamed", "iceberg_places", "iceberg_vectors"])
 def test_both_engines_read_tables_with_deleted_rows_and_other_names_alike(session, tmp_path, name):
-    assert_same_rows(session, data.inspect(settings(unpacked(name, tmp_path))))
+    assert_same_rows(session, inspection.inspect(settings(unpacked(name, tmp_path))))
 
 
 def test_both_engines_read_files_whose_columns_differ_in_type_alike(session, tmp_path):
@@ -397,7 +397,7 @@ def test_both_engines_read_files_whose_columns_differ_in_type_alike(session, tmp
     parquet(tmp_path / "t" / "2.parquet", made.slice(100, 100))
     nanoseconds = made.set_column(0, "at", made["at"].cast(pa.timestamp("ns")))
     parquet(tmp_path / "t" / "3.parquet", nanoseconds.slice(200))
-    assert_same_rows(session, data.inspect(settings(tmp_path / "t")))
+    assert_same_rows(session, inspection.inspect(settings(tmp_path / "t")))
 
 
 @pytest.mark.parametrize(("column", "positive"), [
@@ -410,7 +410,7 @@ def test_both_engines_read_files_whose_columns_differ_in_type_alike(session, tmp
 ])  # fmt: skip
 def test_both_engines_see_the_same_positive_class(session, tmp_path, column, positive):
     path = parquet(tmp_path / "events.parquet", columns(late=column))
-    assert_same_rows(session, data.inspect(settings(path, positive=positive)))
+    assert_same_rows(session, inspection.inspect(settings(path, positive=positive)))
 
 
 def third(values):
@@ -432,9 +432,9 @@ def third(values):
     ],
 )
 def test_both_engines_refuse_the_same_data_in_the_same_words(engine, tmp_path, changed):
-    table = data.inspect(settings(parquet(tmp_path / "events.parquet", columns(**changed))))
+    table = inspection.inspect(settings(parquet(tmp_path / "events.parquet", columns(**changed))))
     with pytest.raises(DataError) as expected:
-        judged([data.load(table, window, table.features).facts for window in EVENTS], table)
+        judged([inspection.load(table, window, table.features).facts for window in EVENTS], table)
     with pytest.raises(DataError) as refused:
         engine.read(table, EVENTS, ())
     assert str(refused.value) == str(expected.value)
@@ -453,23 +453,23 @@ def test_both_engines_warn_of_the_same_columns_in_the_same_words(engine, tmp_pat
         ticket=pa.array([f"T{row}" for row in range(ROWS)]),
         empty=pa.array([None] * ROWS, pa.float64()),
     )
-    table = data.inspect(settings(parquet(tmp_path / "events.parquet", made)))
+    table = inspection.inspect(settings(parquet(tmp_path / "events.parquet", made)))
     engine.read(table, EVENTS, ())
-    expected = judged([data.load(table, window, table.features).facts for window in EVENTS], table)
+    expected = judged([inspection.load(table, window, table.features).facts for window in EVENTS], table)
     assert len(expected) == 4
     assert list(engine.warnings) == expected
 
 
 def test_a_label_with_thousands_of_values_is_refused_without_bringing_them_here(engine, tmp_path, monkeypatch):
-    monkeypatch.setattr(spark_facts, "_MOST_GROUPS", 100)
+    monkeypatch.setattr(window_facts, "_MOST_GROUPS", 100)
     path = parquet(tmp_path / "events.parquet", columns(late=pa.array(range(ROWS))))
     with pytest.raises(DataError, match=r"the label column 'late' .* has thousands of values beside the positive one"):
-        engine.read(data.inspect(settings(path, positive=1)), EVENTS, ())
+        engine.read(inspection.inspect(settings(path, positive=1)), EVENTS, ())
 
 
 def test_a_file_that_is_damaged_where_its_footer_does_not_show_it_is_named(engine, tmp_path):
     path = parquet(tmp_path / "events.parquet", compression="gzip")
-    table = data.inspect(settings(path))
+    table = inspection.inspect(settings(path))
     content = bytearray(path.read_bytes())
     content[4:400] = b"\xff" * 396
     path.write_bytes(content)
@@ -482,18 +482,18 @@ def test_a_file_that_is_damaged_where_its_footer_does_not_show_it_is_named(engin
 def test_text_in_a_column_of_numbers_is_refused(engine, tmp_path):
     made = columns(speed=pa.array(["1.0"] * 240 + ["fast"] * 4))
     path = csv(tmp_path / "events.csv", made)
-    table = data.inspect(settings(path, numeric=("speed",), categorical=("carrier",)))
+    table = inspection.inspect(settings(path, numeric=("speed",), categorical=("carrier",)))
     with pytest.raises(DataError, match=r"events\.csv can't be read in the column 'speed': .*'fast'"):
         engine.read(table, EVENTS, ())
 
 
 def test_columns_that_only_versions_need_are_read_for_the_test_window_alone(engine, tmp_path):
-    table = data.inspect(settings(parquet(tmp_path / "events.parquet"), numeric=("speed",), categorical=()))
+    table = inspection.inspect(settings(parquet(tmp_path / "events.parquet"), numeric=("speed",), categorical=()))
     engine.read(table, EVENTS, ("stops", "carrier"))
     assert {"stops", "carrier"} & set(engine._rows.columns) == set()
     rows = engine._versions_rows.toPandas()
     assert (rows["stops"].dtype, set(rows["carrier"])) == (np.float64, {"AA", "BB", "CC"})
-    assert rows[data.DAY].between(day_number(date(2023, 12, 1)), day_number(date(2023, 12, 31))).all()
+    assert rows[inspection.DAY].between(day_number(date(2023, 12, 1)), day_number(date(2023, 12, 31))).all()
     assert len(rows) == 124
 
 
@@ -501,10 +501,10 @@ def test_the_days_of_a_row_at_the_change_of_the_clock_are_those_of_the_zone(sess
     at = [datetime(2013, 11, 3, 3, 59, 59, tzinfo=UTC), datetime(2013, 11, 4, 4, 59, tzinfo=UTC),
           datetime(2013, 11, 4, 5, 0, tzinfo=UTC), datetime(2013, 3, 11, 3, 59, tzinfo=UTC)]  # fmt: skip
     made = {"at": pa.array(at, pa.timestamp("us", "UTC")), "late": [True] * 4, "speed": [1.0] * 4}
-    table = data.inspect(settings(parquet(tmp_path / "e.parquet", made), timezone="America/New_York"))
-    rows = spark_rows.frame(session, table, [Window("all", None, date(2014, 1, 1))]).toPandas()
+    table = inspection.inspect(settings(parquet(tmp_path / "e.parquet", made), timezone="America/New_York"))
+    rows = reading.frame(session, table, [Window("all", None, date(2014, 1, 1))]).toPandas()
     days = [date(2013, 11, 2), date(2013, 11, 3), date(2013, 11, 4), date(2013, 3, 10)]
-    assert sorted(rows[data.DAY]) == sorted(day_number(day) for day in days)
+    assert sorted(rows[inspection.DAY]) == sorted(day_number(day) for day in days)
 
 
 def test_nothing_reaches_the_machine_from_outside(session):

@@ -7,7 +7,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from ratchet.core.trial import TAG, Trial, judge
-from ratchet.io import registry
+from ratchet.io.records import registry
 from ratchet.jobs.conclude import conclude
 from ratchet.jobs.promote import promote
 from ratchet.jobs.register import register

@@ -13,8 +13,8 @@ from ratchet.core import cycle_ids, drift
 from ratchet.core.counts import Counts, day_number
 from ratchet.core.verdict import Verdict
 from ratchet.errors import DataError, FailedError
-from ratchet.io import registry, watched, whereabouts
-from ratchet.io.connection import connect
+from ratchet.io.records import process_identity, registry, watch_record
+from ratchet.io.records.connection import connect
 from ratchet.jobs import watch as watching
 from ratchet.jobs.register import register
 from ratchet.jobs.retrain import Cycle
@@ -112,7 +112,7 @@ def test_days_that_come_bit_by_bit_give_what_all_at_once_do(world):
         watch(world.settings(watch={**NEVER_LOW, "lag_days": lag}), "sklearn")
     assert len(world.files()) == 6
     bit_by_bit = world.client.get_metric_history(world.champion().run_id, "rolling_f1")
-    record = watched.Record(world.client, _version(world))
+    record = watch_record.Record(world.client, _version(world))
     parts = [Counts.from_csv(record.read(span.path), 16_384) for span in record.spans[1:]]
     settings = world.settings(watch=NEVER_LOW, tracking=_another(world))
     train(settings, "sklearn", "first", _day(AS_OF))
@@ -155,7 +155,7 @@ def test_killed_before_any_act_it_is_run_again_to_the_same_end(world, monkeypatc
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(watched.Record, act, killed)
+        patch.setattr(watch_record.Record, act, killed)
         with pytest.raises(KeyboardInterrupt):
             watch(settings, "sklearn")
     found = watch(settings, "sklearn")
@@ -178,7 +178,7 @@ def test_killed_between_drift_and_counts_the_days_are_measured_anew(world, monke
 
 def test_the_drift_is_that_from_training_to_the_new_days(world):
     watch(world.settings(watch=NEVER_LOW), "sklearn")
-    rows = drift.from_csv(watched.Record(world.client, _version(world)).read(world.files()[1]))
+    rows = drift.from_csv(watch_record.Record(world.client, _version(world)).read(world.files()[1]))
     run = world.client.get_run(world.champion().run_id)
     assert {row.feature for row in rows} == {name[6:] for name in run.data.metrics if name.startswith("drift.")}
     assert max(row.distance for row in rows) == run.data.metrics["drift_max"]
@@ -239,7 +239,7 @@ def test_while_another_watch_runs_its_cycle_none_is_started(world):
 def test_a_cycle_that_works_on_this_machine_is_seen_and_one_whose_process_is_gone_is_not(tmp_path, pid, cycle):
     settings = small_settings("nowhere", tmp_path)
     client = connect(settings)
-    there = whereabouts.own()
+    there = process_identity.own()
     there = there if pid is None else replace(there, pid=pid)
     tags = {"ratchet.cycle": "here", "ratchet.process": json.dumps(asdict(there))}
     client.create_run(client.create_experiment(settings.experiment), tags=tags)
@@ -269,7 +269,7 @@ def _without(world, column):
 def test_a_model_that_is_no_trainers_and_a_threshold_that_is_not_the_runs_are_refused(world, monkeypatch):
     settings = world.settings(watch=NEVER_LOW)
     with monkeypatch.context() as patch:
-        patch.setattr(watched.Record, "threshold", 0.123)
+        patch.setattr(watch_record.Record, "threshold", 0.123)
         with pytest.raises(FailedError, match=r"says 0\.123"):
             watch(settings, "sklearn")
     assert world.files() == []

@@ -25,7 +25,7 @@ children.set_forkserver_preload(
     [
         "tests.integration.verbs",
         *(f"ratchet.jobs.{job}" for job in ("register", "retrain", "rollout", "score", "show", "train", "watch")),
-        "ratchet.engines.scikit_learn",
+        "ratchet.engines.sklearn.engine",
         "mlflow.sklearn",
     ]
 )

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from ratchet.io.cluster.access import Access
 from ratchet.io.cluster.api import Api
+from ratchet.io.cluster.credentials import Access
 
 
 class Clock:

@@ -5,7 +5,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from ratchet.io import exposition
+from ratchet.io import prometheus
 from tests.unit.cluster_server import Clock, Cluster
 
 
@@ -28,7 +28,7 @@ def exposed():
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         found = list(samples)
-        stop = exposition.serve("127.0.0.1", port, lambda: found)
+        stop = prometheus.serve("127.0.0.1", port, lambda: found)
         try:
             with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:  # an address of ours
                 return answer.read().decode()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ratchet.io.asked import RefusedError, asked_of
+from ratchet.io.serving.requests import RefusedError, asked_of
 
 TEXTS = {"plan": False, "member": True}
 JSON = "application/json"

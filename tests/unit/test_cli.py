@@ -34,7 +34,7 @@ def ratchet(tmp_path, monkeypatch):
     for name in [name for name in os.environ if name.startswith(("RATCHET", "MLFLOW_TRACKING"))]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(group.signal, "signal", lambda *_: None)
-    monkeypatch.setattr("ratchet.events.configure", lambda: None)
+    monkeypatch.setattr("ratchet.cli.events.configure", lambda: None)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "dev.yaml").write_text(

@@ -4,7 +4,7 @@ import pytest
 import structlog
 
 from ratchet.errors import ConfigurationError, FailedError
-from ratchet.io.cluster import access
+from ratchet.io.cluster import credentials
 from ratchet.io.cluster.api import APPLICATIONS, JOBS, PODS, AwayError
 from tests.unit.cluster_server import api_of, serving
 
@@ -128,13 +128,14 @@ def test_a_log_that_can_not_be_had_is_no_error(api, cluster):
 def test_a_pod_finds_its_own_way_in(tmp_path):
     (tmp_path / "token").write_text("first\n")
     variables = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
-    found = access.inside(variables, tmp_path)
+    found = credentials.inside(variables, tmp_path)
     assert (found.address, found.ca_file) == ("https://10.0.0.1:443", str(tmp_path / "ca.crt"))
     assert found.authorization() == "Bearer first"
     (tmp_path / "token").write_text("second")
     assert found.authorization() == "Bearer second", "the kubelet replaces it before it expires"
     assert (
-        access.inside(variables | {"KUBERNETES_SERVICE_HOST": "fd00::1"}, tmp_path).address == "https://[fd00::1]:443"
+        credentials.inside(variables | {"KUBERNETES_SERVICE_HOST": "fd00::1"}, tmp_path).address
+        == "https://[fd00::1]:443"
     )
 
 
@@ -143,7 +144,7 @@ def test_elsewhere_there_is_no_such_way(tmp_path, missing):
     if missing != "token":
         (tmp_path / "token").write_text("x")
     variables = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
-    assert access.inside({key: value for key, value in variables.items() if key != missing}, tmp_path) is None
+    assert credentials.inside({key: value for key, value in variables.items() if key != missing}, tmp_path) is None
 
 
 def test_a_kubeconfig_is_read_outside(tmp_path, monkeypatch):
@@ -159,7 +160,7 @@ users: [{name: me, user: {token: abc}}]
 """
     )
     monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(file))
-    found = access.outside()
+    found = credentials.outside()
     assert (found.address, found.authorization(), found.verify) == ("https://example.org:6443", "Bearer abc", False)
     with pytest.raises(ConfigurationError, match="names no cluster to ask"):
-        access.outside("elsewhere")
+        credentials.outside("elsewhere")

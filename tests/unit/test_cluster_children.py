@@ -7,9 +7,9 @@ import pytest
 
 from ratchet.core import cycle_ids
 from ratchet.errors import ConfigurationError
-from ratchet.io.cluster import children
-from ratchet.io.cluster.place import id_of
-from ratchet.io.steps import Order
+from ratchet.io.cluster import step_objects
+from ratchet.io.cluster.coordinator import id_of
+from ratchet.io.runner import Order
 
 CYCLE = "retrain-20261124-0300"
 OWNER = {
@@ -51,7 +51,7 @@ def order(step, *more):
 
 
 def made(definition, wanted, owner=OWNER):
-    return children.made_from(definition, wanted, CYCLE, owner, 3600)
+    return step_objects.made_from(definition, wanted, CYCLE, owner, 3600)
 
 
 def test_a_job_is_made_from_its_definition_with_name_labels_owner_and_arguments():
@@ -100,11 +100,11 @@ def test_a_definition_without_the_container_is_refused():
 def test_every_name_of_a_child_is_one_that_the_cluster_takes():
     longest = "a" * 46
     assert cycle_ids.checked(longest) == longest
-    for step in children.ORIGINS:
-        name = children.name_of(longest, step)
+    for step in step_objects.ORIGINS:
+        name = step_objects.name_of(longest, step)
         assert re.fullmatch(r"[a-z][-a-z0-9]{0,61}[a-z0-9]", name)
-        assert name != children.name_of("a" * 51 + "b", step)
-    assert children.name_of("short", "watch-sklearn") == "short-watch-sklearn"
+        assert name != step_objects.name_of("a" * 51 + "b", step)
+    assert step_objects.name_of("short", "watch-sklearn") == "short-watch-sklearn"
 
 
 def job_named(name, **annotations):

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ratchet.errors import TemporaryError
-from ratchet.io.source import Source
+from ratchet.io.poller import Source
 from ratchet.jobs import exporter
 from ratchet.jobs.cycles import Cycles, facts_of
 from ratchet.settings import Settings

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ratchet.io.cluster import endings
-from ratchet.io.steps import Ended
+from ratchet.io.cluster import exit_status
+from ratchet.io.runner import Ended
 from tests.unit.cluster_objects import application, ended, job, pod, running, waits
 
 NAMES = ("train-sklearn",)
@@ -20,7 +20,7 @@ def deleted(thing):
 
 
 def of(thing, *attempts, said=""):
-    return endings.of_job(thing, attempts, NAMES, said)
+    return exit_status.of_job(thing, attempts, NAMES, said)
 
 
 def test_a_pod_that_succeeded_ends_its_job_before_the_job_says_so():
@@ -90,17 +90,17 @@ def test_a_failed_job_without_a_pod_is_told_by_its_condition():
 
 def test_a_pod_that_failed_before_its_container_says_why():
     evicted = pod(phase="Failed", reason="Evicted", message="The node was low on resource: memory.")
-    found = endings.of_pod(evicted, NAMES)
+    found = exit_status.of_pod(evicted, NAMES)
     assert found == Ended(
         None, "its pod failed before its container ran: Evicted: The node was low on resource: memory."
     )
     broken = pod(phase="Failed")
     broken["status"]["initContainerStatuses"] = [{"name": "setup", "state": ended(4, message="no\nway")}]
-    assert endings.of_pod(broken, NAMES).sentence == "its init container setup ended with 4: way"
+    assert exit_status.of_pod(broken, NAMES).sentence == "its init container setup ended with 4: way"
 
 
 def test_a_running_pod_has_not_ended():
-    assert endings.of_pod(pod(state=running()), NAMES) is None
+    assert exit_status.of_pod(pod(state=running()), NAMES) is None
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_running_pod_has_not_ended():
     ],
 )
 def test_an_application_without_a_driver_ended_as_the_operator_says(state, expected):
-    assert endings.of_application(application(state, "driver pod\nnot found")) == expected
+    assert exit_status.of_application(application(state, "driver pod\nnot found")) == expected
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_an_application_without_a_driver_ended_as_the_operator_says(state, expec
     ],
 )
 def test_the_last_line_of_a_failed_verb_is_its_sentence(text, sentence):
-    assert endings.sentence_in(text) == sentence
+    assert exit_status.sentence_in(text) == sentence
 
 
 def test_of_what_spark_submit_wrote_the_exception_is_told():
@@ -138,6 +138,8 @@ def test_of_what_spark_submit_wrote_the_exception_is_told():
         "\tat io.fabric8.kubernetes.client.KubernetesClientException.copyAsCause(KubernetesClientException.java:205)\n"
     )
     told = 'Failure executing: POST. Message: Pod "c-spark-driver" is invalid: must be less than 1.'
-    assert endings.of_application(application("FAILED", wrote)).sentence.endswith(f"that it failed: {told}")
+    assert exit_status.of_application(application("FAILED", wrote)).sentence.endswith(f"that it failed: {told}")
     caused = f"{wrote}Caused by: java.io.IOException: connection reset\n"
-    assert endings.of_application(application("FAILED", caused)).sentence.endswith("that it failed: connection reset")
+    assert exit_status.of_application(application("FAILED", caused)).sentence.endswith(
+        "that it failed: connection reset"
+    )

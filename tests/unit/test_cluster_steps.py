@@ -6,7 +6,7 @@ import structlog
 from ratchet.io.cluster.journal import Journal
 from ratchet.io.cluster.pods import DRIVER
 from ratchet.io.cluster.spark_step import SparkStep
-from ratchet.io.cluster.watch import Watched
+from ratchet.io.cluster.step import Watched
 from ratchet.settings import Retrain
 from tests.unit.cluster_objects import application, pod, running, unscheduled
 from tests.unit.cluster_server import api_of, serving

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ratchet.io.cluster import waiting
+from ratchet.io.cluster import pending
 from ratchet.io.cluster.patience import Patience
 from ratchet.settings import Retrain
 from tests.unit.cluster_objects import application, event, job, pod, unscheduled, waits
@@ -42,19 +42,19 @@ LACKS = {
 
 @pytest.mark.parametrize(("thing", "found", "said"), LACKS.values(), ids=LACKS)
 def test_a_pod_that_waits_says_for_what(thing, found, said):
-    waits_for = waiting.of_pod(thing)
+    waits_for = pending.of_pod(thing)
     assert (waits_for.reason, waits_for.kind) == found
     assert said in waits_for.sentence
 
 
 def test_a_volume_that_is_missing_is_told_by_the_events():
-    found = waiting.of_pod(stuck("ContainerCreating"), [event("FailedMount", 'secret "x" not found')])
+    found = pending.of_pod(stuck("ContainerCreating"), [event("FailedMount", 'secret "x" not found')])
     assert (found.reason, found.kind) == ("FailedMount", "missing")
     assert 'secret "x" not found' in found.sentence
 
 
 def test_a_node_that_is_being_added_is_waited_for_as_room():
-    assert waiting.of_pod(unscheduled(NOWHERE), [event("TriggeredScaleUp", "1 node more")]).kind == "room"
+    assert pending.of_pod(unscheduled(NOWHERE), [event("TriggeredScaleUp", "1 node more")]).kind == "room"
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ def test_a_node_that_is_being_added_is_waited_for_as_room():
     ids=["creating", "initializing", "new", "running"],
 )
 def test_a_pod_that_is_on_its_way_lacks_nothing(thing):
-    assert waiting.of_pod(thing, [event("Scheduled", "assigned"), event("Pulling", "pulling")]) is None
+    assert pending.of_pod(thing, [event("Scheduled", "assigned"), event("Pulling", "pulling")]) is None
 
 
 def test_an_init_container_is_looked_at_too():
     thing = pod(phase="Pending", state=waits("PodInitializing"))
     thing["status"]["initContainerStatuses"] = [{"name": "setup", "image": "x:1", "state": waits("ErrImagePull", "no")}]
-    assert waiting.of_pod(thing).sentence == "the image x:1 can't be pulled: ImagePullBackOff: no"
+    assert pending.of_pod(thing).sentence == "the image x:1 can't be pulled: ImagePullBackOff: no"
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ def test_an_init_container_is_looked_at_too():
     [('pods "x" is forbidden: violates PodSecurity "restricted:latest"', "missing"), ("exceeded quota: cpu", "room")],
 )
 def test_a_job_that_can_make_no_pod_says_why(message, kind):
-    found = waiting.of_job(job(), [event("SuccessfulCreate", "made"), event("FailedCreate", message)])
+    found = pending.of_job(job(), [event("SuccessfulCreate", "made"), event("FailedCreate", message)])
     assert (found.kind, found.reason) == (kind, "FailedCreate")
     assert message in found.sentence
-    assert waiting.of_job(job(), [event("SuccessfulCreate", "made")]) is None
+    assert pending.of_job(job(), [event("SuccessfulCreate", "made")]) is None
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ def test_a_job_that_can_make_no_pod_says_why(message, kind):
     ],
 )
 def test_an_application_without_a_driver_says_whose_turn_it_is(state, reason, kind):
-    found = waiting.of_application(application(state, "quota"))
+    found = pending.of_application(application(state, "quota"))
     assert (found.reason, found.kind) == (reason, kind)
 
 
 def test_an_application_that_ended_waits_for_nothing():
-    assert waiting.of_application(application("FAILED")) is None
+    assert pending.of_application(application("FAILED")) is None
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def patience(clock):
 
 
 def found(kind, subject="pod"):
-    return waiting.Waiting("Reason", subject, "it waits", kind)
+    return pending.Waiting("Reason", subject, "it waits", kind)
 
 
 @pytest.mark.parametrize(("kind", "seconds"), [("missing", 45), ("operator", 135), ("room", 600)])

@@ -4,9 +4,9 @@ import pytest
 
 from ratchet.errors import ConfigurationError
 from ratchet.io.cluster import cycles
+from ratchet.io.cluster.coordinator import SLOT, Cluster
 from ratchet.io.cluster.lease import NAME as LEASE
-from ratchet.io.cluster.place import SLOT, Cluster
-from ratchet.io.steps import Order
+from ratchet.io.runner import Order
 from ratchet.settings import Retrain
 from tests.unit.cluster_server import api_of, serving
 

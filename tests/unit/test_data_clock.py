@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from ratchet.core.counts import day_number
 from ratchet.core.windows import Window
 from ratchet.errors import ConfigurationError, DataError
-from ratchet.io import data
-from ratchet.io.clock import Clock
+from ratchet.io.table import inspection
+from ratchet.io.table.clock import Clock
 from tests.unit.event_tables import DECEMBER, FIRST, ROWS, columns, csv, parquet, settings
 
 NEW_YORK = "America/New_York"
@@ -134,13 +134,13 @@ def test_a_table_ends_after_its_last_local_day_in_every_form(tmp_path: Path, zon
     write = csv if form == "csv" else parquet
     unit = "s" if form == "epoch" else None
     path = write(tmp_path / f"events.{'csv' if form == 'csv' else 'parquet'}", columns(at=forms[form]))
-    table = data.inspect(settings(path, timezone=zone, timestamp_unit=unit))
+    table = inspection.inspect(settings(path, timezone=zone, timestamp_unit=unit))
     assert table.end == date(2024, 1, 1)
 
 
 def test_footers_without_statistics_are_no_obstacle(tmp_path: Path) -> None:
     path = parquet(tmp_path / "events.parquet", write_statistics=False)
-    assert data.inspect(settings(path)).end == date(2024, 1, 1)
+    assert inspection.inspect(settings(path)).end == date(2024, 1, 1)
 
 
 @pytest.mark.parametrize("form", ["parquet", "text", "csv"])
@@ -154,7 +154,7 @@ def test_timestamps_that_cannot_be_read_are_refused_with_file_and_count(tmp_path
     write = csv if form == "csv" else parquet
     path = write(tmp_path / f"events.{'csv' if form == 'csv' else 'parquet'}", columns(at=changed))
     with pytest.raises(DataError, match=rf"the timestamp column 'at' of .*{path.name} .* in 3 rows"):
-        data.inspect(settings(path))
+        inspection.inspect(settings(path))
 
 
 def test_int96_is_an_instant(tmp_path: Path) -> None:
@@ -163,10 +163,10 @@ def test_int96_is_an_instant(tmp_path: Path) -> None:
     path = parquet(
         tmp_path / "events.parquet", columns(at=at), use_deprecated_int96_timestamps=True, store_schema=False
     )
-    table = data.inspect(settings(path, timezone=NEW_YORK))
-    expected = data.inspect(settings(parquet(tmp_path / "plain.parquet", columns(at=at)), timezone=NEW_YORK))
+    table = inspection.inspect(settings(path, timezone=NEW_YORK))
+    expected = inspection.inspect(settings(parquet(tmp_path / "plain.parquet", columns(at=at)), timezone=NEW_YORK))
     assert table.end == expected.end
-    found, wanted = (data.load(each, DECEMBER, ()).frame[data.DAY].tolist() for each in (table, expected))
+    found, wanted = (inspection.load(each, DECEMBER, ()).frame[inspection.DAY].tolist() for each in (table, expected))
     assert found == wanted
     assert len(found) == ROWS - 5
 
@@ -184,9 +184,10 @@ def test_a_row_group_in_which_a_day_comes_twice_is_read_whole(tmp_path: Path, fo
     at = [datetime(2010, 11, 7, 2, 30, 30, tzinfo=UTC) + timedelta(seconds=10 * row) for row in range(ROWS)]
     write = {"parquet": parquet, "csv": csv}[form]
     path = write(tmp_path / f"events.{form}", columns(at=pa.array(at, pa.timestamp("us", "UTC"))))
-    table = data.inspect(settings(path, timezone="America/St_Johns"))
+    table = inspection.inspect(settings(path, timezone="America/St_Johns"))
     days = [
-        data.load(table, Window("test", None, end), ()).facts.rows for end in (date(2010, 11, 7), date(2010, 11, 8))
+        inspection.load(table, Window("test", None, end), ()).facts.rows
+        for end in (date(2010, 11, 7), date(2010, 11, 8))
     ]
     assert days == [ROWS - 3, ROWS]
 
@@ -197,34 +198,34 @@ def test_a_moment_that_stands_for_none_is_named_with_its_row(tmp_path: Path, mom
     at[7] = moment
     path = parquet(tmp_path / "events.parquet", columns(at=pa.array(at, pa.timestamp("us"))))
     with pytest.raises(DataError, match=rf"in 1 row .*; row 8 has '{moment.year:04}-"):
-        data.inspect(settings(path))
+        inspection.inspect(settings(path))
 
 
 def test_an_epoch_in_too_small_a_unit_is_refused_with_the_setting(tmp_path: Path) -> None:
     path = parquet(tmp_path / "events.parquet", columns(at=pa.array([1_700_000_000 + row for row in range(ROWS)])))
     with pytest.raises(ConfigurationError, match=r"read as an epoch in ms, all .* data\.timestamp_unit"):
-        data.inspect(settings(path, timestamp_unit="ms"))
+        inspection.inspect(settings(path, timestamp_unit="ms"))
 
 
 def test_numbers_without_a_unit_are_refused(tmp_path: Path) -> None:
     path = parquet(tmp_path / "events.parquet", columns(at=pa.array(np.arange(ROWS))))
     with pytest.raises(ConfigurationError, match=r"data\.timestamp_unit must be s, ms, us or ns"):
-        data.inspect(settings(path))
+        inspection.inspect(settings(path))
 
 
 def test_a_unit_of_what_is_no_number_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="leave the unit out"):
-        data.inspect(settings(parquet(tmp_path / "events.parquet"), timestamp_unit="s"))
+        inspection.inspect(settings(parquet(tmp_path / "events.parquet"), timestamp_unit="s"))
 
 
 def test_a_wrong_unit_is_refused_not_read_as_another_millennium(tmp_path: Path) -> None:
     at = pa.array([1_700_000_000_000_000 + row for row in range(ROWS)])
     path = parquet(tmp_path / "events.parquet", columns(at=at))
     with pytest.raises(DataError, match="an epoch in s in 244 rows"):
-        data.inspect(settings(path, timestamp_unit="s"))
+        inspection.inspect(settings(path, timestamp_unit="s"))
 
 
 def test_a_timestamp_column_of_another_type_is_refused(tmp_path: Path) -> None:
     path = parquet(tmp_path / "events.parquet", columns(at=pa.array([True] * ROWS)))
     with pytest.raises(DataError, match=r"the timestamp column 'at' .* has the type bool"):
-        data.inspect(settings(path))
+        inspection.inspect(settings(path))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ratchet.errors import DataError
-from ratchet.io import checks, data
+from ratchet.io.table import checks, inspection
 from tests.unit.event_tables import DECEMBER, NOVEMBER, csv, settings
 
 HEADER = "at,late,speed,carrier\n"
@@ -24,16 +24,16 @@ def _write(path: Path, text: str | bytes) -> Path:
 def test_a_compressed_file_is_read(tmp_path: Path) -> None:
     plain = csv(tmp_path / "plain" / "events.csv")
     path = _write(tmp_path / "events.csv.gz", gzip.compress(plain.read_bytes()))
-    table = data.inspect(settings(path))
+    table = inspection.inspect(settings(path))
     assert (table.format, table.end) == ("csv", date(2024, 1, 1))
-    assert data.load(table, DECEMBER, table.features).facts.rows == 124
+    assert inspection.load(table, DECEMBER, table.features).facts.rows == 124
 
 
 def test_columns_may_stand_in_another_order_in_another_file(tmp_path: Path) -> None:
     _write(tmp_path / "1.csv", HEADER + ROWS_TEXT)
     _write(tmp_path / "2.csv", "carrier,speed,late,at\nCC,3,true,2023-11-03\n")
-    table = data.inspect(settings(tmp_path))
-    frame = data.load(table, NOVEMBER, table.features).frame
+    table = inspection.inspect(settings(tmp_path))
+    frame = inspection.load(table, NOVEMBER, table.features).frame
     assert frame["carrier"].tolist() == ["AA", "BB", "CC"]
     assert frame["speed"].tolist() == [1.0, 2.0, 3.0]
 
@@ -41,47 +41,47 @@ def test_columns_may_stand_in_another_order_in_another_file(tmp_path: Path) -> N
 def test_whole_numbers_that_become_fractions_later_are_numbers(tmp_path: Path) -> None:
     rows = "".join(f"2023-11-01,{row % 2 == 0},{row},AA\n" for row in range(400_000))
     path = _write(tmp_path / "events.csv", HEADER + rows + "2023-11-02,True,0.25,AA\n")
-    table = data.inspect(settings(path))
-    assert data.load(table, NOVEMBER, table.features).frame["speed"].iloc[-1] == 0.25
+    table = inspection.inspect(settings(path))
+    assert inspection.load(table, NOVEMBER, table.features).frame["speed"].iloc[-1] == 0.25
 
 
 def test_missing_values_are_empty_or_one_of_the_usual_words(tmp_path: Path) -> None:
     words = ["", '""', "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
     rows = "".join(f"2023-11-0{1 + row % 9},{row % 2 == 0},{word},{word}\n" for row, word in enumerate(words))
-    table = data.inspect(settings(_write(tmp_path / "events.csv", HEADER + rows + ROWS_TEXT)))
-    frame = data.load(table, NOVEMBER, table.features).frame
+    table = inspection.inspect(settings(_write(tmp_path / "events.csv", HEADER + rows + ROWS_TEXT)))
+    frame = inspection.load(table, NOVEMBER, table.features).frame
     assert frame[["speed", "carrier"]].isna().sum().tolist() == [9, 9]
 
 
 def test_a_number_named_as_a_category_keeps_its_text(tmp_path: Path) -> None:
     path = _write(tmp_path / "events.csv", "at,late,zip\n2023-11-01,1,01234\n2023-11-02,0,1.50\n")
-    table = data.inspect(settings(path, numeric=(), categorical=("zip",)))
-    assert data.load(table, NOVEMBER, table.features).frame["zip"].tolist() == ["01234", "1.50"]
+    table = inspection.inspect(settings(path, numeric=(), categorical=("zip",)))
+    assert inspection.load(table, NOVEMBER, table.features).frame["zip"].tolist() == ["01234", "1.50"]
 
 
 def test_a_column_of_true_and_false_is_a_number(tmp_path: Path) -> None:
     path = _write(tmp_path / "events.csv", "at,late,heavy\n2023-11-01,1,true\n2023-11-02,0,False\n")
-    table = data.inspect(settings(path))
-    assert data.load(table, NOVEMBER, table.features).frame["heavy"].tolist() == [1.0, 0.0]
+    table = inspection.inspect(settings(path))
+    assert inspection.load(table, NOVEMBER, table.features).frame["heavy"].tolist() == [1.0, 0.0]
 
 
 def test_quotes_and_a_byte_order_mark_are_no_part_of_a_name(tmp_path: Path) -> None:
     text = b'\xef\xbb\xbf"at","late","speed, net"\r\n2023-11-01,true,1\r\n2023-11-02,false,2\r\n'
-    table = data.inspect(settings(_write(tmp_path / "events.csv", text)))
+    table = inspection.inspect(settings(_write(tmp_path / "events.csv", text)))
     assert table.numeric == ("speed, net",)
-    assert data.load(table, NOVEMBER, table.features).frame["speed, net"].tolist() == [1.0, 2.0]
+    assert inspection.load(table, NOVEMBER, table.features).frame["speed, net"].tolist() == [1.0, 2.0]
 
 
 def test_partitions_of_csv_files_are_columns_where_they_are_named(tmp_path: Path) -> None:
     (tmp_path / "site=north").mkdir()
     _write(tmp_path / "site=north" / "1.csv", HEADER + ROWS_TEXT)
-    table = data.inspect(settings(tmp_path, categorical=("site",)))
-    assert data.load(table, NOVEMBER, ["site"]).frame["site"].tolist() == ["north", "north"]
+    table = inspection.inspect(settings(tmp_path, categorical=("site",)))
+    assert inspection.load(table, NOVEMBER, ["site"]).frame["site"].tolist() == ["north", "north"]
 
 
 def test_an_epoch_is_read(tmp_path: Path) -> None:
     path = _write(tmp_path / "events.csv", "at,late,speed\n1698796800,1,1\n1698883200.5,0,2\n")
-    assert data.inspect(settings(path, timestamp_unit="s")).end == date(2023, 11, 3)
+    assert inspection.inspect(settings(path, timestamp_unit="s")).end == date(2023, 11, 3)
 
 
 @pytest.mark.parametrize("place", ["header", "category", "later"])
@@ -97,72 +97,74 @@ def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path, place: str) -> None
 
 
 def _read_all(path: Path) -> None:
-    table = data.inspect(settings(path, categorical=("carrier",)))
-    data.load(table, NOVEMBER, table.features)
+    table = inspection.inspect(settings(path, categorical=("carrier",)))
+    inspection.load(table, NOVEMBER, table.features)
 
 
 def test_duplicate_columns_are_refused(tmp_path: Path) -> None:
     path = _write(tmp_path / "events.csv", "at,late,speed,speed\n2023-11-01,true,1,2\n")
     with pytest.raises(DataError, match=r"the column 'speed' occurs 2 times in .*events\.csv"):
-        data.inspect(settings(path))
+        inspection.inspect(settings(path))
 
 
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"events\.csv has no header"):
-        data.inspect(settings(_write(tmp_path / "events.csv", "")))
+        inspection.inspect(settings(_write(tmp_path / "events.csv", "")))
 
 
 def test_a_header_without_rows_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no rows"):
-        data.inspect(settings(_write(tmp_path / "events.csv", HEADER), numeric=("speed",), categorical=("carrier",)))
+        inspection.inspect(
+            settings(_write(tmp_path / "events.csv", HEADER), numeric=("speed",), categorical=("carrier",))
+        )
 
 
 def test_a_feature_that_a_file_lacks_is_missing_there(tmp_path: Path) -> None:
     _write(tmp_path / "1.csv", HEADER + ROWS_TEXT)
     _write(tmp_path / "2.csv", "at,late,carrier\n2023-11-03,true,AA\n")
-    table = data.inspect(settings(tmp_path))
-    assert data.load(table, NOVEMBER, table.features).frame["speed"].isna().tolist() == [False, False, True]
+    table = inspection.inspect(settings(tmp_path))
+    assert inspection.load(table, NOVEMBER, table.features).frame["speed"].isna().tolist() == [False, False, True]
 
 
 def test_a_file_that_lacks_the_label_is_refused_by_its_name(tmp_path: Path) -> None:
     _write(tmp_path / "1.csv", HEADER + ROWS_TEXT)
     _write(tmp_path / "2.csv", "at,speed,carrier\n2023-11-03,1,AA\n")
     with pytest.raises(DataError, match=r"the column 'late' is not in .*2\.csv"):
-        data.inspect(settings(tmp_path))
+        inspection.inspect(settings(tmp_path))
 
 
 def test_text_in_a_column_of_numbers_is_refused_with_column_and_value(tmp_path: Path) -> None:
     path = _write(tmp_path / "events.csv", HEADER + ROWS_TEXT + "2023-11-03,true,fast,AA\n")
-    table = data.inspect(settings(path, numeric=("speed",), categorical=()))
+    table = inspection.inspect(settings(path, numeric=("speed",), categorical=()))
     with pytest.raises(DataError, match=r"events\.csv can't be read in the column 'speed': .*'fast'"):
-        data.load(table, NOVEMBER, table.features)
+        inspection.load(table, NOVEMBER, table.features)
 
 
 def test_a_row_with_too_many_values_is_refused(tmp_path: Path) -> None:
     path = _write(tmp_path / "events.csv", HEADER + ROWS_TEXT + "2023-11-03,true,3,AA,BB\n")
     with pytest.raises(DataError, match=r"events\.csv can't be read: Expected 4 columns, got 5"):
-        data.inspect(settings(path))
+        inspection.inspect(settings(path))
 
 
 def test_a_damaged_compressed_file_is_refused(tmp_path: Path) -> None:
     path = _write(tmp_path / "events.csv.gz", gzip.compress((HEADER + ROWS_TEXT * 5000).encode())[:-20])
     with pytest.raises(DataError, match=r"events\.csv\.gz can't be read"):
-        data.inspect(settings(path))
+        inspection.inspect(settings(path))
 
 
 @pytest.mark.parametrize(
     ("name", "pack"), [("events.csv", gzip.compress), ("events.csv.gz", bytes), ("events.csv.bz2", bz2.compress)]
 )
 def test_how_a_file_is_compressed_its_content_says(tmp_path: Path, name: str, pack: Callable[[bytes], bytes]) -> None:
-    table = data.inspect(settings(_write(tmp_path / name, pack((HEADER + ROWS_TEXT).encode()))))
-    assert data.load(table, NOVEMBER, table.features).facts.rows == 2
+    table = inspection.inspect(settings(_write(tmp_path / name, pack((HEADER + ROWS_TEXT).encode()))))
+    assert inspection.load(table, NOVEMBER, table.features).facts.rows == 2
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_quoted_values_and_names_may_hold_line_breaks(tmp_path: Path, end: str) -> None:
     text = f'at,late,"speed{end}(mph)",carrier{end}2023-11-01,true,1,"A{end}""A"""{end}2023-11-02,false,2,BB{end}'
-    table = data.inspect(settings(_write(tmp_path / "events.csv", text)))
-    frame = data.load(table, NOVEMBER, table.features).frame
+    table = inspection.inspect(settings(_write(tmp_path / "events.csv", text)))
+    frame = inspection.load(table, NOVEMBER, table.features).frame
     assert frame["carrier"].tolist() == [f'A{end}"A"', "BB"]
     assert frame[f"speed{end}(mph)"].tolist() == [1.0, 2.0]
 
@@ -170,8 +172,8 @@ def test_quoted_values_and_names_may_hold_line_breaks(tmp_path: Path, end: str) 
 def test_what_spreadsheets_export_in_europe_is_read(tmp_path: Path) -> None:
     text = "at;late;speed;carrier\n2023-11-01;1;1,5;Z\u00fcrich\n2023-11-02;0;-2;BB\n"
     path = _write(tmp_path / "events.csv", text.encode("cp1252"))
-    table = data.inspect(settings(path, csv={"separator": ";", "decimal": ",", "encoding": "cp1252"}))
-    frame = data.load(table, NOVEMBER, table.features).frame
+    table = inspection.inspect(settings(path, csv={"separator": ";", "decimal": ",", "encoding": "cp1252"}))
+    frame = inspection.load(table, NOVEMBER, table.features).frame
     assert frame["speed"].tolist() == [1.5, -2.0]
     assert frame["carrier"].tolist() == ["Z\u00fcrich", "BB"]
 
@@ -179,25 +181,25 @@ def test_what_spreadsheets_export_in_europe_is_read(tmp_path: Path) -> None:
 def test_with_a_decimal_comma_a_point_is_no_number(tmp_path: Path) -> None:
     path = _write(tmp_path / "events.csv", "at;late;speed\n2023-11-01;1;1.500\n2023-11-02;0;2,5\n")
     described = settings(path, numeric=("speed",), csv={"separator": ";", "decimal": ","})
-    table = data.inspect(described)
+    table = inspection.inspect(described)
     with pytest.raises(DataError, match=r"can't be read in the column 'speed'"):
-        data.load(table, NOVEMBER, table.features)
+        inspection.load(table, NOVEMBER, table.features)
 
 
 def test_all_files_decide_on_the_type_of_a_column(tmp_path: Path) -> None:
     _write(tmp_path / "1.csv", "at,late,speed,carrier\n2023-11-01,true,,\n")
     _write(tmp_path / "2.csv", "carrier,speed,late,at\n")
     _write(tmp_path / "3.csv", "carrier,speed,late,at\nCC, +3 ,0,2023-11-03\n")
-    table = data.inspect(settings(tmp_path))
+    table = inspection.inspect(settings(tmp_path))
     assert (table.numeric, table.categorical) == (("speed",), ("carrier",))
-    frame = data.load(table, NOVEMBER, table.features).frame
+    frame = inspection.load(table, NOVEMBER, table.features).frame
     assert frame["speed"].fillna(-1).tolist() == [-1.0, 3.0]
-    assert frame[data.LABEL].tolist() == [True, False]
+    assert frame[inspection.LABEL].tolist() == [True, False]
 
 
 def test_a_few_values_that_are_no_numbers_make_text_and_are_named(tmp_path: Path) -> None:
     rows = "".join(f"2023-11-01,{row % 2},{row},AA\n" for row in range(99))
-    table = data.inspect(settings(_write(tmp_path / "events.csv", HEADER + rows + "2023-11-02,1,fast,AA\n")))
+    table = inspection.inspect(settings(_write(tmp_path / "events.csv", HEADER + rows + "2023-11-02,1,fast,AA\n")))
     assert table.categorical == ("speed", "carrier")
     (remark,) = table.remarks
     assert "the column 'speed' of" in remark
@@ -206,15 +208,15 @@ def test_a_few_values_that_are_no_numbers_make_text_and_are_named(tmp_path: Path
 
 def test_columns_without_a_name_are_left_out_and_told(tmp_path: Path) -> None:
     path = _write(tmp_path / "events.csv", ",at,late,speed,,\n1,2023-11-01,1,1,,\n2,2023-11-02,0,2,,\n")
-    table = data.inspect(settings(path))
+    table = inspection.inspect(settings(path))
     assert table.features == ("speed",)
-    assert data.load(table, NOVEMBER, table.features).frame["speed"].tolist() == [1.0, 2.0]
+    assert inspection.load(table, NOVEMBER, table.features).frame["speed"].tolist() == [1.0, 2.0]
     assert ["3 columns" in remark for remark in table.remarks] == [True]
 
 
 def test_spellings_of_a_label_are_one_value(tmp_path: Path) -> None:
     rows = "".join(f"2023-11-01,{word},1,AA\n" for word in ("1", "True", "true", "1.0", "0", "False", "FALSE", "0.0"))
-    table = data.inspect(settings(_write(tmp_path / "events.csv", HEADER + rows), positive=True))
-    rows_read = data.load(table, NOVEMBER, table.features)
-    assert rows_read.frame[data.LABEL].tolist() == [True] * 4 + [False] * 4
+    table = inspection.inspect(settings(_write(tmp_path / "events.csv", HEADER + rows), positive=True))
+    rows_read = inspection.load(table, NOVEMBER, table.features)
+    assert rows_read.frame[inspection.LABEL].tolist() == [True] * 4 + [False] * 4
     assert checks.check(rows_read.facts, table)  # the constant columns; the label is none of the warnings

@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from ratchet.errors import ConfigurationError, DataError
-from ratchet.io import data
+from ratchet.io.table import inspection
 from tests.unit.event_tables import DECEMBER, FIRST, NOVEMBER, ROWS, columns, parquet, settings
 
 
@@ -18,8 +18,8 @@ def _table(**changed) -> pa.Table:
 
 
 def _loaded(path: Path, **changed):
-    table = data.inspect(settings(path, **changed))
-    return table, [data.load(table, window, table.features).frame for window in (NOVEMBER, DECEMBER)]
+    table = inspection.inspect(settings(path, **changed))
+    return table, [inspection.load(table, window, table.features).frame for window in (NOVEMBER, DECEMBER)]
 
 
 def test_rows_that_were_replaced_or_deleted_do_not_count(tmp_path: Path) -> None:
@@ -97,18 +97,18 @@ def test_what_cannot_be_read_is_refused_by_its_name(tmp_path: Path, action, sent
     write_deltalake(tmp_path, _table())
     (tmp_path / "_delta_log" / f"{1:020}.json").write_text(json.dumps(action))
     with pytest.raises(DataError, match=sentence):
-        data.inspect(settings(tmp_path))
+        inspection.inspect(settings(tmp_path))
 
 
 def test_a_log_with_gaps_or_without_files_is_refused(tmp_path: Path) -> None:
     write_deltalake(tmp_path, _table())
     (tmp_path / "_delta_log" / f"{2:020}.json").write_text("{}")
     with pytest.raises(DataError, match="has gaps"):
-        data.inspect(settings(tmp_path))
+        inspection.inspect(settings(tmp_path))
     (tmp_path / "_delta_log" / f"{2:020}.json").unlink()
     DeltaTable(tmp_path).delete()
     with pytest.raises(DataError, match=r"version 1 of the Delta table .* has no rows"):
-        data.inspect(settings(tmp_path))
+        inspection.inspect(settings(tmp_path))
 
 
 def test_a_folder_has_no_snapshots(tmp_path: Path) -> None:
@@ -116,10 +116,10 @@ def test_a_folder_has_no_snapshots(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigurationError, match=r"data\.snapshot is 3, and .* is neither a Delta nor an Iceberg table"
     ):
-        data.inspect(settings(tmp_path, snapshot=3))
+        inspection.inspect(settings(tmp_path, snapshot=3))
 
 
 def test_timestamps_of_a_delta_table_are_instants(tmp_path: Path) -> None:
     local = [datetime.fromisoformat(f"{FIRST:%Y-%m-%d}T03:00:00+00:00")] * ROWS
     write_deltalake(tmp_path, _table(at=pa.array(local, pa.timestamp("us", "UTC"))))
-    assert data.inspect(settings(tmp_path, timezone="America/New_York")).end.isoformat() == "2023-11-01"
+    assert inspection.inspect(settings(tmp_path, timezone="America/New_York")).end.isoformat() == "2023-11-01"

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ratchet import configuration
-from ratchet.io import data, flights
+from ratchet.io.table import flights, inspection
 
 PAGE = Path("docs/data.md").read_text(encoding="utf-8")
 KNOWN_TOO_LATE = {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"}
@@ -66,7 +66,7 @@ def test_the_page_describes_every_column(sample: pd.DataFrame) -> None:
 
 def test_the_configuration_names_columns_of_the_sample(folder: Path) -> None:
     settings = configuration.load("dev", [f"data.uri={folder}"]).data
-    table = data.inspect(settings)
+    table = inspection.inspect(settings)
     assert set(table.features) == _columns_of("## The sample: flights") - {"late", "scheduled_departure"}
 
 
@@ -76,6 +76,6 @@ def test_writing_again_replaces_what_was_there(folder: Path, sample: pd.DataFram
 
 
 def test_the_page_lists_what_counts_as_missing_in_csv() -> None:
-    from ratchet.io.values import MISSING_TEXTS
+    from ratchet.core.category_texts import MISSING_TEXTS
 
     assert all(f"`{text}`" in PAGE for text in MISSING_TEXTS if text.strip())

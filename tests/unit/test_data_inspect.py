@@ -8,24 +8,24 @@ import pyarrow.parquet as pq
 import pytest
 
 from ratchet.errors import ConfigurationError, DataError
-from ratchet.io import data
+from ratchet.io.table import inspection
 from tests.unit.event_tables import DECEMBER, NOVEMBER, ROWS, columns, csv, parquet, settings
 
 
 def test_the_end_is_the_day_after_the_last_row(tmp_path: Path) -> None:
-    table = data.inspect(settings(parquet(tmp_path / "events.parquet")))
+    table = inspection.inspect(settings(parquet(tmp_path / "events.parquet")))
     assert table.end == date(2024, 1, 1)
 
 
 def test_all_other_columns_are_features_by_their_type(tmp_path: Path) -> None:
-    table = data.inspect(settings(parquet(tmp_path / "events.parquet")))
+    table = inspection.inspect(settings(parquet(tmp_path / "events.parquet")))
     assert table.numeric == ("speed", "stops")
     assert table.categorical == ("carrier",)
     assert table.features == ("speed", "stops", "carrier")
 
 
 def test_excluded_columns_are_no_features(tmp_path: Path) -> None:
-    table = data.inspect(settings(parquet(tmp_path / "events.parquet"), exclude=("speed",)))
+    table = inspection.inspect(settings(parquet(tmp_path / "events.parquet"), exclude=("speed",)))
     assert table.features == ("stops", "carrier")
 
 
@@ -33,36 +33,36 @@ def test_a_folder_is_all_its_data_files_in_the_order_of_their_paths(tmp_path: Pa
     for name in ("b/2.parquet", "a/1.parquet", "_temporary/0.parquet", ".hidden.parquet", "_SUCCESS"):
         parquet(tmp_path / name)
     (tmp_path / "notes.txt").write_text("no data")
-    found = data.inspect(settings(tmp_path)).files
+    found = inspection.inspect(settings(tmp_path)).files
     assert [Path(file.path).relative_to(tmp_path).as_posix() for file in found] == ["a/1.parquet", "b/2.parquet"]
     assert [file.rows for file in found] == [ROWS, ROWS]
 
 
 def test_a_file_of_any_name_is_what_the_format_says(tmp_path: Path) -> None:
     parquet(tmp_path / "events.dat")
-    assert data.inspect(settings(tmp_path / "events.dat", format="parquet")).format == "parquet"
+    assert inspection.inspect(settings(tmp_path / "events.dat", format="parquet")).format == "parquet"
 
 
 @pytest.mark.parametrize("name", ["a*.parquet", "b?{1,2}[x].parquet", "c.parquet.gzip"])
 def test_a_name_is_a_name_whatever_is_in_it(tmp_path: Path, name: str) -> None:
     parquet(tmp_path / name)
     parquet(tmp_path / "a.parquet")
-    table = data.inspect(settings(tmp_path))
-    assert data.load(table, NOVEMBER, table.features).facts.rows == 240
+    table = inspection.inspect(settings(tmp_path))
+    assert inspection.load(table, NOVEMBER, table.features).facts.rows == 240
 
 
 def test_files_beside_the_table_that_look_like_data_are_told(tmp_path: Path) -> None:
     parquet(tmp_path / "1.parquet")
     for name in ("2.json", "3.tsv", "_SUCCESS", "README.md"):
         (tmp_path / name).write_text("")
-    assert [remark.partition(" of ")[0] for remark in data.inspect(settings(tmp_path)).remarks] == [
+    assert [remark.partition(" of ")[0] for remark in inspection.inspect(settings(tmp_path)).remarks] == [
         "2 files, 2.json among them, are left out"
     ]
 
 
 def test_pandas_index_without_a_name_is_no_feature(tmp_path: Path) -> None:
     parquet(tmp_path / "1.parquet", columns() | {"__index_level_0__": pa.array(range(ROWS))})
-    table = data.inspect(settings(tmp_path))
+    table = inspection.inspect(settings(tmp_path))
     assert table.features == ("speed", "stops", "carrier")
     assert ["__index_level_0__" in remark for remark in table.remarks] == [True]
 
@@ -70,79 +70,84 @@ def test_pandas_index_without_a_name_is_no_feature(tmp_path: Path) -> None:
 def test_partition_columns_are_features_only_where_they_are_named(tmp_path: Path) -> None:
     parquet(tmp_path / "site=north" / "1.parquet")
     parquet(tmp_path / "site=s%C3%BCd" / "2.parquet")
-    assert "site" not in data.inspect(settings(tmp_path)).schema.names
-    named = data.inspect(settings(tmp_path, categorical=("carrier", "site")))
-    rows = data.load(named, NOVEMBER, ["site"])
+    assert "site" not in inspection.inspect(settings(tmp_path)).schema.names
+    named = inspection.inspect(settings(tmp_path, categorical=("carrier", "site")))
+    rows = inspection.load(named, NOVEMBER, ["site"])
     assert set(rows.frame["site"]) == {"north", "süd"}
 
 
 def test_a_partition_column_can_be_the_timestamp(tmp_path: Path) -> None:
     for day in ("2023-11-05", "2023-12-24"):
         parquet(tmp_path / f"at={day}" / "1.parquet", columns(at=None))
-    table = data.inspect(settings(tmp_path))
+    table = inspection.inspect(settings(tmp_path))
     assert table.end == date(2023, 12, 25)
-    assert data.load(table, DECEMBER, table.features).facts.rows == ROWS
+    assert inspection.load(table, DECEMBER, table.features).facts.rows == ROWS
 
 
 def test_a_feature_that_older_files_lack_is_missing_there(tmp_path: Path) -> None:
     parquet(tmp_path / "1.parquet", columns(speed=None))
     parquet(tmp_path / "2.parquet")
-    table = data.inspect(settings(tmp_path))
-    assert data.load(table, NOVEMBER, ["speed"]).frame["speed"].isna().mean() == 0.5
+    table = inspection.inspect(settings(tmp_path))
+    assert inspection.load(table, NOVEMBER, ["speed"]).frame["speed"].isna().mean() == 0.5
 
 
 def test_numbers_of_different_width_are_one_column(tmp_path: Path) -> None:
     parquet(tmp_path / "1.parquet")
     parquet(tmp_path / "2.parquet", columns(stops=pa.array([7] * ROWS, pa.int64())))
-    table = data.inspect(settings(tmp_path))
-    assert data.load(table, NOVEMBER, ["stops"]).frame["stops"].max() == 7
+    table = inspection.inspect(settings(tmp_path))
+    assert inspection.load(table, NOVEMBER, ["stops"]).frame["stops"].max() == 7
 
 
 def test_the_digest_is_the_same_for_the_same_content_wherever_it_lies(tmp_path: Path) -> None:
-    one = data.inspect(settings(parquet(tmp_path / "one" / "events.parquet")))
-    two = data.inspect(settings(parquet(tmp_path / "two" / "events.parquet")))
-    assert data.digest(one, NOVEMBER) == data.digest(two, NOVEMBER)
-    assert len(data.digest(one, NOVEMBER)) <= 36
+    one = inspection.inspect(settings(parquet(tmp_path / "one" / "events.parquet")))
+    two = inspection.inspect(settings(parquet(tmp_path / "two" / "events.parquet")))
+    assert inspection.digest(one, NOVEMBER) == inspection.digest(two, NOVEMBER)
+    assert len(inspection.digest(one, NOVEMBER)) <= 36
 
 
 def test_the_digest_changes_with_the_content_the_window_and_the_columns(tmp_path: Path) -> None:
     path = parquet(tmp_path / "events.parquet")
-    whole = data.inspect(settings(path))
-    fewer = data.inspect(settings(path, exclude=("speed",)))
-    first = data.digest(whole, NOVEMBER)
+    whole = inspection.inspect(settings(path))
+    fewer = inspection.inspect(settings(path, exclude=("speed",)))
+    first = inspection.digest(whole, NOVEMBER)
     parquet(path, columns(stops=pa.array([9] * ROWS, pa.int16())))
-    again = data.inspect(settings(path))
-    found = {first, data.digest(whole, DECEMBER), data.digest(fewer, NOVEMBER), data.digest(again, NOVEMBER)}
+    again = inspection.inspect(settings(path))
+    found = {
+        first,
+        inspection.digest(whole, DECEMBER),
+        inspection.digest(fewer, NOVEMBER),
+        inspection.digest(again, NOVEMBER),
+    }
     assert len(found) == 4
 
 
 def test_column_kinds_name_what_a_model_sees(tmp_path: Path) -> None:
-    table = data.inspect(settings(parquet(tmp_path / "events.parquet")))
+    table = inspection.inspect(settings(parquet(tmp_path / "events.parquet")))
     expected = {"speed": "double", "stops": "double", "carrier": "string", "late": "boolean"}
-    assert data.column_kinds(table) == expected
+    assert inspection.column_kinds(table) == expected
 
 
 def test_a_path_without_a_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no file or folder at .*nowhere"):
-        data.inspect(settings(tmp_path / "nowhere"))
+        inspection.inspect(settings(tmp_path / "nowhere"))
 
 
 def test_a_folder_without_data_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no parquet file .* \.parquet"):
-        data.inspect(settings(tmp_path))
+        inspection.inspect(settings(tmp_path))
 
 
 def test_a_folder_of_both_formats_is_refused_until_one_is_chosen(tmp_path: Path) -> None:
     parquet(tmp_path / "1.parquet")
     csv(tmp_path / "2.csv")
     with pytest.raises(DataError, match=r"data\.format"):
-        data.inspect(settings(tmp_path))
-    assert len(data.inspect(settings(tmp_path, format="csv")).files) == 1
+        inspection.inspect(settings(tmp_path))
+    assert len(inspection.inspect(settings(tmp_path, format="csv")).files) == 1
 
 
 def test_an_unknown_scheme_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="'gs://bucket/table'; a local path or s3://"):
-        data.inspect(settings("gs://bucket/table"))
+        inspection.inspect(settings("gs://bucket/table"))
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"no Parquet at all, but long enough to look", None])
@@ -151,7 +156,7 @@ def test_a_corrupt_parquet_file_is_refused_by_its_name(tmp_path: Path, content: 
     broken = parquet(tmp_path / "2.parquet")
     broken.write_bytes(broken.read_bytes()[:-100] if content is None else content)
     with pytest.raises(DataError, match=r"2\.parquet can't be read, it seems to be corrupt"):
-        data.inspect(settings(tmp_path))
+        inspection.inspect(settings(tmp_path))
 
 
 def test_a_parquet_file_that_is_corrupt_inside_is_refused_when_it_is_read(tmp_path: Path) -> None:
@@ -160,9 +165,9 @@ def test_a_parquet_file_that_is_corrupt_inside_is_refused_when_it_is_read(tmp_pa
     pages = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
     content[4:pages] = b"\xff" * (pages - 4)
     path.write_bytes(content)
-    table = data.inspect(settings(path))
+    table = inspection.inspect(settings(path))
     with pytest.raises(DataError, match=r"events\.parquet can't be read"):
-        data.load(table, NOVEMBER, table.features)
+        inspection.load(table, NOVEMBER, table.features)
 
 
 @pytest.mark.parametrize(
@@ -172,35 +177,35 @@ def test_a_parquet_file_that_is_corrupt_inside_is_refused_when_it_is_read(tmp_pa
 def test_a_missing_column_is_refused_with_its_neighbours(tmp_path: Path, changed: dict[str, str], name: str) -> None:
     path = parquet(tmp_path / "events.parquet")
     with pytest.raises(DataError, match=rf"the column '{name}' is not in .*events\.parquet; near it are"):
-        data.inspect(settings(path, **changed))
+        inspection.inspect(settings(path, **changed))
 
 
 def test_a_file_without_the_label_is_refused_by_its_name(tmp_path: Path) -> None:
     parquet(tmp_path / "1.parquet")
     parquet(tmp_path / "2.parquet", columns(late=None))
     with pytest.raises(DataError, match=r"the column 'late' is not in .*2\.parquet"):
-        data.inspect(settings(tmp_path))
+        inspection.inspect(settings(tmp_path))
 
 
 def test_duplicate_columns_are_refused(tmp_path: Path) -> None:
     made = columns()
     table = pa.Table.from_arrays([*made.values(), made["speed"]], [*made, "speed"])
     with pytest.raises(DataError, match=r"the column 'speed' occurs 2 times in .*events\.parquet"):
-        data.inspect(settings(parquet(tmp_path / "events.parquet", table)))
+        inspection.inspect(settings(parquet(tmp_path / "events.parquet", table)))
 
 
 def test_files_that_disagree_on_a_type_are_refused(tmp_path: Path) -> None:
     parquet(tmp_path / "1.parquet")
     parquet(tmp_path / "2.parquet", columns(speed=pa.array(["fast"] * ROWS)))
     with pytest.raises(DataError, match=r"disagree on the type of a column: .*speed"):
-        data.inspect(settings(tmp_path))
+        inspection.inspect(settings(tmp_path))
 
 
 def test_a_type_that_is_neither_number_nor_text_is_refused_among_all_others(tmp_path: Path) -> None:
     path = parquet(tmp_path / "events.parquet", columns(tags=pa.array([["a"]] * ROWS)))
     with pytest.raises(DataError, match=r"the column 'tags' .* data\.exclude"):
-        data.inspect(settings(path))
-    assert data.inspect(settings(path, exclude=("tags",))).features == ("speed", "stops", "carrier")
+        inspection.inspect(settings(path))
+    assert inspection.inspect(settings(path, exclude=("tags",))).features == ("speed", "stops", "carrier")
 
 
 @pytest.mark.parametrize(
@@ -209,34 +214,34 @@ def test_a_type_that_is_neither_number_nor_text_is_refused_among_all_others(tmp_
 def test_a_feature_of_an_unfit_type_is_refused(tmp_path: Path, role: str, column: str, accepted: str) -> None:
     path = parquet(tmp_path / "events.parquet")
     with pytest.raises(DataError, match=f"the {role} feature '{column}' .*; {accepted}"):
-        data.inspect(settings(path, **{role: (column,)}))
+        inspection.inspect(settings(path, **{role: (column,)}))
 
 
 def test_a_table_without_a_feature_is_refused(tmp_path: Path) -> None:
     path = parquet(tmp_path / "events.parquet")
     with pytest.raises(DataError, match="has no feature"):
-        data.inspect(settings(path, numeric=(), categorical=()))
+        inspection.inspect(settings(path, numeric=(), categorical=()))
 
 
 def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
     path = parquet(tmp_path / "events.parquet", pa.table(columns()).slice(0, 0))
     with pytest.raises(DataError, match="has no rows"):
-        data.inspect(settings(path))
+        inspection.inspect(settings(path))
 
 
 def test_a_positive_value_that_cannot_occur_is_refused(tmp_path: Path) -> None:
     path = parquet(tmp_path / "events.parquet")
     with pytest.raises(ConfigurationError, match=r"data\.label\.positive is 'late'"):
-        data.inspect(settings(path, positive="late"))
+        inspection.inspect(settings(path, positive="late"))
 
 
 def test_only_what_a_window_touches_is_read(tmp_path: Path) -> None:
     """The other row groups may be damaged for all that a window cares."""
     path = parquet(tmp_path / "events.parquet", row_group_size=40)
-    table = data.inspect(settings(path))
+    table = inspection.inspect(settings(path))
     first = pq.read_metadata(path).row_group(0)
     content = bytearray(path.read_bytes())
     end = max(first.column(place).data_page_offset for place in range(5)) + 20
     content[4:end] = b"\xff" * (end - 4)
     path.write_bytes(content)
-    assert data.load(table, DECEMBER, table.features).facts.rows == 124
+    assert inspection.load(table, DECEMBER, table.features).facts.rows == 124

@@ -7,55 +7,59 @@ import psutil
 import pytest
 
 from ratchet.errors import DataError
-from ratchet.io import data, memory
+from ratchet.io.table import inspection, memory
 from tests.unit.event_tables import DECEMBER, NOVEMBER, csv, parquet, settings
 
 TREES = "hist_gradient_boosting"
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> data.Table:
-    return data.inspect(settings(parquet(tmp_path / "events.parquet", row_group_size=60)))
+def table(tmp_path: Path) -> inspection.Table:
+    return inspection.inspect(settings(parquet(tmp_path / "events.parquet", row_group_size=60)))
 
 
-def _grown(table: data.Table, factor: int) -> data.Table:
+def _grown(table: inspection.Table, factor: int) -> inspection.Table:
     """The same table as if each row group had so many times its rows."""
     groups = tuple(replace(group, rows=group.rows * factor) for group in table.files[0].row_groups)
     return replace(table, files=(replace(table.files[0], row_groups=groups),))
 
 
-def test_a_window_that_fits_passes(table: data.Table) -> None:
-    data.check_memory(table, [NOVEMBER, DECEMBER], TREES, "1GiB")
-    data.check_memory(table, [NOVEMBER, DECEMBER], TREES, None)
+def test_a_window_that_fits_passes(table: inspection.Table) -> None:
+    inspection.check_memory(table, [NOVEMBER, DECEMBER], TREES, "1GiB")
+    inspection.check_memory(table, [NOVEMBER, DECEMBER], TREES, None)
 
 
-def test_a_window_that_does_not_fit_is_refused_with_what_helps(table: data.Table) -> None:
+def test_a_window_that_does_not_fit_is_refused_with_what_helps(table: inspection.Table) -> None:
     expected = (
         r"need about \d+\.\d GiB of memory and 1\.0 GiB are available .*windows\.train, fewer columns or the Spark"
     )
     with pytest.raises(DataError, match=expected):
-        data.check_memory(_grown(table, 1_000_000), [NOVEMBER, DECEMBER], TREES, "1GiB")
+        inspection.check_memory(_grown(table, 1_000_000), [NOVEMBER, DECEMBER], TREES, "1GiB")
 
 
-def test_without_a_setting_the_machine_or_the_cgroup_is_the_limit(table: data.Table) -> None:
+def test_without_a_setting_the_machine_or_the_cgroup_is_the_limit(table: inspection.Table) -> None:
     with pytest.raises(DataError, match=r"the machine's memory|the limit of the cgroup"):
-        data.check_memory(_grown(table, 10**10), [NOVEMBER], TREES, None)
+        inspection.check_memory(_grown(table, 10**10), [NOVEMBER], TREES, None)
 
 
-def test_the_estimate_grows_with_rows_and_columns_and_the_window(table: data.Table) -> None:
+def test_the_estimate_grows_with_rows_and_columns_and_the_window(table: inspection.Table) -> None:
     large = _grown(table, 1_000_000)
     fewer = replace(large, numeric=("speed",), categorical=())
-    assert data.memory_needed(large, [NOVEMBER], TREES) > 2 * data.memory_needed(
+    assert inspection.memory_needed(large, [NOVEMBER], TREES) > 2 * inspection.memory_needed(
         _grown(table, 100_000), [NOVEMBER], TREES
     )
-    assert data.memory_needed(large, [NOVEMBER], TREES) < data.memory_needed(large, [NOVEMBER], "logistic_regression")
-    assert data.memory_needed(fewer, [NOVEMBER], TREES) < data.memory_needed(large, [NOVEMBER], TREES)
-    assert data.memory_needed(large, [NOVEMBER], TREES) < data.memory_needed(large, [NOVEMBER, DECEMBER], TREES)
+    assert inspection.memory_needed(large, [NOVEMBER], TREES) < inspection.memory_needed(
+        large, [NOVEMBER], "logistic_regression"
+    )
+    assert inspection.memory_needed(fewer, [NOVEMBER], TREES) < inspection.memory_needed(large, [NOVEMBER], TREES)
+    assert inspection.memory_needed(large, [NOVEMBER], TREES) < inspection.memory_needed(
+        large, [NOVEMBER, DECEMBER], TREES
+    )
 
 
 def test_csv_is_estimated_by_its_rows_too(tmp_path: Path) -> None:
-    table = data.inspect(settings(csv(tmp_path / "events.csv")))
-    assert data.memory_needed(_grown(table, 1_000_000), [NOVEMBER], TREES) > data.memory_needed(
+    table = inspection.inspect(settings(csv(tmp_path / "events.csv")))
+    assert inspection.memory_needed(_grown(table, 1_000_000), [NOVEMBER], TREES) > inspection.memory_needed(
         table, [NOVEMBER], TREES
     )
 

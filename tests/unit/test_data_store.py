@@ -7,20 +7,20 @@ import pyarrow as pa
 import pytest
 
 from ratchet.errors import ConfigurationError, DataError, FailedError, RatchetError, TemporaryError
-from ratchet.io import data, flights
-from ratchet.io.store import explained, open_store
+from ratchet.io.table import flights, inspection
+from ratchet.io.table.files.filesystem import explained, open_store
 from tests.unit.event_tables import parquet, settings
 
 
 def test_a_file_address_is_a_local_path(tmp_path: Path) -> None:
     path = parquet(tmp_path / "with space" / "events.parquet")
-    assert data.inspect(settings(path.as_uri())).files[0].path == str(path)
+    assert inspection.inspect(settings(path.as_uri())).files[0].path == str(path)
 
 
 def test_a_relative_path_counts_from_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parquet(tmp_path / "events.parquet")
     monkeypatch.chdir(tmp_path)
-    assert data.inspect(settings("events.parquet")).files[0].path == str(tmp_path / "events.parquet")
+    assert inspection.inspect(settings("events.parquet")).files[0].path == str(tmp_path / "events.parquet")
 
 
 @pytest.mark.parametrize("uri", ["hdfs://host/table", "s3://", "http://host/table.parquet"])

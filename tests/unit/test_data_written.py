@@ -11,15 +11,15 @@ import pytest
 
 from ratchet.core.windows import Window
 from ratchet.errors import ConfigurationError, DataError, TemporaryError
-from ratchet.io import data, reader
-from ratchet.io.snapshot import Snapshot
+from ratchet.io.table import inspection, reader
+from ratchet.io.table.snapshot import Snapshot
 from tests.unit.event_tables import WRITTEN, settings, unpacked
 
 TABLES = sorted(path.name.removesuffix(".tar.xz") for path in WRITTEN.glob("*.tar.xz"))
 EVER = Window("test", None, date(2100, 1, 1))
 
 
-def _all(table: data.Table, names: list[str]) -> pa.Table:
+def _all(table: inspection.Table, names: list[str]) -> pa.Table:
     """The rows as a model gets them, with the day, in an order of their own."""
     found = reader.batches(table, reader.pieces(table, [EVER]), [EVER], names)
     rows = pa.Table.from_batches(found).select([*names, "__label__", "__day__"])
@@ -29,7 +29,7 @@ def _all(table: data.Table, names: list[str]) -> pa.Table:
     return rows.sort_by([(name, "ascending") for name in rows.schema.names])
 
 
-def _expected(name: str, names: list[str], table: data.Table) -> pa.Table:
+def _expected(name: str, names: list[str], table: inspection.Table) -> pa.Table:
     spark = pq.read_table(WRITTEN / f"{name}.parquet")
     days = spark.column("at").cast(pa.timestamp("us")).cast(pa.date32()).cast(pa.int32()).cast(pa.int64())
     columns = {each: spark.column(each).cast(pa.float64() if each in table.numeric else pa.string()) for each in names}
@@ -43,7 +43,7 @@ def test_there_are_tables_of_both_kinds() -> None:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_we_read_the_rows_that_spark_reads(tmp_path: Path, name: str) -> None:
-    table = data.inspect(settings(unpacked(name, tmp_path)))
+    table = inspection.inspect(settings(unpacked(name, tmp_path)))
     names = sorted(table.features)
     assert names == sorted(set(pq.read_schema(WRITTEN / f"{name}.parquet").names) - {"at", "late"})
     rows = _all(table, names)
@@ -53,9 +53,9 @@ def test_we_read_the_rows_that_spark_reads(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_snapshot_of_it_is_the_same_table_wherever_it_lies(tmp_path: Path, name: str) -> None:
-    table = data.inspect(settings(unpacked(name, tmp_path)))
+    table = inspection.inspect(settings(unpacked(name, tmp_path)))
     text = Snapshot.of(table, table.end).to_json(table.store)
-    again = data.inspect(table.settings, Snapshot.from_json(text, table.store).looked)
+    again = inspection.inspect(table.settings, Snapshot.from_json(text, table.store).looked)
     assert again == table
     assert _all(again, list(table.features)).equals(_all(table, list(table.features)))
 
@@ -63,11 +63,11 @@ def test_a_snapshot_of_it_is_the_same_table_wherever_it_lies(tmp_path: Path, nam
 @pytest.mark.parametrize("name", ["delta_vectors", "iceberg_places", "iceberg_vectors"])
 def test_rows_that_are_deleted_change_the_digest_though_no_file_is_rewritten(tmp_path: Path, name: str) -> None:
     folder = unpacked(name, tmp_path)
-    newest = data.inspect(settings(folder))
+    newest = inspection.inspect(settings(folder))
     kind, number = newest.version.split(maxsplit=1)
-    first = data.inspect(settings(folder, snapshot=_earlier(folder) if kind == "snapshot" else 1))
+    first = inspection.inspect(settings(folder, snapshot=_earlier(folder) if kind == "snapshot" else 1))
     assert {file.fingerprint for file in first.files} & {file.fingerprint for file in newest.files}
-    assert data.digest(first, EVER) != data.digest(newest, EVER)
+    assert inspection.digest(first, EVER) != inspection.digest(newest, EVER)
     assert number.endswith("table")
 
 
@@ -79,33 +79,35 @@ def _earlier(folder: Path) -> int:
 
 def test_an_older_snapshot_is_read_where_it_is_named_and_an_unknown_one_refused(tmp_path: Path) -> None:
     folder = unpacked("iceberg_vectors", tmp_path)
-    older = data.inspect(settings(folder, snapshot=_earlier(folder)))
+    older = inspection.inspect(settings(folder, snapshot=_earlier(folder)))
     assert older.version == f"snapshot {_earlier(folder)} of the Iceberg table"
-    assert sum(file.rows for file in older.files) > sum(file.rows for file in data.inspect(settings(folder)).files)
+    assert sum(file.rows for file in older.files) > sum(
+        file.rows for file in inspection.inspect(settings(folder)).files
+    )
     with pytest.raises(ConfigurationError, match=r"data\.snapshot is 5; the Iceberg table .* has the snapshots \d+"):
-        data.inspect(settings(folder, snapshot=5))
+        inspection.inspect(settings(folder, snapshot=5))
 
 
 def test_a_deletion_vector_that_is_broken_or_gone_is_said(tmp_path: Path) -> None:
     folder = unpacked("delta_vectors", tmp_path)
-    table = data.inspect(settings(folder))
+    table = inspection.inspect(settings(folder))
     for path in folder.glob("*.bin"):
         content = bytearray(path.read_bytes())
         content[-6] ^= 255
         path.write_bytes(content)
     with pytest.raises(DataError, match=r"deletion vector at .* is corrupt"):
-        data.inspect(settings(folder))
+        inspection.inspect(settings(folder))
     for path in folder.glob("*.bin"):
         path.unlink()
     with pytest.raises(TemporaryError, match="has changed since the table was looked at, or is gone"):
-        data.load(table, EVER, table.features)
+        inspection.load(table, EVER, table.features)
 
 
 def test_the_folder_of_an_iceberg_table_that_has_no_metadata_is_a_folder_of_files(tmp_path: Path) -> None:
     folder = unpacked("iceberg_renamed", tmp_path)
     shutil.rmtree(folder / "metadata")
     with pytest.raises(DataError, match="'fare' is not in"):
-        data.inspect(settings(folder, numeric=("fare",)))
+        inspection.inspect(settings(folder, numeric=("fare",)))
 
 
 @pytest.mark.parametrize(
@@ -120,4 +122,4 @@ def test_metadata_that_cannot_be_followed_are_refused(tmp_path: Path, change, se
     content = json.loads((folder / "metadata" / "v1.metadata.json").read_text())
     (folder / "metadata" / "v99.metadata.json").write_text(json.dumps(content | change))
     with pytest.raises(DataError, match=sentence):
-        data.inspect(settings(folder))
+        inspection.inspect(settings(folder))

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ratchet.core.decision import Decision
-from ratchet.core.decision_section import BEGIN, END, open_section, with_decision
 from ratchet.errors import FailedError
+from ratchet.report.decision_section import BEGIN, END, open_section, with_decision
 
 PAGE = f"<html><body>\n{open_section()}\n<h2>Curves</h2></body></html>"
 

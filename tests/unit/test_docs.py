@@ -18,8 +18,8 @@ from ratchet import cli, configuration, errors
 from ratchet.core import exported
 from ratchet.core.failures import REASONS
 from ratchet.core.metrics import METRICS
-from ratchet.core.report import MEANINGS
-from ratchet.io.scoring_server import Measures
+from ratchet.io.serving.scoring_server import Measures
+from ratchet.report.page import MEANINGS
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src" / "ratchet").rglob("*.py"))
@@ -246,7 +246,7 @@ def test_the_metrics_in_the_document_are_those_of_a_run():
     rolling = {
         f"rolling_{name}"
         for name in ast.literal_eval(
-            re.search(r"^_ROLLING = (.+)$", (ROOT / "src/ratchet/io/tracking.py").read_text(), re.MULTILINE)[1]
+            re.search(r"^_ROLLING = (.+)$", (ROOT / "src/ratchet/io/records/tracking.py").read_text(), re.MULTILINE)[1]
         )
     }
     documented = first_cells(section("Metrics"))

@@ -7,7 +7,8 @@ import sys
 import pytest
 import structlog
 
-from ratchet import events, progress
+from ratchet.cli import events
+from ratchet.jobs import progress
 
 
 class Terminal(io.StringIO):

@@ -3,14 +3,14 @@
 import pytest
 
 from ratchet.core.failures import REASONS, reason_of
-from ratchet.io.cluster import endings, waiting
+from ratchet.io.cluster import exit_status, pending
 from tests.unit.cluster_objects import ended, event, job, pod, unscheduled, waits
 
 NAMES = ("train-sklearn",)
 
 
 def of_pod(*state, **others):
-    found = endings.of_pod(pod(phase="Failed", state=ended(*state), **others), NAMES)
+    found = exit_status.of_pod(pod(phase="Failed", state=ended(*state), **others), NAMES)
     return reason_of(found.code, found.sentence)
 
 
@@ -39,15 +39,15 @@ def test_what_a_pod_waits_for_is_the_reason():
     image = pod(phase="Pending", state=waits("ErrImagePull", "not found"))
     secret = pod(phase="Pending", state=waits("CreateContainerConfigError", "secret not found"))
     volume = pod(phase="Pending", nodeName="node")
-    assert of_waiting(waiting.of_pod(image)) == "image"
-    assert of_waiting(waiting.of_pod(secret)) == "missing"
-    assert of_waiting(waiting.of_pod(volume, [event("FailedMount", "no such claim")])) == "missing"
-    assert of_waiting(waiting.of_pod(unscheduled("0/1 nodes are available: 1 Insufficient cpu."))) == "room"
-    assert of_waiting(waiting.of_job(job(), [event("FailedCreate", "exceeded quota")])) == "room"
+    assert of_waiting(pending.of_pod(image)) == "image"
+    assert of_waiting(pending.of_pod(secret)) == "missing"
+    assert of_waiting(pending.of_pod(volume, [event("FailedMount", "no such claim")])) == "missing"
+    assert of_waiting(pending.of_pod(unscheduled("0/1 nodes are available: 1 Insufficient cpu."))) == "room"
+    assert of_waiting(pending.of_job(job(), [event("FailedCreate", "exceeded quota")])) == "room"
 
 
 def test_a_deadline_is_a_reason():
-    over = endings.of_job(job("c", ("Failed", "DeadlineExceeded")), [], NAMES)
+    over = exit_status.of_job(job("c", ("Failed", "DeadlineExceeded")), [], NAMES)
     assert reason_of(over.code, over.sentence) == "deadline"
     assert reason_of(None, "it had not ended after 360 minutes") == "deadline"
 

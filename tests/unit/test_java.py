@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.engines import java
-from ratchet.engines.java import java_home
+from ratchet.engines.spark import java
+from ratchet.engines.spark.java import java_home
 from ratchet.errors import ConfigurationError
 
 

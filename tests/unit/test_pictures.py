@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
 from ratchet.core.counts import Counts, day_number
-from ratchet.core.picture_style import MEASURES, apart, thinned
-from ratchet.core.pictures import draw
 from ratchet.core.rolling import rolling
 from ratchet.core.threshold import choose
 from ratchet.core.windows import Window
+from ratchet.report.picture_style import MEASURES, apart, thinned
+from ratchet.report.pictures import draw
 
 NAMES = {
     "calibration_curve.png",

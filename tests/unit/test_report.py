@@ -14,13 +14,13 @@ from jinja2 import UndefinedError
 
 from ratchet.core.comparison import Interval
 from ratchet.core.decision import Decision
-from ratchet.core.decision_section import BEGIN, with_decision
 from ratchet.core.drift import FeatureDrift
 from ratchet.core.metrics import METRICS, ClassRow
-from ratchet.core.report import MEANINGS, Evidence, Scale, measure, probability, render, share, signed
 from ratchet.core.rival import Rival
 from ratchet.core.rolling import RollingDay
 from ratchet.core.windows import Window
+from ratchet.report.decision_section import BEGIN, with_decision
+from ratchet.report.page import MEANINGS, Evidence, Scale, measure, probability, render, share, signed
 
 VOID = {"br", "img", "link", "meta"}
 PNG = b"\x89PNG\r\n"

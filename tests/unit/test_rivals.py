@@ -6,8 +6,8 @@ import pytest
 from ratchet.core.counts import Confusion, Counts
 from ratchet.core.f1 import f1_of, precision_of, recall_of
 from ratchet.errors import FailedError
-from ratchet.io import data
-from ratchet.io.registry import Version
+from ratchet.io.records.registry import Version
+from ratchet.io.table import inspection
 from ratchet.jobs import rivals
 from ratchet.settings import Data, Label, Promotion, Settings
 from tests.unit import event_tables
@@ -87,7 +87,7 @@ def test_nothing_is_rescored_where_recorded_values_are_compared():
 
 def test_only_columns_that_the_data_have_and_the_trainer_does_not_read_are_extra(tmp_path):
     file = event_tables.parquet(tmp_path / "events.parquet")
-    table = data.inspect(event_tables.settings(file, numeric=("speed",), categorical=()))
+    table = inspection.inspect(event_tables.settings(file, numeric=("speed",), categorical=()))
     chosen = [version(1, columns=("speed", "stops")), version(2, columns=("carrier", "gone"))]
     assert rivals.extra_columns(chosen, table) == ("carrier", "stops")
     assert rivals.extra_columns([version(1, columns=("speed",))], table) == ()

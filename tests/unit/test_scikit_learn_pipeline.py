@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ratchet.engines.scikit_learn_pipeline import pipeline
+from ratchet.engines.sklearn.pipeline import pipeline
 from ratchet.errors import ConfigurationError
 
 ESTIMATORS = ("hist_gradient_boosting", "logistic_regression", "random_forest")

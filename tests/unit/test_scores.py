@@ -7,9 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from ratchet.errors import ConfigurationError, TemporaryError
-from ratchet.io import scores
-from ratchet.io.scores import FIELDS, Target
-from ratchet.io.store import open_store
+from ratchet.io.table import score_target
+from ratchet.io.table.files.filesystem import open_store
+from ratchet.io.table.score_target import FIELDS, Target
 
 SCHEMA = pa.schema(FIELDS)
 
@@ -54,7 +54,7 @@ def test_a_call_begins_by_taking_the_earlier_result_away(tmp_path):
 
 
 def test_another_version_leaves_no_row_of_the_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(scores, "_FILE_ROWS", 3)
+    monkeypatch.setattr(score_target, "_FILE_ROWS", 3)
     write(target(tmp_path), version=1, chunks=4)
     assert len(list(tmp_path.glob("part-*"))) == 4
     write(second := target(tmp_path, "two"), version=2)

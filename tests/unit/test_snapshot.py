@@ -8,23 +8,23 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from ratchet.errors import DataError, TemporaryError
-from ratchet.io import data, snapshot
-from ratchet.io.snapshot import Snapshot
+from ratchet.io.table import inspection, snapshot
+from ratchet.io.table.snapshot import Snapshot
 from tests.unit.event_tables import DECEMBER, NOVEMBER, ROWS, columns, csv, parquet, settings
 
 AS_OF = date(2024, 1, 1)
 
 
-def _again(table: data.Table) -> data.Table:
+def _again(table: inspection.Table) -> inspection.Table:
     """The table by what stands in its snapshot, without a look at its files."""
     text = Snapshot.of(table, AS_OF).to_json(table.store)
     read = Snapshot.from_json(text, table.store)
     assert (read.as_of, read.to_json(table.store)) == (AS_OF, text)
-    return data.inspect(table.settings, read.looked)
+    return inspection.inspect(table.settings, read.looked)
 
 
-def _rows(table: data.Table) -> list[pa.Table]:
-    return [data.load(table, window, table.features).frame for window in (NOVEMBER, DECEMBER)]
+def _rows(table: inspection.Table) -> list[pa.Table]:
+    return [inspection.load(table, window, table.features).frame for window in (NOVEMBER, DECEMBER)]
 
 
 def _parquet(folder: Path) -> None:
@@ -45,14 +45,14 @@ def _delta(folder: Path) -> None:
 @pytest.mark.parametrize("write", [_parquet, _csv, _delta])
 def test_a_table_by_its_snapshot_is_the_table_that_was_looked_at(tmp_path: Path, write) -> None:
     write(tmp_path)
-    table = data.inspect(settings(tmp_path))
+    table = inspection.inspect(settings(tmp_path))
     assert _again(table) == table
 
 
 @pytest.mark.parametrize("write", [_parquet, _csv, _delta])
 def test_files_that_came_later_are_not_read(tmp_path: Path, write) -> None:
     write(tmp_path)
-    table = data.inspect(settings(tmp_path))
+    table = inspection.inspect(settings(tmp_path))
     before = _rows(table)
     write_more = {_parquet: parquet, _csv: csv}.get(write)
     if write_more is None:
@@ -62,13 +62,13 @@ def test_files_that_came_later_are_not_read(tmp_path: Path, write) -> None:
         write_more(tmp_path / f"3.{write_more.__name__}")
     for one, other in zip(before, _rows(_again(table)), strict=True):
         assert one.equals(other)
-    assert sum(map(len, _rows(data.inspect(table.settings)))) != sum(map(len, before))
+    assert sum(map(len, _rows(inspection.inspect(table.settings)))) != sum(map(len, before))
 
 
 @pytest.mark.parametrize("write", [_parquet, _csv])
 def test_a_file_that_was_replaced_or_is_gone_is_worth_another_try_and_is_named(tmp_path: Path, write) -> None:
     write(tmp_path)
-    table = data.inspect(settings(tmp_path))
+    table = inspection.inspect(settings(tmp_path))
     path = next(tmp_path.rglob("1.*"))
     content = path.read_bytes()
     # The same size, and with it a row that would be refused, if it were the table's.
@@ -85,7 +85,7 @@ def test_a_file_that_was_replaced_or_is_gone_is_worth_another_try_and_is_named(t
 
 def test_a_file_that_was_bad_when_it_was_looked_at_is_still_the_datas_fault(tmp_path: Path) -> None:
     path = csv(tmp_path / "events.csv", columns(speed=pa.array(["fast"] * ROWS)))
-    table = data.inspect(settings(path, numeric=("speed",), categorical=()))
+    table = inspection.inspect(settings(path, numeric=("speed",), categorical=()))
     with pytest.raises(DataError, match="can't be read in the column 'speed'"):
         _rows(_again(table))
 

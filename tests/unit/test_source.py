@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from ratchet.errors import TemporaryError
-from ratchet.io.source import Source
+from ratchet.io.poller import Source
 
 
 class Somebody:

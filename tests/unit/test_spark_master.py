@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.engines.spark_conf import check_shared, everywhere, master_is_given
+from ratchet.engines.spark.conf import check_shared, everywhere, master_is_given
 from ratchet.errors import ConfigurationError
 from ratchet.settings import Settings
 

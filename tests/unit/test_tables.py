@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ratchet import tables
+from ratchet.cli import tables
 from ratchet.jobs.results import Result
 from ratchet.jobs.show import Row
 from ratchet.settings import Settings

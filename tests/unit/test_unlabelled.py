@@ -8,10 +8,11 @@ import pytest
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
+from ratchet.core.model_inputs import BOOLEANS, ModelInputs
 from ratchet.errors import ConfigurationError, DataError
-from ratchet.io.unlabelled import BOOLEANS, Inputs, chunks, chunks_of, inspect
+from ratchet.io.table.scoring_table import chunks, chunks_of, inspect
 
-INPUTS = Inputs({"speed": "double", "carrier": "string"})
+INPUTS = ModelInputs({"speed": "double", "carrier": "string"})
 
 
 def put(path, **columns):
@@ -129,7 +130,7 @@ def test_an_empty_table_is_one_empty_chunk(tmp_path):
 def test_inputs_are_the_named_columns_of_the_signature():
     schema = Schema([ColSpec(DataType.double, "speed"), ColSpec(DataType.string, "carrier")])
     about = Model(signature=ModelSignature(schema), metadata={BOOLEANS: ["carrier"]})
-    assert Inputs.of(about, "it") == Inputs(INPUTS.kinds, frozenset({"carrier"}))
+    assert ModelInputs.of(about, "it") == ModelInputs(INPUTS.kinds, frozenset({"carrier"}))
     assert (INPUTS.numeric, INPUTS.categorical) == (("speed",), ("carrier",))
 
 
@@ -143,4 +144,4 @@ def test_inputs_are_the_named_columns_of_the_signature():
 )
 def test_a_model_of_which_nobody_knows_what_it_needs_is_refused(schema, sentence):
     with pytest.raises(ConfigurationError, match=sentence):
-        Inputs.of(Model(signature=None if schema is None else ModelSignature(schema)), "version 3 of x")
+        ModelInputs.of(Model(signature=None if schema is None else ModelSignature(schema)), "version 3 of x")

@@ -52,7 +52,7 @@ def register(environment: str, overrides: tuple[str, ...], cycle: str | None) ->
     a run is registered once.
     """
     settings = settings_of(environment, overrides)
-    from ratchet import tables
+    from ratchet.cli import tables
     from ratchet.core import cycle_ids
     from ratchet.jobs import register
 
@@ -98,7 +98,7 @@ def rollout(environment: str, overrides: tuple[str, ...], cycle: str | None, fai
     `champion` and the servers go back. Servers are rolled where serving.deployments is true.
     """
     settings = settings_of(environment, overrides)
-    from ratchet import tables
+    from ratchet.cli import tables
     from ratchet.core import cycle_ids
     from ratchet.jobs import rollout
 
@@ -129,16 +129,16 @@ def retrain(
 
         done = retrain.retrain(settings, same_settings(environment, overrides), cycle, as_of, because=because)
         if done.results:
-            from ratchet import tables
+            from ratchet.cli import tables
 
             tables.print_results(done.results, settings)
         if done.error is not None:
             raise done.error
     except RatchetError as error:
         if "RATCHET_JOB" in os.environ:  # a coordinator in a cluster: `kubectl describe` of its Job should say why, too
-            from ratchet.io.cluster import place
+            from ratchet.io.cluster import coordinator
 
-            place.tell(str(error))
+            coordinator.tell(str(error))
         raise
 
 

@@ -10,11 +10,11 @@ def secrets() -> None:
     """Create the Secrets of an installation in the namespace that this runs in; those that are there stay."""
     import os
 
-    from ratchet.io.cluster import access
+    from ratchet.io.cluster import credentials
     from ratchet.io.cluster.api import Api
     from ratchet.jobs.secrets import make
 
-    found, namespace = access.inside(), os.environ.get("RATCHET_NAMESPACE")
+    found, namespace = credentials.inside(), os.environ.get("RATCHET_NAMESPACE")
     if found is None or not namespace:
         message = "`ratchet secrets` runs in a pod of the cluster: kubectl apply -k k8s/overlays/prod brings its Job"
         raise ConfigurationError(message)

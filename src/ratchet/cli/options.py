@@ -41,7 +41,8 @@ def with_settings[F: Callable[..., Any]](verb: F) -> F:
 
 def settings_of(environment: str, overrides: tuple[str, ...]) -> "Settings":
     """The settings that the options name, and events that go to stdout from now on."""
-    from ratchet import configuration, events
+    from ratchet import configuration
+    from ratchet.cli import events
 
     events.configure()
     return configuration.load(environment, overrides)

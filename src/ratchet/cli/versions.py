@@ -11,7 +11,7 @@ from ratchet.cli.options import because, settings_of, with_settings
 def show(environment: str, overrides: tuple[str, ...], *, as_json: bool) -> None:
     """Show each version of both models: F1 on its own rows and on the newest run's rows, aliases, decision."""
     settings = settings_of(environment, overrides)
-    from ratchet import tables
+    from ratchet.cli import tables
     from ratchet.jobs import show
 
     tables.print_versions(show.show(settings), as_json=as_json)

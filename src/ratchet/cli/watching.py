@@ -31,14 +31,14 @@ def watch(engine: str | None, environment: str, overrides: tuple[str, ...]) -> N
         _watch_all(settings, same_settings(environment, overrides))
     except RatchetError as error:
         if engine is None and "RATCHET_JOB" in os.environ:
-            from ratchet.io.cluster import place
+            from ratchet.io.cluster import coordinator
 
-            place.tell(str(error), reason="WatchFailed")
+            coordinator.tell(str(error), reason="WatchFailed")
         raise
 
 
 def _watch_all(settings: "Settings", options: list[str]) -> None:
-    from ratchet import tables
+    from ratchet.cli import tables
     from ratchet.jobs import watch
 
     done = watch.watch(settings, options)
@@ -60,7 +60,7 @@ def status(namespace: str | None, context: str | None, last: int, *, as_json: bo
 
     It asks the cluster of the kubeconfig, or inside of a pod its own; MLflow is not asked.
     """
-    from ratchet import events, tables
+    from ratchet.cli import events, tables
     from ratchet.jobs import status
 
     events.configure()

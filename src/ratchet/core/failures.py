@@ -2,7 +2,8 @@
 
 REASONS = ("configuration", "data", "out-of-memory", "image", "missing", "room", "deadline", "other")
 
-# What the sentences of a step say (`io.cluster.endings`, `io.cluster.waiting`, `jobs.retrain`), the first that fits.
+# What the sentences of a step say (`io.cluster.exit_status`, `io.cluster.pending`, `jobs.retrain`), the first that
+# fits.
 _SAID = (
     ("out of memory", "out-of-memory"),
     ("can't be pulled", "image"),

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from ratchet.core.counts import Confusion, Counts
 from ratchet.core.feature_counts import FeatureCounts
+from ratchet.core.model_inputs import ModelInputs
 from ratchet.core.windows import Window, Windows
-from ratchet.io.data import Table
-from ratchet.io.scores import Target
-from ratchet.io.unlabelled import Inputs
+from ratchet.io.table.inspection import Table
+from ratchet.io.table.score_target import Target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +78,7 @@ class Engine(Protocol):
         """Read and check the training, calibration and test window, in this order.
 
         extra: names of columns which only existing versions need; they are read for the test window alone. Raises
-        DataError for data that can't be learnt from (see `io.checks`).
+        DataError for data that can't be learnt from (see `io.table.checks`).
         """
 
     def fit(self) -> Mapping[str, str]:
@@ -154,7 +154,7 @@ class BatchScorer(Protocol):
 
     name: str
 
-    def load(self, model_uri: str, model: str) -> Inputs:
+    def load(self, model_uri: str, model: str) -> ModelInputs:
         """Load a version; returns the columns that it needs. model: what to call it in a sentence.
 
         Raises ConfigurationError where nobody knows what it needs, FailedError where it can't be loaded.
@@ -166,8 +166,8 @@ class BatchScorer(Protocol):
     def score(self, table: Table, target: Target, version: int, said: Callable[[int], None]) -> Tally:
         """Write all rows of a table with label, probability and version to a target that has begun.
 
-        table: what `io.unlabelled.inspect` returned. said: gets the number of rows that are done, now and then. Raises
-        DataError for rows that can't be read or scored, else as the target does.
+        table: what `io.table.scoring_table.inspect` returned. said: gets the number of rows that are done, now and
+        then. Raises DataError for rows that can't be read or scored, else as the target does.
         """
 
     def __enter__(self) -> Self: ...

@@ -18,10 +18,10 @@ def open_engine(name: str, settings: Settings) -> "Engine":
     """The engine of a name; only then is what it needs imported. Raises ConfigurationError where that is missing."""
     try:
         if name == "sklearn":
-            from ratchet.engines.scikit_learn import ScikitLearn
+            from ratchet.engines.sklearn.engine import ScikitLearn
 
             return ScikitLearn(settings)
-        from ratchet.engines.spark import Spark
+        from ratchet.engines.spark.engine import Spark
 
         return Spark(settings)
     except ModuleNotFoundError as error:
@@ -32,10 +32,10 @@ def open_scorer(name: str, settings: Settings) -> "BatchScorer":
     """What scores tables with an engine; as `open_engine`."""
     try:
         if name == "sklearn":
-            from ratchet.engines.scikit_learn_scoring import ScikitLearnScoring
+            from ratchet.engines.sklearn.scoring import ScikitLearnScoring
 
             return ScikitLearnScoring()
-        from ratchet.engines.spark_scoring import SparkScoring
+        from ratchet.engines.spark.scoring import SparkScoring
 
         return SparkScoring(settings)
     except ModuleNotFoundError as error:

@@ -1,6 +1,6 @@
 """What a registered model says of rows: labels and probabilities, from one pass over them.
 
-`engines.scikit_learn_scorer` and `engines.spark_scorer` make it; servers and batch scoring read it.
+`engines.sklearn.scorer` and `engines.spark.scorer` make it; servers and batch scoring read it.
 """
 
 from typing import Any, NamedTuple

@@ -30,8 +30,8 @@ def loaded(engine: str, settings: Settings, folder: str) -> Iterator[Served]:
     """
     try:
         if engine == "spark":
-            from ratchet.engines.spark_scorer import SparkScorer
-            from ratchet.engines.spark_session import Session
+            from ratchet.engines.spark.scorer import SparkScorer
+            from ratchet.engines.spark.session import Session
 
             session = Session(settings)
             try:
@@ -40,7 +40,7 @@ def loaded(engine: str, settings: Settings, folder: str) -> Iterator[Served]:
             finally:
                 session.stop()
         else:
-            from ratchet.engines.scikit_learn_scorer import ScikitLearnScorer
+            from ratchet.engines.sklearn.scorer import ScikitLearnScorer
 
             yield _load(folder, ScikitLearnScorer)
     except ModuleNotFoundError as error:

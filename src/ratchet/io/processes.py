@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ratchet.io.steps import Ended, OnEvent
+from ratchet.io.runner import Ended, OnEvent
 
 GRACE_SECONDS = 20.0
 
 
 class StepProcess:
-    """A running `ratchet` verb; a `Step` of `io.steps`.
+    """A running `ratchet` verb; a `Step` of `io.runner`.
 
     on_event gets each event of the process, from a thread of its own. clock: seconds by a clock that nobody sets.
     """

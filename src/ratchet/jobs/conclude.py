@@ -11,11 +11,11 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core.decision import Outcome
 from ratchet.core.trial import TAG, Verdict
-from ratchet.io import candidates, moves, registry
-from ratchet.io.candidates import Candidate
-from ratchet.io.lock import Lock, locked
-from ratchet.io.moves import Move
-from ratchet.io.registry import ROLLED_BACK, Version
+from ratchet.io.records import alias_moves, candidates, registry
+from ratchet.io.records.alias_moves import Move
+from ratchet.io.records.candidates import Candidate
+from ratchet.io.records.lock import Lock, locked
+from ratchet.io.records.registry import ROLLED_BACK, Version
 from ratchet.jobs.register import decided, own_version
 from ratchet.jobs.results import Result
 from ratchet.settings import Settings
@@ -36,7 +36,7 @@ def conclude(client: MlflowClient, settings: Settings, engine: str, cycle: str, 
     candidate = candidates.newest(client, settings, engine, cycle)
     if candidate is None or registry.registered(client, name) is None:
         return Result(engine, name, cycle, "missing", candidates.why_missing(client, settings, engine, cycle))
-    with locked(client, name, settings.promotion.lock_seconds, f"ratchet rollout by {moves.who()}") as lock:
+    with locked(client, name, settings.promotion.lock_seconds, f"ratchet rollout by {alias_moves.who()}") as lock:
         registry.settle(client, name)
         existing = registry.versions(client, name)
         candidate, own = candidates.read(client, candidate.run_id), own_version(existing, candidate.run_id)
@@ -68,7 +68,7 @@ def go_back(client: MlflowClient, settings: Settings, name: str, number: int, wh
 
     Where somebody has moved `champion` meanwhile, it is left where it is.
     """
-    with locked(client, name, settings.promotion.lock_seconds, f"ratchet rollout by {moves.who()}") as lock:
+    with locked(client, name, settings.promotion.lock_seconds, f"ratchet rollout by {alias_moves.who()}") as lock:
         registry.settle(client, name)
         found = next((version for version in registry.versions(client, name) if version.number == number), None)
         if found is not None and found.champion:
@@ -79,7 +79,7 @@ def go_back(client: MlflowClient, settings: Settings, name: str, number: int, wh
 
 def _go_back(client: MlflowClient, settings: Settings, lock: Lock, version: Version, why: str) -> None:
     client.set_model_version_tag(lock.name, str(version.number), ROLLED_BACK, why)
-    moves.give_back(client, lock.name, version.number, version.move.previous if version.move else None, why)
+    alias_moves.give_back(client, lock.name, version.number, version.move.previous if version.move else None, why)
     registry.decide(client, lock.name, version.number, "held", why)
     if version.by_registrar:
         candidate, existing = candidates.read(client, version.run_id), registry.versions(client, lock.name)
@@ -119,8 +119,8 @@ def _carry_out(
     lock.check()
     if word.outcome == "promoted" and own.move is None:
         champion = next((version.number for version in existing if version.champion), None)
-        move = Move(champion, f"ratchet rollout by {moves.who()}", moves.now(), word.reason)
-        moves.begin(client, lock.name, own.number, move)
+        move = Move(champion, f"ratchet rollout by {alias_moves.who()}", alias_moves.now(), word.reason)
+        alias_moves.begin(client, lock.name, own.number, move)
     registry.decide(client, lock.name, own.number, word.outcome, word.reason)
     _record(client, settings, candidate, existing, own, word)
     lock.check()
@@ -137,7 +137,9 @@ def _record(
 ) -> None:
     decision = decided(client, settings, candidate, existing, own)
     decision = replace(decision, outcome=word.outcome, reason=word.reason, version=own.number)
-    candidates.record(client, candidate, decision, settings, {"decided_by": moves.who(), "decided_at": moves.now()})
+    candidates.record(
+        client, candidate, decision, settings, {"decided_by": alias_moves.who(), "decided_at": alias_moves.now()}
+    )
 
 
 def _supersede(

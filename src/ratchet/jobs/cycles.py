@@ -9,8 +9,8 @@ from ratchet.core.exported import CycleFacts
 from ratchet.core.failures import reason_of
 from ratchet.core.schedule import longest_pause
 from ratchet.io.cluster.api import CRON_JOBS, JOBS, Api, Json
-from ratchet.io.cluster.children import ORIGINS
 from ratchet.io.cluster.pods import moment
+from ratchet.io.cluster.step_objects import ORIGINS
 from ratchet.jobs.status import CycleStatus, cycle_of
 
 _CRON_JOB = "retrain"

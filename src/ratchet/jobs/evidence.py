@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
-from ratchet.core import drift, feature_counts, metrics, pictures, report
+from ratchet.core import drift, feature_counts, metrics
 from ratchet.core.counts import Counts
 from ratchet.core.drift import FeatureDrift
 from ratchet.core.feature_counts import FeatureCounts
@@ -20,9 +20,10 @@ from ratchet.core.rolling import RollingDay, rolling
 from ratchet.core.threshold import Threshold
 from ratchet.core.windows import Windows
 from ratchet.engines.base import WindowSummary
-from ratchet.io.snapshot import Snapshot
-from ratchet.io.tracking import Run
+from ratchet.io.records.tracking import Run
+from ratchet.io.table.snapshot import Snapshot
 from ratchet.jobs.rivals import Compared
+from ratchet.report import page, pictures
 from ratchet.settings import Settings
 
 
@@ -70,7 +71,7 @@ def evaluate(result: Result) -> Findings:
 
 def log(result: Result, found: Findings, model_uri: str, run: Run) -> None:
     """Log metrics, pictures, tables and the report. model_uri: of the logged model."""
-    page = report.render(_evidence(result, found, model_uri, run))
+    html = page.render(_evidence(result, found, model_uri, run))
     run.metrics({**found.metrics, **drift.metrics(found.drift)}, found.days)
     tables = {
         "classification_report.csv": _table(ClassRow, found.classes),
@@ -81,7 +82,7 @@ def log(result: Result, found: Findings, model_uri: str, run: Run) -> None:
         "drift.csv": drift.to_csv(found.drift),
     }
     texts = {name: text.encode() for name, text in tables.items()}
-    run.artifacts({"report.html": page.encode(), **found.pictures, **texts})
+    run.artifacts({"report.html": html.encode(), **found.pictures, **texts})
 
 
 def _numbers(result: Result) -> dict[str, float]:
@@ -96,8 +97,8 @@ def _numbers(result: Result) -> dict[str, float]:
     return numbers if compared.probability is None else {**numbers, "probability_better": compared.probability}
 
 
-def _evidence(result: Result, found: Findings, model_uri: str, run: Run) -> report.Evidence:
-    return report.Evidence(
+def _evidence(result: Result, found: Findings, model_uri: str, run: Run) -> page.Evidence:
+    return page.Evidence(
         model=result.settings.registered_name(result.engine),
         engine=result.engine,
         cycle=result.cycle,

@@ -10,11 +10,11 @@ import structlog
 from ratchet import background
 from ratchet.core import exported
 from ratchet.core.exported import CycleFacts, ModelFacts, Sample
-from ratchet.io import exposition
-from ratchet.io.cluster import access
+from ratchet.io import prometheus
+from ratchet.io.cluster import credentials
 from ratchet.io.cluster.api import Api
-from ratchet.io.model_facts import Models
-from ratchet.io.source import Source
+from ratchet.io.poller import Source
+from ratchet.io.records.model_facts import Models
 from ratchet.jobs.cycles import Cycles
 from ratchet.settings import Settings
 
@@ -51,7 +51,7 @@ def export(settings: Settings) -> Never:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     own = settings.exporter
     exporter, never = opened(settings), threading.Event()
-    exposition.serve(own.host, own.port, exporter.samples)
+    prometheus.serve(own.host, own.port, exporter.samples)
     log.info("exporter.ready", address=f"http://{own.host}:{own.port}/metrics", mlflow=settings.tracking.uri)
     exporter.begin(never)
     while True:
@@ -62,7 +62,7 @@ def opened(settings: Settings, variables: Mapping[str, str] = os.environ) -> Exp
     """The exporter of these settings, which has not asked anybody yet."""
     own = settings.exporter
     models = Source("mlflow", Models(settings), own.mlflow_seconds, own.keep_seconds)
-    way_in, namespace = access.inside(variables), variables.get("RATCHET_NAMESPACE")
+    way_in, namespace = credentials.inside(variables), variables.get("RATCHET_NAMESPACE")
     if way_in is None or not namespace:
         return Exporter(models, None)
     cycles = Cycles(Api(way_in, namespace, patience=0))

@@ -10,8 +10,8 @@ from math import isclose
 
 from ratchet.core.decision import Decision, decide
 from ratchet.core.rival import Rival
-from ratchet.io.candidates import Candidate
-from ratchet.io.registry import Version
+from ratchet.io.records.candidates import Candidate
+from ratchet.io.records.registry import Version
 from ratchet.settings import Promotion
 
 

@@ -6,11 +6,11 @@ import structlog
 from mlflow.tracking import MlflowClient
 
 from ratchet.errors import ConfigurationError
-from ratchet.io import moves, registry
-from ratchet.io.connection import connect, mlflow_errors
-from ratchet.io.lock import Lock, locked
-from ratchet.io.moves import PREVIOUS, Move
-from ratchet.io.registry import Version
+from ratchet.io.records import alias_moves, registry
+from ratchet.io.records.alias_moves import PREVIOUS, Move
+from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.records.lock import Lock, locked
+from ratchet.io.records.registry import Version
 from ratchet.jobs import conclude
 from ratchet.jobs.servers import follow_by_hand
 from ratchet.settings import Settings
@@ -43,7 +43,7 @@ def _move(settings: Settings, model: str, version: int | None, because: str) -> 
         client = connect(settings)
         _check_exists(client, settings, model)
         verb = "rollback" if version is None else "promote"
-        by = moves.who()
+        by = alias_moves.who()
         with locked(client, model, settings.promotion.lock_seconds, f"ratchet {verb} by {by}") as lock:
             registry.settle(client, model)
             existing = registry.versions(client, model)
@@ -51,9 +51,9 @@ def _move(settings: Settings, model: str, version: int | None, because: str) -> 
             champion = next((other for other in existing if other.champion), None)
             if not target.champion:
                 lock.check()
-                move = Move(None if champion is None else champion.number, f"{by}, by hand", moves.now(), because)
-                moves.begin(client, model, target.number, move)
-                moves.finish(client, model, target.number, move)
+                move = Move(None if champion is None else champion.number, f"{by}, by hand", alias_moves.now(), because)
+                alias_moves.begin(client, model, target.number, move)
+                alias_moves.finish(client, model, target.number, move)
             if target.staged:
                 _approve(client, settings, lock, target.number, f"approved by {by}: {because}")
         follow_by_hand(settings, client, model)

@@ -16,14 +16,14 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core.decision import Decision, Outcome
 from ratchet.errors import RatchetError
-from ratchet.io import candidates, lost_runs, moves, registry
-from ratchet.io.candidates import Candidate
-from ratchet.io.connection import connect, mlflow_errors
-from ratchet.io.lock import Lock, locked
-from ratchet.io.moves import CHAMPION, MOVE, Move
-from ratchet.io.registry import Version
-from ratchet.io.staging import DECISION, STAGED
-from ratchet.io.steps import OnEvent
+from ratchet.io.records import alias_moves, candidates, orphaned_runs, registry
+from ratchet.io.records.alias_moves import CHAMPION, MOVE, Move
+from ratchet.io.records.candidates import Candidate
+from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.records.lock import Lock, locked
+from ratchet.io.records.registry import Version
+from ratchet.io.records.staging import DECISION, STAGED
+from ratchet.io.runner import OnEvent
 from ratchet.jobs.judging import judge
 from ratchet.jobs.results import MEASURES, Result
 from ratchet.settings import Settings
@@ -55,7 +55,7 @@ def decide_all(client: MlflowClient, settings: Settings, cycle: str | None, tell
     """The same with a client that is connected."""
     cycle = cycle or candidates.newest_cycle(client, settings)
     if cycle:
-        lost_runs.close_of_cycle(client, settings.experiment, cycle)
+        orphaned_runs.close_of_cycle(client, settings.experiment, cycle)
     results: list[Result] = []
     errors: list[RatchetError] = []
     for engine in settings.retrain.engines:
@@ -86,7 +86,7 @@ def _decide(client: MlflowClient, settings: Settings, engine: str, cycle: str | 
         reason = candidates.why_missing(client, settings, engine, cycle) if cycle else "no cycle has a complete run"
         return Result(engine, name, cycle, "missing", reason)
     registry.ensure(client, name)
-    with locked(client, name, settings.promotion.lock_seconds, f"ratchet register by {moves.who()}") as lock:
+    with locked(client, name, settings.promotion.lock_seconds, f"ratchet register by {alias_moves.who()}") as lock:
         registry.settle(client, name)
         outcome, reason, version = _settled(client, settings, candidate.run_id, lock)
     return Result(
@@ -116,7 +116,9 @@ def _settled(client: MlflowClient, settings: Settings, run_id: str, lock: Lock) 
         decision = replace(decision, version=_make_version(client, lock.name, candidate, decision, existing))
     if decision.version is not None:
         registry.link(client, lock.name, decision.version, candidate.tag("ratchet.model_uri"))
-    candidates.record(client, candidate, decision, settings, {"decided_by": moves.who(), "decided_at": moves.now()})
+    candidates.record(
+        client, candidate, decision, settings, {"decided_by": alias_moves.who(), "decided_at": alias_moves.now()}
+    )
     if decision.outcome != "held":
         lock.check()
         registry.settle(client, lock.name)
@@ -177,6 +179,8 @@ def _make_version(
 def _last_tag(decision: Decision, existing: Sequence[Version]) -> dict[str, str]:
     """What makes the version the registrar's own: that it is staged, or its way to `champion`."""
     if decision.outcome == "staged":
-        return {STAGED: moves.now()}
+        return {STAGED: alias_moves.now()}
     champion = next((version.number for version in existing if version.champion), None)
-    return {MOVE: Move(champion, f"ratchet register by {moves.who()}", moves.now(), decision.reason).to_tag()}
+    return {
+        MOVE: Move(champion, f"ratchet register by {alias_moves.who()}", alias_moves.now(), decision.reason).to_tag()
+    }

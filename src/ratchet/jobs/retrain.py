@@ -14,9 +14,9 @@ from typing import Any
 
 import structlog
 
-from ratchet import progress
 from ratchet.errors import ConfigurationError, DataError, FailedError, RatchetError
-from ratchet.io.steps import Ended, Order, Place, Step
+from ratchet.io.runner import Ended, Order, Place, Step
+from ratchet.jobs import progress
 from ratchet.jobs.results import Result
 from ratchet.settings import Settings
 
@@ -108,10 +108,10 @@ def _bring_to_serve(
 def place_of(settings: Settings) -> Place:
     """Where steps run, by the settings. Raises ConfigurationError where that is not here."""
     if settings.retrain.runner == "kubernetes":
-        from ratchet.io.cluster.place import open_cluster
+        from ratchet.io.cluster.coordinator import open_cluster
 
         return open_cluster(settings.retrain)
-    from ratchet.jobs.machine import Machine
+    from ratchet.jobs.local_runner import Machine
 
     return Machine(settings)
 

@@ -15,8 +15,8 @@ from ratchet.core.f1 import f1_of, precision_of, recall_of
 from ratchet.core.rival import Rival
 from ratchet.engines.base import Engine
 from ratchet.errors import RatchetError
-from ratchet.io.data import Table
-from ratchet.io.registry import Version
+from ratchet.io.records.registry import Version
+from ratchet.io.table.inspection import Table
 from ratchet.settings import Promotion, Settings
 
 log = structlog.get_logger()

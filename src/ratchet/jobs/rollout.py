@@ -10,8 +10,8 @@ import structlog
 from mlflow.tracking import MlflowClient
 
 from ratchet.errors import RatchetError
-from ratchet.io.connection import connect, mlflow_errors
-from ratchet.io.steps import OnEvent
+from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.runner import OnEvent
 from ratchet.jobs.conclude import conclude
 from ratchet.jobs.register import log_event, told
 from ratchet.jobs.results import Result

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 
 import structlog
 
-from ratchet import progress
 from ratchet.engines.base import BatchScorer, Tally
 from ratchet.engines.opening import open_scorer
 from ratchet.errors import ConfigurationError
-from ratchet.io import moves, registry, unlabelled
-from ratchet.io.connection import connect, mlflow_errors
-from ratchet.io.scores import Target
-from ratchet.io.table import Table
+from ratchet.io.records import alias_moves, registry
+from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.table import scoring_table
+from ratchet.io.table.score_target import Target
+from ratchet.io.table.table import Table
+from ratchet.jobs import progress
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
@@ -62,7 +63,7 @@ def score(
         with mlflow_errors(settings):
             chosen = _chosen(settings, model, version or settings.score.version)
             inputs = scorer.load(f"models:/{model}/{chosen}", f"version {chosen} of {model}")
-        table = unlabelled.inspect(come_from, inputs, settings.data.csv)
+        table = scoring_table.inspect(come_from, inputs, settings.data.csv)
         for remark in table.remarks:
             log.warning("data.warning", warning=remark)
         place = Target.of(go_to, table.store, uuid.uuid4().hex)
@@ -73,12 +74,12 @@ def _score(scorer: BatchScorer, model: str, version: int, table: Table, target: 
     begun = time.monotonic()
     about = {"model": model, "version": version, "engine": scorer.name, "source": table.uri}
     log.info("score.started", model=model, version=version, source=table.uri, target=target.uri)
-    target.begin({**about, "at": moves.now()})
+    target.begin({**about, "at": alias_moves.now()})
     tally = _with_progress(scorer, table, target, version)
     for name, rows in tally.infinite.items():
         log.warning("data.warning", warning=f"the column {name!r} of {table.uri} is infinite in {rows:,} rows")
     done = {"rows": tally.rows, "positives": tally.positives}
-    target.finish(version, unlabelled.rows_of(table), {**about, **done, "at": moves.now()})
+    target.finish(version, scoring_table.rows_of(table), {**about, **done, "at": alias_moves.now()})
     seconds = round(time.monotonic() - begun, 2)
     log.info("score.done", model=model, version=version, target=target.uri, seconds=seconds, **done)
     return Summary(model, version, tally.rows, tally.positives, target.uri)

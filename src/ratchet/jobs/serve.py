@@ -15,8 +15,9 @@ import structlog
 from ratchet import background
 from ratchet.engines.serving import loaded
 from ratchet.errors import ConfigurationError, RatchetError
-from ratchet.io import model_files, scoring_server
-from ratchet.io.scoring_server import ScoringServer
+from ratchet.io.records import model_files
+from ratchet.io.serving import scoring_server
+from ratchet.io.serving.scoring_server import ScoringServer
 from ratchet.settings import Settings
 
 log = structlog.get_logger()

@@ -12,10 +12,10 @@ import structlog
 from mlflow.tracking import MlflowClient
 
 from ratchet.errors import FailedError
-from ratchet.io import registry
-from ratchet.io.cluster import access
+from ratchet.io.cluster import credentials
 from ratchet.io.cluster.api import Api
 from ratchet.io.cluster.deployment import ServerDeployment
+from ratchet.io.records import registry
 from ratchet.jobs import conclude
 from ratchet.settings import Settings
 
@@ -124,4 +124,4 @@ def follow_by_hand(settings: Settings, client: MlflowClient, model: str) -> None
 
 def _open(settings: Settings) -> Api:
     namespace = os.environ.get("RATCHET_NAMESPACE") or settings.serving.namespace
-    return Api(access.inside() or access.outside(), namespace)
+    return Api(credentials.inside() or credentials.outside(), namespace)

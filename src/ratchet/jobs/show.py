@@ -6,10 +6,10 @@ from datetime import datetime
 from mlflow.tracking import MlflowClient
 
 from ratchet.core.rival import Rival
-from ratchet.io import candidates, registry
-from ratchet.io.candidates import Candidate
-from ratchet.io.connection import connect, mlflow_errors
-from ratchet.io.registry import Version
+from ratchet.io.records import candidates, registry
+from ratchet.io.records.candidates import Candidate
+from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.records.registry import Version
 from ratchet.settings import Settings
 
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ratchet.errors import RatchetError
-from ratchet.io.cluster import access, cycles, journal
+from ratchet.io.cluster import credentials, cycles, journal
 from ratchet.io.cluster.api import JOBS, Api, Json
-from ratchet.io.cluster.place import id_of
+from ratchet.io.cluster.coordinator import id_of
 from ratchet.io.cluster.pods import moment
 
 NAMESPACE = "ratchet"
@@ -49,7 +49,7 @@ def status(namespace: str | None, context: str | None) -> list[CycleStatus]:
 
     namespace, context: None are the pod's own inside of a cluster, else `ratchet` and the kubeconfig's current one.
     """
-    way_in = (access.inside() if context is None else None) or access.outside(context)
+    way_in = (credentials.inside() if context is None else None) or credentials.outside(context)
     api = Api(way_in, namespace or os.environ.get("RATCHET_NAMESPACE") or NAMESPACE, patience=0)
     jobs = [job for job in api.items(JOBS) if cycles.is_cycle(job)]
     jobs.sort(key=lambda job: str(job["metadata"].get("creationTimestamp")), reverse=True)

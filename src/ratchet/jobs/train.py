@@ -17,12 +17,13 @@ from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.base import Engine
 from ratchet.engines.opening import open_engine
 from ratchet.errors import FailedError
-from ratchet.io import candidates, data, pinned, registry, samples, tracking
-from ratchet.io.connection import connect, mlflow_errors
-from ratchet.io.data import Table
-from ratchet.io.snapshot import Snapshot
-from ratchet.io.tracking import Run
-from ratchet.jobs import rivals
+from ratchet.io.records import candidates, registry, samples, tracking
+from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.records.tracking import Run
+from ratchet.io.table import inspection
+from ratchet.io.table.inspection import Table
+from ratchet.io.table.snapshot import Snapshot
+from ratchet.jobs import pinned_snapshot, rivals
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
@@ -61,9 +62,9 @@ def train(
         with tracking.recorded_run(settings, cycle, engine_name) as run:
             log.info("train.started", cycle=cycle, engine=engine_name, run=run.run_id)
             run.params(settings.flattened())
-            table, snapshot = pinned.table_of(settings, run, cycle, as_of)
+            table, snapshot = pinned_snapshot.table_of(settings, run, cycle, as_of)
             windows = windows_of(settings, as_of or snapshot.as_of)
-            memory = data.memory_needed(table, windows, settings.sklearn.estimator)
+            memory = inspection.memory_needed(table, windows, settings.sklearn.estimator)
             log.info("table.looked", files=len(table.files), until=windows.as_of.isoformat(), memory=memory)
             run.tags(_window_tags(windows) | ({} if because is None else {"ratchet.because": because}))
             return Trained(run.run_id, _train(settings, run, engine, table, snapshot, windows, cycle), already=False)
@@ -79,7 +80,7 @@ def _train(
     for warning in warnings:
         log.warning("data.warning", warning=warning)
     for window, context in ((windows.train, "training"), (windows.test, "test")):
-        run.data_input(context, table.uri, data.digest(table, window), data.column_kinds(table))
+        run.data_input(context, table.uri, inspection.digest(table, window), inspection.column_kinds(table))
     # Drawing takes a second to import; the fit, which spends most of its time outside Python, leaves room for it.
     background.begin("import-evidence", _import_evidence)
     parameters = _timed("fit", engine.fit)

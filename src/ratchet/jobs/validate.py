@@ -11,11 +11,12 @@ import structlog
 from mlflow.tracking import MlflowClient
 
 from ratchet.core.trial import TAG, Trial, Verdict, judge
-from ratchet.io import candidates, memory, moves, registry, samples
-from ratchet.io.connection import connect, mlflow_errors
-from ratchet.io.registry import Version
-from ratchet.io.samples import SampleRows
-from ratchet.io.trial_server import TrialError, TrialServer
+from ratchet.io.records import alias_moves, candidates, registry, samples
+from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.records.registry import Version
+from ratchet.io.records.samples import SampleRows
+from ratchet.io.serving.trial_server import TrialError, TrialServer
+from ratchet.io.table import memory
 from ratchet.jobs.register import own_version
 from ratchet.settings import Settings, bytes_of
 
@@ -45,7 +46,7 @@ def validate(settings: Settings, engine: str, options: Sequence[str], cycle: str
         log.info("validate.started", model=name, version=version.number, rows=len(sample.rows))
         limit = memory.available() if settings.serving.memory_limit is None else bytes_of(settings.serving.memory_limit)
         trial = _tried(settings, engine, options, version.number, sample)
-        verdict = judge(trial, settings.serving.latency_seconds, limit, moves.now())
+        verdict = judge(trial, settings.serving.latency_seconds, limit, alias_moves.now())
         client.set_model_version_tag(name, str(version.number), TAG, verdict.to_tag())
     log.info("validate.done", model=name, version=version.number, outcome=verdict.outcome, why=verdict.reason)
     return verdict

@@ -17,13 +17,13 @@ from pathlib import Path
 
 import structlog
 
-from ratchet import progress
 from ratchet.core import cycle_ids
 from ratchet.core.verdict import TAG, Verdict
 from ratchet.errors import RatchetError
-from ratchet.io import candidates, lost_runs, registry
-from ratchet.io.connection import connect, mlflow_errors
-from ratchet.io.steps import Order, Place
+from ratchet.io.records import candidates, orphaned_runs, registry
+from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.runner import Order, Place
+from ratchet.jobs import progress
 from ratchet.jobs.retrain import Cycle, place_of, retrain, run_steps
 from ratchet.settings import Settings
 
@@ -121,7 +121,7 @@ def _decided(settings: Settings, cycle: str) -> str | None:
 
 def _at_work(settings: Settings) -> str | None:
     with mlflow_errors(settings):
-        cycle = lost_runs.at_work_here(connect(settings), settings.experiment)
+        cycle = orphaned_runs.at_work_here(connect(settings), settings.experiment)
     return None if cycle is None else f"the cycle {cycle} works already"
 
 

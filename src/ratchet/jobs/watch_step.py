@@ -16,10 +16,11 @@ from ratchet.core.verdict import Verdict, floor_of, judge
 from ratchet.core.windows import Window
 from ratchet.engines.opening import open_engine
 from ratchet.errors import FailedError
-from ratchet.io import data, registry
-from ratchet.io.connection import connect, mlflow_errors
-from ratchet.io.data import Table
-from ratchet.io.watched import Record, Span
+from ratchet.io.records import registry
+from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.records.watch_record import Record, Span
+from ratchet.io.table import inspection
+from ratchet.io.table.inspection import Table
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
@@ -45,7 +46,7 @@ def watch(settings: Settings, engine: str) -> Watched:
             return Watched(f"{name} has no champion yet: there is nothing to watch")
         record = Record(client, champion)
         own = settings.data.model_copy(update=dict(record.columns()))
-        table = data.inspect(own)
+        table = inspection.inspect(own)
         window = _new_days(settings, record, table)
         if window is not None:
             _measure(settings, engine, record, table, window)

@@ -17,7 +17,7 @@ import structlog
 import urllib3
 
 from ratchet.errors import ConfigurationError, FailedError, RatchetError, TemporaryError
-from ratchet.io.cluster.access import Access
+from ratchet.io.cluster.credentials import Access
 
 type Json = dict[str, Any]
 

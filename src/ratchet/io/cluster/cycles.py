@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from ratchet.errors import ConfigurationError
 from ratchet.io.cluster.api import CRON_JOBS, JOBS, Api, Json
-from ratchet.io.cluster.children import escaped
+from ratchet.io.cluster.step_objects import escaped
 
 _DEFINITION = "retrain"
 

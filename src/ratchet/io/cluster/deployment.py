@@ -10,7 +10,7 @@ from typing import Literal
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
-from ratchet.io.cluster import pods, waiting
+from ratchet.io.cluster import pending, pods
 from ratchet.io.cluster.api import DEPLOYMENTS, EVENTS, PODS, Api, AwayError, Json
 
 VERSION = "ratchet/version"
@@ -73,7 +73,7 @@ class ServerDeployment:
         for pod in own:
             if (why := _ends_again(pod)) is not None:
                 return Look("failed", why)
-            seen = waiting.of_pod(pod, self._events_of(pod))
+            seen = pending.of_pod(pod, self._events_of(pod))
             if seen is not None:
                 return Look("waiting", seen.sentence)
         return Look("waiting", f"{_ready(own)} of {found['spec'].get('replicas', 1)} pods of {self.name} are ready")
@@ -126,7 +126,7 @@ class ServerDeployment:
         return requests, failures + errors
 
     def _events_of(self, pod: Json) -> list[Json]:
-        if not waiting.needs_events(pod):
+        if not pending.needs_events(pod):
             return []
         return self._hasty.items(EVENTS, fields=f"involvedObject.uid={pod['metadata']['uid']}")
 

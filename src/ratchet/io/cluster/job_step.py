@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import structlog
 
-from ratchet.io.cluster import endings, pods, waiting
+from ratchet.io.cluster import exit_status, pending, pods
 from ratchet.io.cluster.api import JOBS, Json
-from ratchet.io.cluster.children import ORIGINS
-from ratchet.io.cluster.watch import ClusterStep, Watched
-from ratchet.io.steps import Ended, OnEvent
+from ratchet.io.cluster.step import ClusterStep, Watched
+from ratchet.io.cluster.step_objects import ORIGINS
+from ratchet.io.runner import Ended, OnEvent
 
 log = structlog.get_logger()
 
@@ -33,19 +33,19 @@ class JobStep(ClusterStep):
             self._first_seen.setdefault(pod["metadata"]["uid"], self._watched.clock())
         newest = pods.newest(attempts)
         if newest is None:
-            return endings.of_job(job, (), names) or self._waits(self._without_pod(job))
+            return exit_status.of_job(job, (), names) or self._waits(self._without_pod(job))
         self._runs(newest, names)
         said = [self._follow(pod, names) for pod in sorted(attempts, key=_made)]
         self._tell_of_failed(attempts)
-        ended = endings.of_job(job, attempts, names, said[-1])
+        ended = exit_status.of_job(job, attempts, names, said[-1])
         if ended is None:
-            return self._waits(waiting.of_pod(newest, self._events_of(newest)))
+            return self._waits(pending.of_pod(newest, self._events_of(newest)))
         self._ended_at(newest, names)
         # Out of memory is the end of a step, though not of its Job.
         return ended if ended.code in _ENDS_ITS_JOB or _has_failed(job) else self._give_up(ended)
 
-    def _without_pod(self, job: Json) -> waiting.Waiting | None:
-        return waiting.of_job(job, self._events_on(self._uid)) if self.age() > 1 else None
+    def _without_pod(self, job: Json) -> pending.Waiting | None:
+        return pending.of_job(job, self._events_on(self._uid)) if self.age() > 1 else None
 
     def _halt(self) -> None:
         # Not deleted: the Job and its pods are the evidence. Past its deadline it ends its pods by SIGTERM.
@@ -55,7 +55,7 @@ class JobStep(ClusterStep):
         names = (ORIGINS[self._step].definition,)
         for pod in attempts:
             uid = pod["metadata"]["uid"]
-            ended = endings.of_pod(pod, names)
+            ended = exit_status.of_pod(pod, names)
             if ended is None or ended.code == 0 or uid in self._failed:
                 continue
             self._failed.add(uid)

@@ -16,8 +16,8 @@ import structlog
 
 from ratchet.errors import RatchetError
 from ratchet.io.cluster.api import EVENTS, JOBS, Api, AwayError, Json
-from ratchet.io.cluster.children import CYCLE, STEP
-from ratchet.io.steps import Ended
+from ratchet.io.cluster.step_objects import CYCLE, STEP
+from ratchet.io.runner import Ended
 
 log = structlog.get_logger()
 

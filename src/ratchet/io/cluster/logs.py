@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ratchet.io.cluster.api import Api
-from ratchet.io.cluster.endings import sentence_in
+from ratchet.io.cluster.exit_status import sentence_in
 
 _OVERLAP = timedelta(seconds=2)
 

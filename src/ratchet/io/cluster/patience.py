@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from ratchet.io.cluster.waiting import Waiting
+from ratchet.io.cluster.pending import Waiting
 from ratchet.settings import Retrain
 
 # The operator starts a JVM for each application, which on a busy machine takes its time.

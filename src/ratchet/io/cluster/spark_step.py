@@ -6,12 +6,12 @@ and says `FAILED` of a driver that runs when the operator was restarted at the w
 
 from collections.abc import Sequence
 
-from ratchet.io.cluster import endings, pods, waiting
+from ratchet.io.cluster import exit_status, pending, pods
 from ratchet.io.cluster.api import APPLICATIONS, Json
+from ratchet.io.cluster.pending import Waiting
 from ratchet.io.cluster.pods import DRIVER, EXECUTOR
-from ratchet.io.cluster.waiting import Waiting
-from ratchet.io.cluster.watch import ClusterStep
-from ratchet.io.steps import Ended
+from ratchet.io.cluster.step import ClusterStep
+from ratchet.io.runner import Ended
 
 # For how long a driver may be gone before the operator has said what it makes of that.
 _GONE_SECONDS = 30.0
@@ -41,13 +41,13 @@ class SparkStep(ClusterStep):
         self._had_driver, self._driver_gone = True, None
         self._runs(driver, (DRIVER,))
         said = self._follow(driver, (DRIVER,))
-        ended = endings.of_pod(driver, (DRIVER,), said)
+        ended = exit_status.of_pod(driver, (DRIVER,), said)
         if ended is not None:
             self._ended_at(driver, (DRIVER,))
         return ended
 
     def _without_driver(self, application: Json) -> Ended | None:
-        ended = endings.of_application(application)
+        ended = exit_status.of_application(application)
         if not self._had_driver or (ended is not None and ended.code == 0):
             return ended
         sentence = "its driver's pod was deleted"
@@ -59,19 +59,19 @@ class SparkStep(ClusterStep):
 
     def _why(self, application: Json, driver: Json | None, executors: Sequence[Json]) -> Waiting | None:
         if driver is None:
-            return None if self._had_driver else waiting.of_application(application)
-        why = waiting.of_pod(driver, self._events_of(driver))
+            return None if self._had_driver else pending.of_application(application)
+        why = pending.of_pod(driver, self._events_of(driver))
         if why is not None or not executors or any(_works(pod) for pod in executors):
             return why
-        reasons = (waiting.of_pod(pod, self._events_of(pod)) for pod in executors)
+        reasons = (pending.of_pod(pod, self._events_of(pod)) for pod in executors)
         return next((reason for reason in reasons if reason is not None), None)
 
     def _look_for_killed(self, executors: Sequence[Json]) -> None:
         """Remember an executor that was killed for its memory: Spark tries others, and its own words name no limit."""
         for pod in executors:
             status = pods.container(pod, (EXECUTOR,))
-            if self._killed is None and status is not None and endings.out_of_memory(pod, status):
-                self._killed = endings.memory_sentence(pod, status["name"])
+            if self._killed is None and status is not None and exit_status.out_of_memory(pod, status):
+                self._killed = exit_status.memory_sentence(pod, status["name"])
 
     def _with_memory(self, ended: Ended) -> Ended:
         if self._killed is None or ended.sentence.startswith("out of memory"):

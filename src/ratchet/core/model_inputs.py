@@ -1,0 +1,49 @@
+"""The columns that a model needs, as its signature in MLflow names them: servers and batch scoring go by them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ratchet.errors import ConfigurationError
+
+NUMBERS = ("double", "float", "long", "integer", "boolean")
+BOOLEANS = "boolean_categories"
+"""Key in a model's metadata: which of its categories are those of true and false."""
+_TEXT = "string"
+
+
+@dataclass(frozen=True)
+class ModelInputs:
+    """The columns that a model needs. kinds: MLflow's name of each one's type (`double`, `string`), by name.
+
+    booleans: those of text whose text in training was that of true and false.
+    """
+
+    kinds: Mapping[str, str]
+    booleans: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, about: Any, model: str) -> "ModelInputs":
+        """Read what MLflow keeps of a model; model: what to call it. Raises ConfigurationError where it can't be used.
+
+        about: an `mlflow.models.Model`.
+        """
+        schema = about.get_input_schema()
+        specs = getattr(schema, "inputs", ())
+        kinds = {str(spec.name): getattr(spec.type, "name", "") for spec in specs if getattr(spec, "name", None)}
+        if not kinds or len(kinds) != len(specs):
+            message = f"{model} has no signature that names its columns, so nobody knows what it needs"
+            raise ConfigurationError(message)
+        for name, kind in kinds.items():
+            if kind not in (*NUMBERS, _TEXT):
+                message = f"{model} needs the column {name!r} as {kind or 'something'}; numbers and text can be scored"
+                raise ConfigurationError(message)
+        return cls(kinds, frozenset((about.metadata or {}).get(BOOLEANS, ())))
+
+    @property
+    def numeric(self) -> tuple[str, ...]:
+        return tuple(name for name, kind in self.kinds.items() if kind in NUMBERS)
+
+    @property
+    def categorical(self) -> tuple[str, ...]:
+        return tuple(name for name, kind in self.kinds.items() if kind == _TEXT)

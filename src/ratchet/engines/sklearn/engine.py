@@ -1,0 +1,215 @@
+"""The scikit-learn engine: one process, the windows in memory.
+
+The registered model is a FixedThresholdClassifier around the calibrated pipeline, so that what serves applies the
+chosen threshold to calibrated probabilities without knowing of Ratchet.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import FixedThresholdClassifier
+from sklearn.pipeline import Pipeline
+
+from ratchet.core.counts import Confusion, Counts
+from ratchet.core.feature_counts import FeatureCounts
+from ratchet.core.model_inputs import BOOLEANS
+from ratchet.core.windows import Window, Windows
+from ratchet.engines.base import Measured, MonthSummary, Sample, WindowSummary
+from ratchet.engines.loading import downloaded, loading
+from ratchet.engines.requirements import pinned
+from ratchet.engines.sklearn.features import counted
+from ratchet.engines.sklearn.logging import parameters_logged
+from ratchet.engines.sklearn.pipeline import pipeline
+from ratchet.errors import ConfigurationError, DataError, FailedError, first_line
+from ratchet.io.table import checks, inspection
+from ratchet.io.table.inspection import DAY, LABEL, Rows, Table
+from ratchet.settings import Settings
+
+_SAMPLE_ROWS = 200
+_REQUIREMENTS = ("cloudpickle", "mlflow", "numpy", "pandas", "scikit-learn", "scipy")
+
+
+class ScikitLearn:
+    """Implements `engines.base.Engine`; what the calls mean is said there."""
+
+    name = "sklearn"
+
+    def __init__(self, settings: Settings) -> None:
+        self.warnings: Sequence[str] = ()
+        self._settings = settings
+        self._table: Table
+        self._train: pd.DataFrame | None
+        self._calibration: pd.DataFrame | None
+        self._test: pd.DataFrame
+        self._features_then: tuple[FeatureCounts, ...]
+        self._pipeline: Pipeline
+        self._calibrated: CalibratedClassifierCV
+        self._model: FixedThresholdClassifier
+
+    def read(
+        self, table: Table, windows: Windows, extra: Sequence[str]
+    ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
+        inspection.check_memory(table, windows, self._settings.sklearn.estimator, self._settings.sklearn.memory_limit)
+        self._table = table
+        loaded = [inspection.load(table, window, table.features) for window in (windows.train, windows.calibration)]
+        loaded.append(inspection.load(table, windows.test, [*table.features, *extra]))
+        facts = [rows.facts for rows in loaded]
+        self.warnings = [warning for one in facts for warning in checks.check(one, table)]
+        checks.check_together(facts, table)
+        self._train, self._calibration, self._test = (rows.frame for rows in loaded)
+        # Counted now: the fit gives the training rows' memory back.
+        self._features_then = counted(loaded[0].frame, table)
+        train, calibration, test = map(_summary, loaded)
+        return train, calibration, test
+
+    def fit(self) -> Mapping[str, str]:
+        frame, self._train = self._train, None
+        assert frame is not None  # noqa: S101  # the order of calls is the protocol's
+        choice = self._settings.sklearn
+        # A column without a single value teaches nothing, and boosting can't put it in bins.
+        numeric, categorical = (
+            [name for name in names if frame[name].notna().any()]
+            for names in (self._table.numeric, self._table.categorical)
+        )
+        self._pipeline = pipeline(choice.estimator, choice.params, numeric, categorical, self._settings.seed)
+        try:
+            with parameters_logged():
+                self._pipeline.fit(self._features(frame), frame[LABEL].astype(np.int64))
+        except (ValueError, TypeError) as error:
+            message = (
+                f"{choice.estimator} can't be fitted with sklearn.params {dict(choice.params)}: {first_line(error)}"
+            )
+            raise ConfigurationError(message) from error
+        return {key: str(value) for key, value in self._pipeline.get_params(deep=True).items()}
+
+    def calibrate(self) -> Counts:
+        frame, self._calibration = self._calibration, None
+        assert frame is not None  # noqa: S101  # the order of calls is the protocol's
+        features = self._features(frame)
+        self._calibrated = CalibratedClassifierCV(FrozenEstimator(self._pipeline), method="isotonic")
+        self._calibrated.fit(features, frame[LABEL].astype(np.int64))
+        return self._counts(frame)
+
+    def set_threshold(self, threshold: float) -> None:
+        model = FixedThresholdClassifier(
+            FrozenEstimator(self._calibrated), threshold=threshold, pos_label=1, response_method="predict_proba"
+        )
+        few = self._test.iloc[:2]
+        # Nothing is learnt here: the inner model is frozen, the labels only name the classes.
+        self._model = model.fit(self._features(few), [0, 1])
+
+    def count_test(self) -> Counts:
+        return self._counts(self._test)
+
+    def confusion_of(self, model_uri: str) -> Confusion:
+        with downloaded("it", model_uri) as local:
+            model = loading("it", mlflow.pyfunc.load_model, local)
+        schema = model.metadata.get_input_schema()
+        names = list(self._table.features) if schema is None else schema.input_names()
+        lacking = [name for name in names if name not in self._test.columns]
+        if lacking:
+            message = f"the column {lacking[0]!r} that it needs is not in the data"
+            raise DataError(message)
+        try:
+            predicted = np.asarray(model.predict(_plain(self._test[names]))).astype(np.int64)
+        except Exception as error:
+            message = f"it can't score the data: {first_line(error)}"
+            raise FailedError(message) from error
+        return self._confusion(predicted)
+
+    def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:
+        return self._features_then, counted(self._test, self._table, self._features_then)
+
+    def measure(
+        self, model_uri: str, table: Table, window: Window, levels: int, training: Sequence[FeatureCounts]
+    ) -> Measured:
+        rows = inspection.load(table, window, table.features)
+        checks.check_newest(rows.facts, table)
+        with downloaded("it", model_uri) as local:
+            model = loading("it", mlflow.sklearn.load_model, local)
+        if not isinstance(model, FixedThresholdClassifier):
+            message = (
+                f"{model_uri} is a {type(model).__name__}, not what Ratchet's trainer registers: it has no threshold"
+            )
+            raise FailedError(message)
+        try:
+            score = model.predict_proba(_plain(rows.frame[list(table.features)]))[:, 1]
+        except Exception as error:
+            message = f"{model_uri} can't score the data: {first_line(error)}"
+            raise DataError(message) from error
+        counts = Counts.from_rows(rows.frame[DAY], score, rows.frame[LABEL], levels)
+        return Measured(counts, float(model.threshold), counted(rows.frame, table, training))
+
+    def log_model(self) -> str:
+        inputs = [ColSpec(DataType.double, name) for name in self._table.numeric]
+        inputs += [ColSpec(DataType.string, name) for name in self._table.categorical]
+        info = mlflow.sklearn.log_model(
+            self._model,
+            name="model",
+            serialization_format="cloudpickle",
+            signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.long)])),
+            input_example=_plain(self._features(self._test.iloc[:3])),
+            pip_requirements=pinned(_REQUIREMENTS),
+            metadata={BOOLEANS: sorted(self._table.booleans)},
+        )
+        return str(info.model_uri)
+
+    def sample(self) -> Sample:
+        few = self._test.iloc[np.linspace(0, len(self._test) - 1, _SAMPLE_ROWS).astype(np.int64)]
+        features = self._features(few)
+        labels, probabilities = self._model.predict(features), self._model.predict_proba(features)[:, 1]
+        return Sample(_plain(features), labels.tolist(), probabilities.tolist())
+
+    def mislabelled(self, model_uri: str) -> int:
+        sample = self.sample()
+        with downloaded("it", model_uri) as local:
+            served = loading("it", mlflow.pyfunc.load_model, local).predict(sample.rows)
+        return int((np.asarray(served) != np.asarray(sample.labels)).sum())
+
+    def close(self) -> None:
+        self._train = self._calibration = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _features(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return frame[list(self._table.features)]
+
+    def _counts(self, frame: pd.DataFrame) -> Counts:
+        score = self._calibrated.predict_proba(self._features(frame))[:, 1]
+        return Counts.from_rows(frame[DAY], score, frame[LABEL], self._settings.evaluation.score_levels)
+
+    def _confusion(self, predicted: Any) -> Confusion:
+        return Confusion.from_rows(
+            self._test[DAY], self._test[LABEL], predicted, np.ones(len(predicted), dtype=np.int64)
+        )
+
+
+def _summary(read: Rows) -> WindowSummary:
+    months = read.frame[DAY].to_numpy().astype("datetime64[D]").astype("datetime64[M]")
+    table = read.frame[LABEL].groupby(months).agg(["size", "sum"])
+    return WindowSummary(
+        read.facts.window,
+        read.facts.rows,
+        read.facts.positives,
+        tuple(MonthSummary(f"{month:%Y-%m}", int(row["size"]), int(row["sum"])) for month, row in table.iterrows()),
+        {column.name: column.missing for column in read.facts.columns if column.missing},
+    )
+
+
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Categories as text, as they come to a model that is served."""
+    return frame.astype({name: object for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)})

@@ -1,0 +1,46 @@
+"""What the features of a frame look like, as counts: the scikit-learn engine's part of `core.feature_counts`."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from ratchet.core import buckets
+from ratchet.core.feature_counts import FeatureCounts, Key
+from ratchet.io.table.inspection import Table
+
+# Finding buckets takes several numbers for each row; so many rows at once keep that small beside the frame.
+_ROWS_AT_ONCE = 262_144
+
+
+def counted(frame: pd.DataFrame, table: Table, training: Sequence[FeatureCounts] = ()) -> tuple[FeatureCounts, ...]:
+    """The counts of a frame that `io.table.inspection` has read, in the order of the table's features.
+
+    training: the counts that name the texts to tell apart; without any, the frame's own most frequent ones.
+    """
+    known: dict[str, Mapping[Key, int]] = {one.feature: one.by_value for one in training}
+    numbers = [_numbers(name, frame[name]) for name in table.numeric]
+    texts = [_texts(name, frame[name], known) for name in table.categorical]
+    return (*numbers, *texts)
+
+
+def _numbers(name: str, column: "pd.Series[float]") -> FeatureCounts:
+    values = np.asarray(column, dtype=np.float64)
+    found: dict[float, int] = {}
+    missing = 0
+    for begin in range(0, len(values), _ROWS_AT_ONCE):
+        rows, lacking = buckets.count(values[begin : begin + _ROWS_AT_ONCE])
+        missing += lacking
+        for bucket, number in rows.items():
+            found[bucket] = found.get(bucket, 0) + number
+    return FeatureCounts.of_numbers(name, found, missing)
+
+
+def _texts(name: str, column: "pd.Series[str]", known: Mapping[str, Mapping[Key, int]]) -> FeatureCounts:
+    codes = column.cat.codes.to_numpy()
+    rows = np.zeros(len(column.cat.categories) + 1, dtype=np.int64)
+    for begin in range(0, len(codes), _ROWS_AT_ONCE):
+        rows += np.bincount(codes[begin : begin + _ROWS_AT_ONCE].astype(np.int64) + 1, minlength=len(rows))
+    missing, *filled = rows.tolist()
+    texts = {text: number for text, number in zip(column.cat.categories, filled, strict=True) if number}
+    return FeatureCounts.of_texts(name, texts, missing, known.get(name))

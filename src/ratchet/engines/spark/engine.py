@@ -1,0 +1,249 @@
+"""The Spark engine: one session, the windows in its cache, counts instead of rows on their way to Python.
+
+The registered model is one PipelineModel: preprocessing, estimator, isotonic calibration of its probability into
+`score`, and a Binarizer that writes `prediction` at the chosen threshold. It serves without knowing of Ratchet.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import pandas as pd
+
+from ratchet import background
+from ratchet.core.counts import Confusion, Counts
+from ratchet.core.feature_counts import FeatureCounts
+from ratchet.core.windows import Window, Windows
+from ratchet.engines.base import Measured, Sample, WindowSummary
+from ratchet.engines.loading import downloaded, loading
+from ratchet.engines.spark import features, logging, pipeline, reading, window_facts
+from ratchet.engines.spark.errors import spark_errors
+from ratchet.engines.spark.pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
+from ratchet.engines.spark.session import Session
+from ratchet.errors import DataError
+from ratchet.io.table import checks
+from ratchet.io.table.checks import WindowFacts
+from ratchet.io.table.inspection import DAY, LABEL, Table
+from ratchet.io.table.reader import WINDOW
+from ratchet.settings import Settings
+
+_SAMPLE_ROWS = 200
+_EXAMPLE_ROWS = 3
+_ALL = _TRAIN, _CALIBRATION, _TEST = range(3)
+
+
+@dataclass(frozen=True)
+class _Picked:
+    """Some test rows, the same ones each time however they lie: in Spark's cache, and their features here."""
+
+    rows: Any
+    features: pd.DataFrame
+
+
+class Spark:
+    """Implements `engines.base.Engine`; what the calls mean is said there. Spark begins to start when it is made."""
+
+    name = "spark"
+
+    def __init__(self, settings: Settings) -> None:
+        self.warnings: Sequence[str] = ()
+        self._settings = settings
+        self._session = Session(settings)
+        self._table: Table
+        self._windows: Windows
+        self._rows: Any
+        self._numbers: list[Numbers]
+        self._categories: list[Categories]
+        self._features: tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]
+        self._estimator: Any
+        self._stages: list[Any] = []
+        self._versions_rows: Any
+        self._picking: Future[_Picked]
+        self._sample: Sample | None = None
+
+    def read(
+        self, table: Table, windows: Windows, extra: Sequence[str]
+    ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
+        spark = self._session.get()
+        self._table, self._windows = table, windows
+        choice = self._settings.spark
+        cores = spark.sparkContext.defaultParallelism
+        self._estimator = pipeline.estimator(choice.estimator, choice.params, LABEL, self._settings.seed, cores)
+        with spark_errors(f"reading {table.uri}"):
+            placed = list(enumerate(windows))
+            rows = reading.frame(spark, table, list(windows)).persist()
+            most = pipeline.most_categories(choice.estimator, self._estimator)
+            # Spark plans each of them on one core; whichever is first fills the cache for the others.
+            texts = background.begin("texts", window_facts.texts, rows, table, most, _TRAIN, _TEST)
+            numbers = background.begin("numbers", features.numbers, rows, table.numeric, _ALL)
+            groups = window_facts.groups(rows, table)
+            numeric = numbers.result()
+            about = [window_facts.facts(groups, numeric[place], place, window, table) for place, window in placed]
+            _judged(about, table)
+            self._rows = rows
+            found = texts.result()
+            self._categories = window_facts.categories(found, table, most)
+            text_counts = window_facts.counts_of_texts(found, about[_TRAIN], about[_TEST], table)
+            about[_TRAIN] = window_facts.with_distinct(about[_TRAIN], found)
+            self.warnings = _judged(about, table)
+            self._versions_rows = self._window(_TEST)
+            if extra:
+                rows = reading.frame(spark, table, [windows.test], extra).persist()
+                self._versions_rows = rows.where(f"{WINDOW} = 0")
+        self._numbers = window_facts.numbers(numeric[_TRAIN], about[_TRAIN].rows)
+        then, now = (
+            (*features.counts(numeric[place]), *counts)
+            for place, counts in zip((_TRAIN, _TEST), text_counts, strict=True)
+        )
+        self._features = then, now
+        train, calibration, test = (window_facts.summary(groups, place, facts) for place, facts in enumerate(about))
+        return train, calibration, test
+
+    def fit(self) -> Mapping[str, str]:
+        from pyspark.ml import Pipeline
+
+        choice = self._settings.spark
+        self._picking = background.begin("pick", self._pick)
+        stages = pipeline.preprocessing(ESTIMATORS[choice.estimator], self._numbers, self._categories)
+        with spark_errors(f"fitting {choice.estimator}", parameters="spark.params"):
+            fitted = Pipeline(stages=[*stages, self._estimator]).fit(self._window(_TRAIN))
+        self._stages = list(fitted.stages)
+        return pipeline.parameters([*self._stages[:-1], self._estimator])
+
+    def calibrate(self) -> Counts:
+        from pyspark.ml import PipelineModel
+        from pyspark.ml.regression import IsotonicRegression
+
+        calibrator = IsotonicRegression(featuresCol=PROBABILITY, featureIndex=1, labelCol=LABEL, predictionCol=SCORE)
+        with spark_errors("calibrating"):
+            estimated = PipelineModel(self._stages).transform(self._window(_CALIBRATION))
+            estimated = estimated.select(PROBABILITY, LABEL, DAY).persist()
+            calibration = calibrator.fit(estimated)
+            counts = self._counts(calibration.transform(estimated))
+            estimated.unpersist()
+        self._stages.append(calibration)
+        return counts
+
+    def set_threshold(self, threshold: float) -> None:
+        self._sample = None
+        self._stages.append(pipeline.labeller(threshold))
+
+    def count_test(self) -> Counts:
+        with spark_errors("scoring the test window"):
+            return self._counts(self._model.transform(self._window(_TEST)))
+
+    def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:
+        return self._features
+
+    def measure(
+        self, model_uri: str, table: Table, window: Window, levels: int, training: Sequence[FeatureCounts]
+    ) -> Measured:
+        spark = self._session.get()
+        with spark_errors(f"reading {table.uri}"):
+            rows = reading.frame(spark, table, [window]).persist()
+            groups = window_facts.groups(rows, table)
+            (numeric,) = features.numbers(rows, table.numeric, (0,))
+            checks.check_newest(window_facts.facts(groups, numeric, 0, window, table), table)
+            rows = rows.where(f"{WINDOW} = 0")
+        with downloaded("it", model_uri) as local:
+            model = self._loaded(local)
+        threshold = pipeline.threshold_of(model, model_uri)
+        with spark_errors(f"scoring with {model_uri}"):
+            counts = self._counts(model.transform(rows), levels)
+            texts = features.texts(rows, table.categorical, training)
+        return Measured(counts, threshold, (*features.counts(numeric), *texts))
+
+    def confusion_of(self, model_uri: str) -> Confusion:
+        import mlflow
+
+        with downloaded("it", model_uri) as local:
+            schema = mlflow.models.Model.load(local).get_input_schema()
+            names = list(self._table.features) if schema is None else schema.input_names()
+            lacking = [name for name in names if name not in self._versions_rows.columns]
+            if lacking:
+                message = f"the column {lacking[0]!r} that it needs is not in the data"
+                raise DataError(message)
+            model = self._loaded(local)
+        with spark_errors("scoring with it"):
+            counted = model.transform(self._versions_rows.select(*map(pipeline.quoted, names), LABEL, DAY))
+            found = counted.groupBy(DAY, LABEL, PREDICTION).count().toPandas()
+        return Confusion.from_rows(found[DAY], found[LABEL], found[PREDICTION], found["count"])
+
+    def log_model(self) -> str:
+        self._session.get()  # active in this thread, too
+        with spark_errors("logging the model"):
+            example = self._picking.result().features.iloc[:_EXAMPLE_ROWS]
+            estimator = self._settings.spark.estimator
+            return logging.log(self._model, estimator, self._table, example, self._session.temporary)
+
+    def sample(self) -> Sample:
+        names = list(self._table.features)
+        if self._sample is None:
+            rows = self._picking.result().rows
+            # The model adds columns to what it is given, and takes away those that it read.
+            given = [reading.column(name).alias(f"given{place}") for place, name in enumerate(names)]
+            with spark_errors("labelling the sample"):
+                labelled = self._model.transform(rows.select("*", *given))
+                kept = [f"given{place}" for place in range(len(names))]
+                found = labelled.select(*kept, PREDICTION, SCORE).toPandas()
+            labels, probabilities = found[PREDICTION].astype(int), found[SCORE]
+            self._sample = Sample(found[kept].set_axis(names, axis=1), labels.tolist(), probabilities.tolist())
+        return self._sample
+
+    def mislabelled(self, model_uri: str) -> int:
+        import mlflow
+
+        sample = self.sample()
+        with downloaded("it", model_uri) as local:
+            served = loading("it", mlflow.pyfunc.load_model, local).predict(sample.rows)
+        return sum(1 for one, other in zip(served, sample.labels, strict=True) if one != other)
+
+    def close(self) -> None:
+        self._session.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._session.leave(kind)
+
+    @property
+    def _model(self) -> Any:
+        from pyspark.ml import PipelineModel
+
+        return PipelineModel(self._stages)
+
+    def _window(self, place: int) -> Any:
+        return self._rows.where(f"{WINDOW} = {place}")
+
+    def _counts(self, scored: Any, levels: int | None = None) -> Counts:
+        from pyspark.sql import functions as f
+
+        levels = levels or self._settings.evaluation.score_levels
+        level = f.floor(f.col(SCORE) * levels).alias("level")
+        found = scored.groupBy(DAY, level, LABEL).count().toPandas()
+        return Counts.from_table(found[DAY], found["level"] / levels, found[LABEL], found["count"], levels)
+
+    def _pick(self) -> _Picked:
+        from pyspark.sql import functions as f
+
+        columns = list(map(reading.column, self._table.features))
+        with spark_errors("sampling the test window"):
+            rows = self._window(_TEST).orderBy(f.xxhash64(DAY, *columns)).limit(_SAMPLE_ROWS)
+            rows = rows.select(*columns).persist()
+            return _Picked(rows, rows.toPandas())
+
+    def _loaded(self, local: str) -> Any:
+        import mlflow
+
+        return loading("it", mlflow.spark.load_model, local, dfs_tmpdir=self._session.temporary)
+
+
+def _judged(about: Sequence[WindowFacts], table: Table) -> list[str]:
+    warnings = [warning for facts in about for warning in checks.check(facts, table)]
+    checks.check_together(about, table)
+    return warnings

@@ -1,0 +1,220 @@
+"""The facts of the windows, from aggregations that begin at once; the first of them fills the cache.
+
+`io.table.checks` judges them, with the sentences that scikit-learn's reader gets, too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ratchet.core.feature_counts import MOST_VALUES, FeatureCounts, Key
+from ratchet.core.windows import Window
+from ratchet.engines.base import MonthSummary, WindowSummary
+from ratchet.engines.spark.features import Numeric
+from ratchet.engines.spark.pipeline import Categories, Numbers, quoted
+from ratchet.errors import DataError
+from ratchet.io.table.checks import ColumnFacts, WindowFacts
+from ratchet.io.table.inspection import DAY, LABEL, Table
+from ratchet.io.table.reader import OTHER, UNREADABLE, WINDOW
+
+_MOST_GROUPS = 20_000
+_MOST_LISTED = 10
+_FEWEST_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of one window, month and label. filled: those with a value, by categorical feature.
+
+    positive: None where the label is missing. other: its text where it is not the positive one.
+    """
+
+    window: int
+    month: str
+    positive: bool | None
+    other: str | None
+    rows: int
+    filled: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text of a categorical feature: its rows in training and in the newest window, its rank among all `distinct`."""
+
+    value: str
+    rows: int
+    newest: int
+    rank: int
+    distinct: int
+
+
+def groups(rows: Any, table: Table) -> list[Group]:
+    """Aggregate the rows of `spark_rows.frame`. Raises DataError for too many labels."""
+    from pyspark.sql import functions as f
+
+    month = f.date_format(f.date_from_unix_date(f.col(DAY).cast("int")), "yyyy-MM")
+    keyed = rows.groupBy(WINDOW, month.alias("month"), LABEL, OTHER)
+    filled = [f.count(f.col(quoted(name))).alias(f"filled{place}") for place, name in _placed(table)]
+    found = keyed.agg(f.count("*").alias("rows"), *filled).limit(_MOST_GROUPS + 1).collect()
+    if len(found) > _MOST_GROUPS:
+        label = table.settings.label
+        message = (
+            f"the label column {label.column!r} of {table.uri} has thousands of values beside the positive one, "
+            f"{label.positive!r}; one is accepted"
+        )
+        raise DataError(message)
+    return [
+        Group(
+            row[WINDOW],
+            row["month"] or "",
+            None if row[LABEL] is None else row[LABEL] == 1.0,
+            row[OTHER],
+            row["rows"],
+            {name: row[f"filled{place}"] for place, name in _placed(table)},
+        )
+        for row in found
+    ]
+
+
+def facts(
+    found: Sequence[Group], numeric: Mapping[str, Numeric], number: int, window: Window, table: Table
+) -> WindowFacts:
+    """The facts of the window that has the place `number`. numeric: its numeric features by name."""
+    inside = [group for group in found if group.window == number]
+    others: dict[str, int] = {}
+    for group in inside:
+        if group.other is not None:
+            others[group.other] = others.get(group.other, 0) + group.rows
+    most = sorted(others.items(), key=lambda item: (-item[1], item[0]))[:_MOST_LISTED]
+    return WindowFacts(
+        window,
+        sum(group.rows for group in inside),
+        sum(group.rows for group in inside if group.positive),
+        sum(group.rows for group in inside if group.positive is None),
+        dict(most),
+        sum(group.rows for group in found if group.window == UNREADABLE),
+        tuple(_column(name, inside, numeric.get(name)) for name in table.features),
+    )
+
+
+def _column(name: str, inside: Sequence[Group], numeric: Numeric | None) -> ColumnFacts:
+    total = sum(group.rows for group in inside)
+    if numeric is None:
+        missing = total - sum(group.filled[name] for group in inside)
+        return ColumnFacts(name, missing, 0, None, constant=missing == total)
+    missing = numeric.counts.missing
+    same = numeric.low == numeric.high and not missing
+    return ColumnFacts(name, missing, numeric.infinite, None, constant=missing == total or same)
+
+
+def numbers(numeric: Mapping[str, Numeric], rows: int) -> list[Numbers]:
+    """The numeric features that have any value in a window of so many rows, with their mean there.
+
+    Rounded, since sums of parts that come in any order differ in their last digits.
+    """
+    result = []
+    for name, about in numeric.items():
+        missing = about.counts.missing
+        if missing < rows:
+            mean = about.total / (rows - missing)
+            result.append(Numbers(name, float(f"{mean:.9g}"), gaps=missing > 0))
+    return result
+
+
+def texts(rows: Any, table: Table, most: int, training: int, newest: int) -> dict[str, list[Text]]:
+    """The texts of each categorical feature in the training window that are worth a name, the most frequent first.
+
+    most: how many of them the caller tells apart. training, newest: the places of two windows in `rows`.
+    """
+    from pyspark.sql import Window as Over
+    from pyspark.sql import functions as f
+
+    if not table.categorical:
+        return {}
+    cells = f.array(
+        *(f.struct(f.lit(place).alias("place"), f.col(quoted(name)).alias("value")) for place, name in _placed(table))
+    )
+    both = rows.where(f.col(WINDOW).isin(training, newest)).select(WINDOW, f.explode(cells).alias("cell"))
+    counted = both.select(WINDOW, "cell.*").where("value IS NOT NULL").groupBy("place", "value")
+    counted = counted.agg(
+        f.count_if(f.col(WINDOW) == training).alias("rows"), f.count_if(f.col(WINDOW) == newest).alias("newest")
+    )
+    of_place = Over.partitionBy("place")
+    ranked = counted.where("rows > 0").withColumn("distinct", f.count("*").over(of_place))
+    ranked = ranked.withColumn("rank", f.row_number().over(of_place.orderBy(f.desc("rows"), "value")))
+    coded = (f.col("rank") <= most) & (f.col("rows") >= _FEWEST_ROWS)
+    found = ranked.where(coded | (f.col("rank") <= MOST_VALUES)).collect()
+    result: dict[str, list[Text]] = {}
+    for row in sorted(found, key=lambda row: row["rank"]):
+        text = Text(row["value"], row["rows"], row["newest"], row["rank"], row["distinct"])
+        result.setdefault(table.categorical[row["place"]], []).append(text)
+    return result
+
+
+def categories(found: Mapping[str, Sequence[Text]], table: Table, most: int) -> list[Categories]:
+    """The values of each categorical feature that get a code: the most frequent one, and what is not rare."""
+    result = []
+    for name in table.categorical:
+        coded = [text for text in found.get(name, ()) if text.rank <= most and text.rows >= _FEWEST_ROWS]
+        if values := tuple(text.value for text in coded or found.get(name, ())[:1]):
+            result.append(Categories(name, values))
+    return result
+
+
+def counts_of_texts(
+    found: Mapping[str, Sequence[Text]], training: WindowFacts, newest: WindowFacts, table: Table
+) -> list[tuple[FeatureCounts, ...]]:
+    """The counts of the categorical features in the training window and in the newest one."""
+    result = []
+    for about, rows_of in ((training, _rows_in_training), (newest, _rows_in_newest)):
+        missing = {column.name: column.missing for column in about.columns}
+        counted = []
+        for name in table.categorical:
+            named: dict[Key, int] = {
+                text.value: rows_of(text) for text in found.get(name, ())[:MOST_VALUES] if rows_of(text)
+            }
+            other = about.rows - missing[name] - sum(named.values())
+            counted.append(FeatureCounts(name, "categorical", named, other, missing[name]))
+        result.append(tuple(counted))
+    return result
+
+
+def _placed(table: Table) -> list[tuple[int, str]]:
+    return list(enumerate(table.categorical))
+
+
+def _rows_in_training(text: Text) -> int:
+    return text.rows
+
+
+def _rows_in_newest(text: Text) -> int:
+    return text.newest
+
+
+def with_distinct(about: WindowFacts, found: Mapping[str, Sequence[Text]]) -> WindowFacts:
+    """The facts, and how many values each categorical feature has."""
+    distinct = {name: texts[0].distinct for name, texts in found.items()}
+    columns = tuple(
+        replace(column, distinct=values, constant=values == 1 and not column.missing)
+        if (values := distinct.get(column.name)) is not None
+        else column
+        for column in about.columns
+    )
+    return replace(about, columns=columns)
+
+
+def summary(found: Sequence[Group], number: int, about: WindowFacts) -> WindowSummary:
+    """What the report says of a window."""
+    months: dict[str, list[int]] = {}
+    for group in found:
+        if group.window == number:
+            counts = months.setdefault(group.month, [0, 0])
+            counts[0] += group.rows
+            counts[1] += group.rows if group.positive else 0
+    return WindowSummary(
+        about.window,
+        about.rows,
+        about.positives,
+        tuple(MonthSummary(month, *counts) for month, counts in sorted(months.items())),
+        {column.name: column.missing for column in about.columns if column.missing},
+    )

@@ -1,0 +1,289 @@
+"""The cluster as a place for a cycle's steps: what the coordinator does beside looking at them.
+
+It runs in a Job of its own, the cycle's. It makes the children, or takes over those that it, or another Job of the same
+cycle, made before; it keeps the Lease; it leaves the children running when it is told to go, since its replacement goes
+on with them.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+
+import structlog
+
+from ratchet.core import cycle_ids
+from ratchet.errors import ConfigurationError, RatchetError, TemporaryError
+from ratchet.io.cluster import credentials, cycles, step_objects
+from ratchet.io.cluster.api import JOBS, Api, AwayError, Json
+from ratchet.io.cluster.job_step import JobStep
+from ratchet.io.cluster.journal import Journal, write_event
+from ratchet.io.cluster.lease import Holder, Lease
+from ratchet.io.cluster.spark_step import SparkStep
+from ratchet.io.cluster.step import ClusterStep, Watched
+from ratchet.io.cluster.step_objects import CYCLE, DECIDING, ORIGINS, STEP
+from ratchet.io.runner import Ended, OnEvent, Order, Step
+from ratchet.settings import Retrain
+
+log = structlog.get_logger()
+
+SLOT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
+# A step that ends in its first minutes should not be kept waiting by the coordinator; later it does not matter.
+_EAGER_SECONDS = 180.0
+_EAGER_POLL = 1.0
+_CALM_POLL = 2.0
+_AWAY_POLL = 5.0
+_GOING_SECONDS = 90.0
+
+
+class Cluster:
+    """The cluster, for the coordinator of one cycle; a `Place` of `io.runner`. job_name: the coordinator's own Job."""
+
+    def __init__(
+        self,
+        api: Api,
+        retrain: Retrain,
+        job_name: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._api = api
+        self._retrain = retrain
+        self._job_name = job_name
+        self._clock = clock
+        self._sleep = sleep
+        self._eager_until = clock()
+        self._steps: list[ClusterStep] = []
+        self._lease: Lease | None = None  # a watch has none
+
+    @property
+    def poll_seconds(self) -> float:
+        """Seconds between two looks: few at first, more while the API server is away."""
+        if self._watched.away:
+            return _AWAY_POLL
+        return _EAGER_POLL if self._clock() < self._eager_until else _CALM_POLL
+
+    @contextmanager
+    def cycle(self, cycle: str | None) -> Iterator[str]:
+        """Have the namespace to this cycle alone; its id is that of the Job's slot, or the Job's own name."""
+        job = self._own_job()
+        found = cycle_ids.checked(cycle) if cycle is not None else id_of(job)
+        self._lease = Lease(self._api, Holder(found, self._job_name, job["metadata"]["uid"]), self._clock)
+        with self._begun(job, found, "retrain"):
+            yield found
+
+    @contextmanager
+    def watch(self) -> Iterator[str]:
+        """Watch beside whatever cycle has the namespace; the id is that of the Job's slot, or the Job's own name."""
+        job = self._own_job()
+        found = id_of(job, "watch")
+        with self._begun(job, found, "watch"):
+            yield found
+
+    def begin_cycle(self, name: str, arguments: Sequence[str]) -> str | None:
+        """Make a cycle's Job of this name; why none was made, in a sentence, where there is one or one is at work."""
+        return cycles.begin(self._api, name, arguments)
+
+    def _own_job(self) -> Json:
+        job = self._api.get(JOBS, self._job_name)
+        if job is None:
+            message = f"there is no Job {self._job_name} in the namespace {self._api.namespace}; RATCHET_JOB names it"
+            raise ConfigurationError(message)
+        return job
+
+    @contextmanager
+    def _begun(self, job: Json, cycle: str, step: str) -> Iterator[None]:
+        """Open the journal, on which everything else stands, and close it when what is inside has ended."""
+        uid = job["metadata"]["uid"]
+        self._journal = Journal(self._api, job, cycle, step)
+        self._watched = Watched(self._api, self._journal, self._retrain, self._clock, self._sleep)
+        self._have_the_lease()
+        others = self._api.items(JOBS, labels=f"{CYCLE}={cycle},{STEP}={step}")
+        self._owners = {uid} | {other["metadata"]["uid"] for other in others}
+        self._journal.open([other for other in others if other["metadata"]["uid"] != uid])
+        try:
+            yield
+        except Exception:
+            with suppress(RatchetError):  # what went wrong in the cycle is what is told
+                self._close()
+            raise
+        # Not where it was interrupted: then the cycle goes on without this process, and with the next.
+        self._close()
+
+    def together(self) -> bool:
+        """Yes: whether both fit is the scheduler's to say, and the one that doesn't waits."""
+        return True
+
+    def start(self, order: Order, cycle: str, on_event: OnEvent) -> Step:
+        """Make a step's child or take it over; a step that can't be begun is one that has ended."""
+        if (ended := self._journal.ended(order.step)) is not None:
+            log.info("step.already_ended", step=order.step, code=ended.code, why=ended.sentence)
+            for decision in self._journal.decisions() if order.step in DECIDING else ():
+                on_event(decision)
+            return Over(ended)
+        self._have_the_lease()
+        self._eager_until = self._clock() + _EAGER_SECONDS
+        try:
+            child = self._child(order, cycle)
+        except AwayError:
+            raise
+        except RatchetError as error:
+            ended = Ended(error.exit_code, str(error))
+            log.error("step.failed", step=order.step, code=ended.code, why=ended.sentence)  # noqa: TRY400  # one line
+            self._journal.event("Warning", "NotStarted", f"{order.step} failed: {ended.sentence}")
+            self._journal.end_step(order.step, ended, {})
+            return Over(ended)
+        kind = JobStep if ORIGINS[order.step].resource is JOBS else SparkStep
+        return _Kept(kind(self._watched, order.step, cycle, child, on_event), self._keep_the_lease)
+
+    def _child(self, order: Order, cycle: str) -> Json:
+        resource, name = ORIGINS[order.step].resource, step_objects.name_of(cycle, order.step)
+        deadline = self._clock() + _GOING_SECONDS
+        while True:
+            found = self._api.get(resource, name)
+            if found is None:
+                if (made := self._api.create(resource, self._made(order, cycle))) is not None:
+                    log.info("step.submitted", step=order.step, kind=resource.kind, name=name)
+                    return made
+            elif not self._goes(found):
+                if (
+                    found["metadata"].get("labels", {}).get(CYCLE) != cycle
+                    or not step_objects.owners(found) & self._owners
+                ):
+                    raise ConfigurationError(_foreign(found, cycle))
+                log.info("step.adopted", step=order.step, kind=resource.kind, name=name)
+                return found
+            if self._clock() >= deadline:
+                message = f"the {resource.kind} {name} of an earlier cycle is being deleted, and still there"
+                raise TemporaryError(message)
+            self._sleep(_EAGER_POLL)
+
+    def _made(self, order: Order, cycle: str) -> Json:
+        origin = ORIGINS[order.step]
+        definition = self._api.get(origin.source, origin.definition)
+        if definition is None:
+            message = (
+                f"the namespace {self._api.namespace} has no {origin.source.kind} {origin.definition}, from which the"
+                f" step {order.step} is made; kubectl apply -k brings it"
+            )
+            raise ConfigurationError(message)
+        return step_objects.made_from(definition, order, cycle, self._journal.job, self._retrain.deadline_minutes * 60)
+
+    def _goes(self, child: Json) -> bool:
+        """Whether the child is going away: it is being deleted, or will be since the Job that owns it is gone."""
+        if "deletionTimestamp" in child["metadata"]:
+            return True
+        if step_objects.owners(child) & self._owners:
+            return False
+        jobs = [each for each in child["metadata"].get("ownerReferences", ()) if each["kind"] == "Job"]
+        found = [(each, self._api.get(JOBS, each["name"])) for each in jobs]
+        return bool(found) and all(job is None or job["metadata"]["uid"] != each["uid"] for each, job in found)
+
+    def _have_the_lease(self) -> None:
+        if self._lease is None:
+            return
+        deadline, told = self._clock() + 2 * self._retrain.deadline_minutes * 60, None
+        while (holder := self._lease.take()) is not None:
+            who = f"the cycle {holder.cycle} (Job {holder.job}) is at work in the namespace {self._api.namespace}"
+            if self._retrain.when_busy == "fail":
+                message = f"{who}, and retrain.when_busy is fail"
+                raise TemporaryError(message)
+            if self._clock() >= deadline:
+                message = f"{who} and has been for {2 * self._retrain.deadline_minutes} minutes"
+                raise TemporaryError(message)
+            if holder != told:
+                log.info("retrain.waiting", why=who, cycle=holder.cycle, job=holder.job)
+                self._journal.event("Normal", "WaitingForCycle", f"waits: {who}")
+            told = holder
+            self._sleep(_CALM_POLL)
+
+    def _keep_the_lease(self) -> None:
+        with suppress(AwayError):
+            if self._lease is not None and (holder := self._lease.keep()) is not None:
+                log.warning("retrain.lease_lost", cycle=holder.cycle, job=holder.job)
+
+    def _close(self) -> None:
+        self._journal.end()
+        if self._lease is not None:
+            self._lease.give_back()
+
+
+class Over:
+    """A step that had ended before anybody looked; a `Step` of `io.runner`."""
+
+    def __init__(self, ended: Ended) -> None:
+        self._ended = ended
+
+    def poll(self) -> Ended | None:
+        return self._ended
+
+    def age(self) -> float:
+        return 0.0
+
+    def stop(self, sentence: str) -> None:
+        """There is nothing left to stop."""
+
+    def leave(self) -> None:
+        """There is nothing left to leave."""
+
+
+class _Kept:
+    """A step at each look at which the Lease is kept, too."""
+
+    def __init__(self, step: ClusterStep, keep: Callable[[], None]) -> None:
+        self._step = step
+        self._keep = keep
+        self.age, self.stop, self.leave = step.age, step.stop, step.leave
+
+    def poll(self) -> Ended | None:
+        self._keep()
+        return self._step.poll()
+
+
+def id_of(job: Json, verb: str = "retrain") -> str:
+    """The id of the cycle that a Job runs: that of its slot, or the Job's own name where somebody made it by hand."""
+    slot = job["metadata"].get("annotations", {}).get(SLOT)
+    if slot is not None:
+        return cycle_ids.from_slot(slot, verb)
+    return cycle_ids.checked(job["metadata"]["name"], "the name of the cycle's Job")
+
+
+def open_cluster(retrain: Retrain, variables: Mapping[str, str] = os.environ) -> Cluster:
+    """The cluster that this process is a pod of; raises ConfigurationError elsewhere."""
+    job, namespace, way_in = (
+        variables.get("RATCHET_JOB"),
+        variables.get("RATCHET_NAMESPACE"),
+        credentials.inside(variables),
+    )
+    if not job or not namespace or way_in is None:
+        message = (
+            "retrain.runner is kubernetes, and this is no Job of a cluster: start one there with `kubectl create job"
+            " --from=cronjob/retrain NAME`, or set retrain.runner to processes"
+        )
+        raise ConfigurationError(message)
+    return Cluster(Api(way_in, namespace), retrain, job)
+
+
+def tell(sentence: str, variables: Mapping[str, str] = os.environ, reason: str = "RetrainFailed") -> None:
+    """Write why the cycle, or the watch, failed on the Job that this process belongs to, where it belongs to one."""
+    name, namespace, way_in = (
+        variables.get("RATCHET_JOB"),
+        variables.get("RATCHET_NAMESPACE"),
+        credentials.inside(variables),
+    )
+    if not name or not namespace or way_in is None:
+        return
+    api = Api(way_in, namespace, patience=0)
+    with suppress(RatchetError):
+        if (job := api.get(JOBS, name)) is not None:
+            write_event(api, job, "Warning", reason, sentence)
+
+
+def _foreign(child: Json, cycle: str) -> str:
+    metadata = child["metadata"]
+    owners = ", ".join(f"{each['kind']} {each['name']}" for each in metadata.get("ownerReferences", ())) or "nobody"
+    return (
+        f"the {child.get('kind', 'object')} {metadata['name']} exists and is not of the cycle {cycle}: it belongs to"
+        f" {owners}; delete it, or give the cycle another id"
+    )

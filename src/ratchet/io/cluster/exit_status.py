@@ -1,0 +1,131 @@
+"""How a step ended, read off its objects: exit code and last sentence. Nothing here asks the cluster.
+
+A pod's container says more, and sooner, than the Job or the SparkApplication above it; those are asked where no pod is
+left to say anything.
+"""
+
+import re
+from collections.abc import Sequence
+
+from ratchet.io.cluster import pods
+from ratchet.io.cluster.api import Json
+from ratchet.io.runner import Ended
+
+_PREFIX = "ratchet: "
+# After the API server's own words fabric8 adds its whole answer, which says the same again.
+_EXCEPTION = re.compile(r"^(?:Exception in .+? |Caused by: )[\w.$]+: (.+?)(?: Received status: .*)?$", re.MULTILINE)
+_KILLED = 137
+# Trying again is useless: a wrong configuration, wrong data.
+_FINAL = (2, 3)
+
+
+def of_job(job: Json, of_job_pods: Sequence[Json], names: Sequence[str], said: str = "") -> Ended | None:
+    """How a Job ended; None while it, or another attempt of it, may still succeed.
+
+    names: of its main container. said: the last sentence in its newest log, where the container's own message has none.
+    """
+    if any(pod.get("status", {}).get("phase") == "Succeeded" for pod in of_job_pods):
+        return Ended(0)
+    failed = [pod for pod in of_job_pods if pod.get("status", {}).get("phase") == "Failed"]
+    newest = pods.newest(failed)
+    ended = None if newest is None else of_pod(newest, names, said)
+    if ended is not None and newest is not None and _is_final(newest, names, ended):
+        return ended
+    conditions = {
+        each["type"]: each for each in job.get("status", {}).get("conditions", ()) if each["status"] == "True"
+    }
+    if {"Complete", "SuccessCriteriaMet"} & conditions.keys():
+        return Ended(0)
+    over = conditions.get("Failed") or conditions.get("FailureTarget")
+    if over is None:
+        return None
+    if over.get("reason") == "DeadlineExceeded" or ended is None:
+        return Ended(None, f"its Job failed: {over.get('reason')}: {over.get('message', '')}".rstrip(": "))
+    return ended
+
+
+def of_pod(pod: Json, names: Sequence[str], said: str = "") -> Ended | None:
+    """How a pod's main container ended; None while it runs, or where the pod ended before it."""
+    status = pods.container(pod, names)
+    over = pods.terminated(status)
+    if status is None or over is None:
+        if pod.get("status", {}).get("phase") != "Failed":
+            return None
+        why = ": ".join(filter(None, (pod["status"].get("reason"), pod["status"].get("message"))))
+        return Ended(
+            None, _init_failure(pod) or f"its pod failed before its container ran: {why or 'no reason is given'}"
+        )
+    code = int(over.get("exitCode", 1))
+    if code == 0:
+        return Ended(0)
+    if out_of_memory(pod, status):
+        return Ended(code, memory_sentence(pod, status["name"]))
+    return Ended(code, sentence_in(over.get("message", "")) or said or _without_words(pod, over, code))
+
+
+def of_application(application: Json) -> Ended | None:
+    """How a SparkApplication ended, where its driver left no pod to say so; None while it has not."""
+    state = application.get("status", {}).get("applicationState", {})
+    match state.get("state", ""):
+        case "COMPLETED":
+            return Ended(0)
+        case "FAILED":
+            return Ended(None, f"the Spark operator says that it failed: {operator_reason(state)}")
+    return None
+
+
+def operator_reason(state: Json) -> str:
+    """What the operator says of a failure: of all that spark-submit wrote, the exception's message.
+
+    state: the `applicationState` of a SparkApplication.
+    """
+    text = state.get("errorMessage") or "no reason is given"
+    found = _EXCEPTION.findall(text)
+    return " ".join((found[-1] if found else text).split())
+
+
+def out_of_memory(pod: Json, status: Json) -> bool:
+    """Whether a container was killed for its memory: said so, or killed although nobody asked for its end."""
+    over = pods.terminated(status) or {}
+    killed = over.get("exitCode") == _KILLED and not pods.ending(pod)
+    return over.get("reason") == "OOMKilled" or killed
+
+
+def memory_sentence(pod: Json, name: str) -> str:
+    """What to say of a container that was killed for its memory."""
+    limit = pods.limit(pod, name)
+    reached = "was killed, and has no limit of its own" if limit is None else f"reached its limit of {limit}"
+    return f"out of memory: the container {name} of the pod {pod['metadata']['name']} {reached}"
+
+
+def sentence_in(text: str) -> str:
+    """The last line of a failed verb in a log: its sentence; empty where there is none."""
+    lines = [line.strip() for line in text.splitlines()]
+    found = [line.removeprefix(_PREFIX) for line in lines if line.startswith(_PREFIX)]
+    return found[-1] if found else ""
+
+
+def _is_final(pod: Json, names: Sequence[str], ended: Ended) -> bool:
+    status = pods.container(pod, names)
+    return ended.code in _FINAL or (status is not None and out_of_memory(pod, status))
+
+
+def _init_failure(pod: Json) -> str:
+    for status in pod.get("status", {}).get("initContainerStatuses", ()):
+        over = pods.terminated(status)
+        if over is None or over.get("exitCode") == 0:
+            continue
+        if out_of_memory(pod, status):
+            return memory_sentence(pod, status["name"])
+        words = _last_line(over.get("message", ""))
+        return f"its init container {status['name']} ended with {over.get('exitCode')}: {words}"
+    return ""
+
+
+def _without_words(pod: Json, over: Json, code: int) -> str:
+    why = "its pod was deleted" if pods.ending(pod) else over.get("reason", "Error")
+    return f"its container ended with {code}: {why}: {_last_line(over.get('message', ''))}".rstrip(": ")
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[-1].strip()[:300]

@@ -1,0 +1,132 @@
+"""Why a step does not begin, in a sentence, and how long that may be so.
+
+A pod that waits says so in one of four places: its containers' states, its conditions, its events, or, where it could
+not even be made, in the events of its Job. Nothing here asks the cluster.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ratchet.io.cluster import exit_status, pods
+from ratchet.io.cluster.api import Json
+
+_LONGEST_MESSAGE = 300
+_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
+_CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff"})
+_MOUNT = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
+# What those who add nodes write to a pod that they are making room for.
+_ROOM_COMES = frozenset({"TriggeredScaleUp", "Nominated"})
+# The scheduler's word for a node that would not do even if all of its pods were gone.
+_NEVER = re.compile(r"(\d+) Preemption is not helpful for scheduling")
+_NODES = re.compile(r"0/(\d+) nodes are available")
+
+type Kind = Literal["missing", "room", "operator"]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Why a step does not begin.
+
+    subject: the name of the object that waits. kind: `missing` is something that has to be mended, `room` a place on
+    a node that somebody else has, `operator` the operator's turn.
+    """
+
+    reason: str
+    subject: str
+    sentence: str
+    kind: Kind = "missing"
+
+
+def of_pod(pod: Json, events: Sequence[Json] = ()) -> Waiting | None:
+    """Why a pod does not run yet; None where nothing is known to be wrong. events: those of the pod."""
+    if pod.get("status", {}).get("phase") != "Pending":
+        return None
+    name = pod["metadata"]["name"]
+    for status in pods.statuses(pod):
+        waiting = status.get("state", {}).get("waiting", {})
+        reason, message = waiting.get("reason", ""), _short(waiting.get("message", ""))
+        if reason in _IMAGE:
+            # The two take turns; what is missing is one and the same.
+            reason = "ImagePullBackOff" if reason == "ErrImagePull" else reason
+            return Waiting(reason, name, f"the image {status.get('image') or '?'} can't be pulled: {reason}: {message}")
+        if reason in _CONTAINER:
+            return Waiting(reason, name, f"the container {status['name']} can't be made: {reason}: {message}")
+    return _unschedulable(pod, events) or _unmounted(pod, events)
+
+
+def of_job(job: Json, events: Sequence[Json]) -> Waiting | None:
+    """Why a Job has no pod; None where nothing is known to be wrong. events: those of the Job."""
+    newest = _newest(events, {"FailedCreate"})
+    if newest is None:
+        return None
+    message = _short(newest.get("message", ""))
+    # A quota is room, too: a sibling that ends gives some of it back.
+    kind: Kind = "room" if "exceeded quota" in message else "missing"
+    name = job["metadata"]["name"]
+    return Waiting("FailedCreate", name, f"the Job {name} can make no pod: {message}", kind)
+
+
+def of_application(application: Json) -> Waiting | None:
+    """Why the operator has started no driver; None where it says nothing of it."""
+    name = application["metadata"]["name"]
+    state = application.get("status", {}).get("applicationState", {})
+    message = _short(exit_status.operator_reason(state))
+    match state.get("state", ""):
+        case "":
+            sentence = f"the Spark operator has not taken up {name}: it does not run, or does not act in this namespace"
+            return Waiting("NotTakenUp", name, sentence, "operator")
+        case "SUBMISSION_FAILED" | "PENDING_RERUN" | "INVALIDATING":
+            return Waiting("SubmissionFailed", name, f"the Spark operator could not submit {name}: {message}")
+        case "SUBMITTED":
+            sentence = f"the Spark operator has submitted {name}, and its driver has no pod"
+            return Waiting("NoDriver", name, sentence, "operator")
+    return None
+
+
+def needs_events(pod: Json) -> bool:
+    """Whether only the events of a pod can say why it waits: it has a node, or none, and its containers say nothing."""
+    return pod.get("status", {}).get("phase") == "Pending" and not _told_by_containers(pod)
+
+
+def _told_by_containers(pod: Json) -> bool:
+    reasons = {status.get("state", {}).get("waiting", {}).get("reason") for status in pods.statuses(pod)}
+    return bool(reasons & (_IMAGE | _CONTAINER))
+
+
+def _unschedulable(pod: Json, events: Sequence[Json]) -> Waiting | None:
+    for each in pod.get("status", {}).get("conditions", ()):
+        if each["type"] != "PodScheduled" or each["status"] != "False":
+            continue
+        message, name = _short(each.get("message", "")), pod["metadata"]["name"]
+        sentence = f"the pod {name} fits on no node: {each.get('reason')}: {message}"
+        coming = _newest(events, _ROOM_COMES) is not None
+        return Waiting(each.get("reason", ""), name, sentence, "missing" if _never(message) and not coming else "room")
+    return None
+
+
+def _never(message: str) -> bool:
+    """Whether the pod would not fit on any node even if it were empty, or asks for a claim that isn't there."""
+    nodes, never = _NODES.search(message), _NEVER.search(message)
+    return bool(nodes and never and nodes[1] == never[1]) or "persistentvolumeclaim" in message.lower()
+
+
+def _unmounted(pod: Json, events: Sequence[Json]) -> Waiting | None:
+    event = _newest(events, _MOUNT)
+    if event is None:
+        return None
+    name = pod["metadata"]["name"]
+    sentence = f"a volume of the pod {name} can't be mounted: {_short(event.get('message', ''))}"
+    return Waiting(event["reason"], name, sentence)
+
+
+def _newest(events: Iterable[Json], reasons: Iterable[str]) -> Json | None:
+    wanted = frozenset(reasons)
+    found = [event for event in events if event.get("reason") in wanted]
+    return max(found, key=lambda event: str(event.get("lastTimestamp") or event.get("eventTime") or ""), default=None)
+
+
+def _short(text: str) -> str:
+    words = " ".join(text.split())
+    return words if len(words) <= _LONGEST_MESSAGE else words[:_LONGEST_MESSAGE] + "…"

@@ -1,0 +1,231 @@
+"""A step's child while it runs: what the coordinator looks at, says and writes down about it.
+
+What a Job and a SparkApplication have in common is here; `job_step` and `spark_step` know what is theirs.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import structlog
+
+from ratchet.io.cluster import pending, pods
+from ratchet.io.cluster.api import EVENTS, PODS, Api, AwayError, Json
+from ratchet.io.cluster.journal import Journal
+from ratchet.io.cluster.logs import Follower
+from ratchet.io.cluster.patience import Patience
+from ratchet.io.cluster.pending import Waiting
+from ratchet.io.cluster.step_objects import CYCLE, DECIDING, ORIGINS, STEP
+from ratchet.io.runner import Ended, OnEvent
+from ratchet.settings import Retrain
+
+log = structlog.get_logger()
+
+# What the log of a pod that has ended is waited for, where the kubelet does not answer.
+_LOG_SECONDS = 20.0
+_LOG_PAUSE = 1.0
+# A pod that has just been made says nothing yet; asking for its events can wait.
+_EVENTS_AFTER_SECONDS = 4.0
+_OPERATOR_SECONDS = 30.0
+
+
+@dataclass
+class Watched:
+    """What the coordinator has for each of its steps."""
+
+    api: Api
+    journal: Journal
+    retrain: Retrain
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    away: bool = field(default=False)
+
+
+class ClusterStep(ABC):
+    """A step that runs in the cluster; a `Step` of `io.runner`. child: its object, as the API sent it."""
+
+    def __init__(self, watched: Watched, step: str, cycle: str, child: Json, on_event: OnEvent) -> None:
+        self._watched = watched
+        self._hasty = watched.api.at_once()
+        self._step = step
+        self._cycle = cycle
+        self._name: str = child["metadata"]["name"]
+        self._uid: str = child["metadata"]["uid"]
+        self._on_event = on_event
+        self._patience = Patience(watched.retrain, watched.clock)
+        self._followers: dict[str, Follower] = {}
+        self._read_to_the_end: set[str] = set()
+        self._first_seen: dict[str, float] = {}
+        self._told: str | None = None
+        self._running: str | None = None
+        self._decided = False
+        self._facts: dict[str, str | float | None] = {}
+        created = pods.moment(child["metadata"].get("creationTimestamp")) or _now()
+        self._created = created
+        watched.journal.note(step, state="submitted", submitted=_text(created))
+        self._begun = watched.clock() - max((_now() - created).total_seconds(), 0.0)
+
+    def poll(self) -> Ended | None:
+        """How the step ended; None while it runs, and while the API server is away."""
+        try:
+            ended = self._look()
+        except AwayError as error:
+            if not self._watched.away:
+                log.warning("cluster.away", step=self._step, why=str(error))
+            self._watched.away = True
+            return None
+        if self._watched.away:
+            log.info("cluster.back", step=self._step)
+        self._watched.away = False
+        if ended is not None:
+            self._end(ended)
+        return ended
+
+    def age(self) -> float:
+        """Seconds since its child was made."""
+        return self._watched.clock() - self._begun
+
+    def stop(self, sentence: str) -> None:
+        """End it; what is left of it is found in the journal."""
+        self._halt()
+        self._end(Ended(None, sentence))
+
+    def leave(self) -> None:  # noqa: B027  # nothing to do is what it does: the step goes on, for whoever comes next
+        """Nothing: the step goes on, and whoever comes next takes it over."""
+
+    @abstractmethod
+    def _look(self) -> Ended | None:
+        """How the step ended, by one look at its objects."""
+
+    @abstractmethod
+    def _halt(self) -> None:
+        """Let nothing of it run any longer."""
+
+    def _pods(self, labels: str) -> list[Json]:
+        return self._hasty.items(PODS, labels=labels)
+
+    def _give_up(self, ended: Ended) -> Ended:
+        self._halt()
+        return ended
+
+    def _waits(self, why: Waiting | None) -> Ended | None:
+        """The step's end where it has waited too long for what it lacks."""
+        if why is None:
+            return None
+        # The operator's turn is the usual way; it is worth a word only where it takes long.
+        told = why.kind != "operator" or self.age() > _OPERATOR_SECONDS
+        if told and why.reason != self._told:
+            self._told = why.reason
+            log.info("step.waiting", step=self._step, reason=why.reason, why=why.sentence)
+            self._watched.journal.note(self._step, state="waiting", sentence=why.sentence)
+            self._event("Normal", "Waiting", f"{self._step} waits: {why.sentence}")
+        sibling = why.kind == "room" and self._sibling_at_work()
+        if not self._patience.over(why, sibling_at_work=sibling):
+            return None
+        return self._give_up(Ended(None, why.sentence))
+
+    def _runs(self, pod: Json, names: Sequence[str]) -> None:
+        """Say and write down when it began to run, once for each pod."""
+        times = pods.times(pod, names)
+        if times.started is None or self._running == pod["metadata"]["uid"]:
+            return
+        self._running = pod["metadata"]["uid"]
+        self._patience.begin_anew()
+        self._told = None
+        made = times.created or self._created
+        self._facts = {
+            "submitted": _text(self._created),
+            "created": _text(times.created),
+            "scheduled": _text(times.scheduled),
+            "started": _text(times.started),
+            "submit_seconds": (made - self._created).total_seconds(),
+            "pending_seconds": (times.started - made).total_seconds(),
+        }
+        log.info("step.started", step=self._step, pod=pod["metadata"]["name"], **self._facts)
+        self._watched.journal.note(self._step, state="running", sentence="", **self._facts)
+        self._event("Normal", "Started", f"{self._step} runs in the pod {pod['metadata']['name']}")
+
+    def _follow(self, pod: Json, names: Sequence[str]) -> str:
+        """Pass on what is new in the pod's log; the last sentence of a failed verb in it.
+
+        The log of a pod that has ended is read to its end, which is waited for a little, and not again.
+        """
+        status, uid = pods.container(pod, names), pod["metadata"]["uid"]
+        if status is None or not pods.begun(status):
+            return ""
+        follower = self._followers.setdefault(uid, Follower(self._hasty, pod["metadata"]["name"], status["name"]))
+        if uid in self._read_to_the_end:
+            return follower.said
+        phase, deadline = pod["status"]["phase"], self._watched.clock() + _LOG_SECONDS
+        while True:
+            events = follower.events()
+            for event in events or ():
+                self._pass_on(event)
+            # Who decides and succeeded has said so: until the decisions are here, some of the log is missing.
+            whole = events is not None and (self._decided or self._step not in DECIDING or phase != "Succeeded")
+            if phase not in ("Succeeded", "Failed"):
+                return follower.said
+            if whole or self._watched.clock() >= deadline:
+                self._read_to_the_end.add(uid)
+                return follower.said
+            self._watched.sleep(_LOG_PAUSE)
+
+    def _pass_on(self, event: Mapping[str, Any]) -> None:
+        if str(event.get("event")).removesuffix(".decided") in DECIDING:
+            self._decided = True
+            self._watched.journal.decided(event)
+            outcome, version = event.get("outcome"), event.get("version")
+            which = f" as version {version}" if version is not None else ""
+            kind: Literal["Normal", "Warning"] = "Warning" if outcome == "missing" else "Normal"
+            reason = str(outcome or "decided").capitalize()
+            words = f"{event.get('engine')}: {outcome}{which}: {event.get('reason')}"
+            self._watched.journal.event(kind, reason, words)
+        self._on_event(event)
+
+    def _events_of(self, pod: Json) -> list[Json]:
+        """The events of a pod that waits without its containers saying why."""
+        uid = pod["metadata"]["uid"]
+        seen = self._first_seen.setdefault(uid, self._watched.clock())
+        if not pending.needs_events(pod) or self._watched.clock() - seen < _EVENTS_AFTER_SECONDS:
+            return []
+        return self._events_on(uid)
+
+    def _events_on(self, uid: str) -> list[Json]:
+        return self._hasty.items(EVENTS, fields=f"involvedObject.uid={uid}")
+
+    def _sibling_at_work(self) -> bool:
+        others = self._pods(f"{CYCLE}={self._cycle},{STEP}!={self._step}")
+        return any(pods.going(pod) for pod in others)
+
+    def _end(self, ended: Ended) -> None:
+        seconds = round(self.age(), 1)
+        fields = {"step": self._step, "code": ended.code, "since_submitted": seconds, **self._facts}
+        if ended.code == 0:
+            log.info("step.done", **fields)
+            self._event("Normal", "Done", f"{self._step} is done, {seconds:.0f} s after it was submitted")
+        else:
+            log.error("step.failed", **fields, why=ended.sentence)
+            self._event("Warning", "Failed", f"{self._step} failed: {ended.sentence}")
+        self._watched.journal.end_step(self._step, ended, self._facts)
+
+    def _event(self, kind: Literal["Normal", "Warning"], what: str, message: str) -> None:
+        name = ORIGINS[self._step].definition.title().replace("-", "")
+        self._watched.journal.event(kind, f"{name}{what}", message)
+
+    def _ended_at(self, pod: Json, names: Sequence[str]) -> None:
+        """Write down when the pod's work ended, and how long it took."""
+        times = pods.times(pod, names)
+        if times.started is not None and times.ended is not None:
+            self._facts["ended"] = _text(times.ended)
+            self._facts["work_seconds"] = (times.ended - times.started).total_seconds()
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else f"{moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,202 @@
+"""The runs on which the registrar decides: finding them, reading their evidence, writing the decision to them.
+
+`jobs.register` and `jobs.show` are the callers.
+"""
+
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mlflow.entities import Run, RunTag
+from mlflow.tracking import MlflowClient
+
+from ratchet.core.decision import Decision, Outcome
+from ratchet.core.rival import Rival
+from ratchet.errors import FailedError
+from ratchet.report.decision_section import with_decision
+from ratchet.settings import Settings
+
+REPORT = "report.html"
+COMPARISON = "comparison.csv"
+DECISION = "decision.json"
+
+_COMPLETE = "tags.`ratchet.complete` = 'true' and tags.`ratchet.verified` = 'true' and attributes.status = 'FINISHED'"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A finished, complete and verified run. metrics: the last value of each, without those by day."""
+
+    run_id: str
+    experiment: str
+    engine: str
+    cycle: str
+    artifact_uri: str
+    metrics: Mapping[str, float]
+    tags: Mapping[str, str]
+    created: datetime
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What was decided on it; None where nobody has."""
+        match self.tags.get("ratchet.decision"):
+            case "promoted":
+                return "promoted"
+            case "staged":
+                return "staged"
+            case "held":
+                return "held"
+        return None
+
+    @property
+    def report(self) -> str:
+        """The address of its report."""
+        return f"{self.artifact_uri}/{REPORT}"
+
+    @property
+    def page(self) -> str:
+        """The report's place on MLflow's pages, from wherever they are opened."""
+        return f"#/experiments/{self.experiment}/runs/{self.run_id}/artifacts/{REPORT}"
+
+    @property
+    def test_window(self) -> tuple[str | None, str | None]:
+        """First day and end of its test rows."""
+        return self.tags.get("ratchet.test_from"), self.tags.get("ratchet.test_until")
+
+    def metric(self, name: str) -> float:
+        """A metric of the run; raises FailedError where the trainer logged none."""
+        if name not in self.metrics:
+            message = f"the run {self.run_id} has no metric {name}; train again"
+            raise FailedError(message)
+        return self.metrics[name]
+
+    def tag(self, name: str) -> str:
+        """A tag of the run; raises FailedError where the trainer set none."""
+        if name not in self.tags:
+            message = f"the run {self.run_id} has no tag {name}; train again"
+            raise FailedError(message)
+        return self.tags[name]
+
+
+def newest_cycle(client: MlflowClient, settings: Settings) -> str | None:
+    """The cycle of the newest candidate of any engine; None where there is no candidate."""
+    found = _newest(client, settings, _COMPLETE)
+    return None if found is None else found.data.tags.get("ratchet.cycle")
+
+
+def newest(client: MlflowClient, settings: Settings, engine: str, cycle: str | None = None) -> Candidate | None:
+    """The newest candidate of an engine, of one cycle or of any; None where there is none."""
+    found = _newest(client, settings, f"{_of(engine, cycle)} and {_COMPLETE}")
+    return None if found is None else _candidate(found)
+
+
+def read(client: MlflowClient, run_id: str) -> Candidate:
+    """A candidate as it is now."""
+    return _candidate(client.get_run(run_id))
+
+
+def why_missing(client: MlflowClient, settings: Settings, engine: str, cycle: str) -> str:
+    """Why an engine has no candidate in a cycle, in one sentence."""
+    run = _newest(client, settings, _of(engine, cycle))
+    if run is None:
+        return f"the cycle {cycle} has no run of {engine}"
+    tags, label = run.data.tags, f"the newest run of {engine} in the cycle {cycle}, {run.info.run_id},"
+    if run.info.status != "FINISHED":
+        return f"{label} is {run.info.status}, not FINISHED"
+    if tags.get("ratchet.verified") != "true":
+        return f"{label} is not verified: its logged model did not label the sampled rows as the trainer did"
+    return f"{label} is not complete"
+
+
+def rivals(client: MlflowClient, candidate: Candidate) -> tuple[Rival, ...]:
+    """The rows of the candidate's comparison.csv; raises FailedError where it has none."""
+    return Rival.from_csv(artifact(client, candidate.run_id, COMPARISON).decode("utf-8"))
+
+
+def record(
+    client: MlflowClient, candidate: Candidate, decision: Decision, settings: Settings, details: Mapping[str, str]
+) -> None:
+    """Write a decision to its run: decision.json, the report's section, and last the tags, in one request.
+
+    details: what else decision.json should hold, such as who decided and when.
+    """
+    name = settings.registered_name(candidate.engine)
+    _write(client, candidate, DECISION, _json(candidate, decision, settings, details))
+    report = artifact(client, candidate.run_id, REPORT).decode("utf-8")
+    _write(client, candidate, REPORT, with_decision(report, decision, name))
+    tags = {"ratchet.decision": decision.outcome, "ratchet.reason": decision.reason}
+    client.log_batch(candidate.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+
+def _json(candidate: Candidate, decision: Decision, settings: Settings, details: Mapping[str, str]) -> str:
+    content = {
+        "outcome": decision.outcome,
+        "reason": decision.reason,
+        "model": settings.registered_name(candidate.engine),
+        "version": decision.version,
+        "engine": candidate.engine,
+        "cycle": candidate.cycle,
+        "run_id": candidate.run_id,
+        "as_of": candidate.tags.get("ratchet.as_of"),
+        "test_from": candidate.test_window[0],
+        "test_until": candidate.test_window[1],
+        "f1": decision.f1,
+        "f1_all_positive": decision.f1_all_positive,
+        "probability_better": decision.probability,
+        "metrics": dict(sorted(candidate.metrics.items())),
+        "versions": [asdict(rival) for rival in decision.rivals],
+        "versions_without_f1": list(decision.unknown),
+        "promotion": settings.promotion.model_dump(),
+        **details,
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _of(engine: str, cycle: str | None) -> str:
+    of_engine = f"tags.`ratchet.engine` = '{engine}'"
+    return of_engine if cycle is None else f"{of_engine} and tags.`ratchet.cycle` = '{cycle}'"
+
+
+def _newest(client: MlflowClient, settings: Settings, wanted: str) -> Run | None:
+    experiment = client.get_experiment_by_name(settings.experiment)
+    if experiment is None:
+        return None
+    of_model = f"tags.`ratchet.model` = '{settings.model}' and {wanted}"
+    runs = client.search_runs(
+        [experiment.experiment_id], of_model, order_by=["attributes.start_time DESC"], max_results=1
+    )
+    return runs[0] if runs else None
+
+
+def _candidate(run: Run) -> Candidate:
+    metrics = {name: value for name, value in run.data.metrics.items() if not name.startswith("rolling_")}
+    tags = run.data.tags
+    return Candidate(
+        run_id=run.info.run_id,
+        experiment=run.info.experiment_id,
+        engine=tags["ratchet.engine"],
+        cycle=tags["ratchet.cycle"],
+        artifact_uri=run.info.artifact_uri,
+        metrics=metrics,
+        tags=tags,
+        created=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
+    )
+
+
+def artifact(client: MlflowClient, run_id: str, name: str) -> bytes:
+    """The content of a run's artifact; raises FailedError where it has none of that name."""
+    if not any(file.path == name for file in client.list_artifacts(run_id)):
+        message = f"the run {run_id} has no {name}; train again"
+        raise FailedError(message)
+    with tempfile.TemporaryDirectory() as folder:
+        return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
+
+
+def _write(client: MlflowClient, candidate: Candidate, name: str, text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / name
+        file.write_text(text, encoding="utf-8")
+        client.log_artifact(candidate.run_id, str(file))

@@ -1,0 +1,122 @@
+"""What MLflow says of the models, in a few requests: the model, its versions, its champion's run; and new runs.
+
+`jobs.exporter` asks. What people wrote into tags by hand and can't be read is left out, not an error.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from math import isfinite
+from typing import Any
+
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.tracking import MlflowClient
+
+from ratchet.core import trial
+from ratchet.core.exported import Champion, ModelFacts
+from ratchet.core.verdict import floor_of
+from ratchet.io.records import alias_moves, registry
+from ratchet.io.records.alias_moves import CHAMPION, ignoring_absent
+from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.records.decision_counts import DecisionCounts
+from ratchet.settings import Settings, Watch
+
+_DAY_SECONDS = 86_400
+_ROLLING = ("f1", "precision", "recall", "accuracy", "roc_auc")
+_DRIFT = "drift."
+
+
+class Models:
+    """Asks MLflow for the facts about the configured models."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: MlflowClient | None = None
+        self._decisions = DecisionCounts(settings)
+
+    def __call__(self) -> tuple[ModelFacts, ...]:
+        """The facts of each engine's model; raises RatchetError where MLflow is away."""
+        with mlflow_errors(self._settings):
+            self._client = client = self._client or connect(self._settings)
+            decisions = self._decisions.refresh(client)
+            return tuple(self._facts(client, engine, decisions[engine]) for engine in self._settings.retrain.engines)
+
+    def _facts(self, client: MlflowClient, engine: str, decisions: Mapping[str, int]) -> ModelFacts:
+        name = self._settings.registered_name(engine)
+        model = registry.registered(client, name)
+        if model is None:
+            return ModelFacts(name, decisions=decisions)
+        versions = sorted(registry.listed(client, name), key=lambda version: int(version.version), reverse=True)
+        number = alias_moves.named(model, CHAMPION)
+        named = next((version for version in versions if int(version.version) == number), None)
+        return ModelFacts(
+            model=name,
+            champion=None if named is None else _champion(client, model, named, self._settings.watch),
+            versions=len(versions),
+            decisions=decisions,
+            validation_failed=_validation_failed(versions),
+        )
+
+
+def _champion(client: MlflowClient, model: RegisteredModel, version: ModelVersion, watch: Watch) -> Champion:
+    run = None
+    with ignoring_absent():
+        run = client.get_run(version.run_id) if version.run_id else None
+    metrics = {} if run is None else run.data.metrics
+    f1 = _number(version.tags.get("ratchet.f1", metrics.get("f1")))
+    return Champion(
+        version=int(version.version),
+        since=_since(model, int(version.version)),
+        f1=f1,
+        floor=floor_of(watch.floor, f1),
+        rolling={name: metrics[f"rolling_{name}"] for name in _ROLLING if isfinite(_of(metrics, f"rolling_{name}"))},
+        day=None if run is None else _day(run),
+        drift={
+            name.removeprefix(_DRIFT): value
+            for name, value in metrics.items()
+            if name.startswith(_DRIFT) and isfinite(value)
+        },
+    )
+
+
+def _since(model: RegisteredModel, version: int) -> float | None:
+    """When `champion` was moved to the version; None where somebody moved it in MLflow itself."""
+    record = _object((model.tags or {}).get("ratchet.champion"))
+    try:
+        at = datetime.fromisoformat(str(record.get("at")))
+    except ValueError:
+        return None
+    return at.replace(tzinfo=at.tzinfo or UTC).timestamp() if record.get("version") == version else None
+
+
+def _day(run: Run) -> float | None:
+    """Midnight of the newest day with a rolling F1; its step is the day's number."""
+    # Only the message that a run is sent as still has the steps.
+    steps = [metric.step for metric in run.data.to_proto().metrics if metric.key == "rolling_f1"]
+    return float(max(steps) * _DAY_SECONDS) if steps else None
+
+
+def _validation_failed(newest_first: Sequence[ModelVersion]) -> bool:
+    outcomes = (_object(version.tags.get(trial.TAG)).get("outcome") for version in newest_first)
+    return next((outcome for outcome in outcomes if outcome is not None), None) == "failed"
+
+
+def _of(metrics: Mapping[str, float], name: str) -> float:
+    return metrics.get(name, float("nan"))
+
+
+def _number(text: object) -> float | None:
+    try:
+        number = float(str(text))
+    except ValueError:
+        return None
+    return number if isfinite(number) else None
+
+
+def _object(text: str | None) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,52 @@
+"""The files of a registered version on this machine, downloaded once.
+
+A container that is started again finds them where its predecessor put them, and needs neither MLflow nor the store.
+"""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import structlog
+
+from ratchet.errors import ConfigurationError
+from ratchet.io.records import registry
+from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.settings import Settings
+
+log = structlog.get_logger()
+
+_PAUSE_SECONDS = 5.0
+
+
+def files_of(settings: Settings, name: str, number: int, cache: Path) -> Path:
+    """The folder with a version's files, below `cache`. Raises RatchetError where they can't be had."""
+    folder = cache / name / str(number)
+    if folder.is_dir():
+        return folder
+    with mlflow_errors(settings):
+        client = connect(settings)
+        if not registry.exists(client, name, number):
+            message = f"MLflow at {settings.tracking.uri} has no version {number} of {name}; `ratchet show` lists them"
+            raise ConfigurationError(message)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
+            found = mlflow.artifacts.download_artifacts(f"models:/{name}/{number}", dst_path=partial)
+            shutil.move(found, folder)  # whole or not at all
+    return folder
+
+
+def first_champion(settings: Settings, name: str, sleep: Callable[[float], None] = time.sleep) -> int:
+    """The number of the champion, once there is one: a server that is there before it waits for as long as it runs."""
+    told = False
+    with mlflow_errors(settings):
+        client = connect(settings)
+        while (number := registry.champion(client, name)) is None:
+            if not told:
+                log.info("serve.waiting", model=name, why=f"{name} has no champion yet")
+                told = True
+            sleep(_PAUSE_SECONDS)
+    return number

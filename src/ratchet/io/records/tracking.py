@@ -1,0 +1,184 @@
+"""A trainer's run in MLflow: begun once, filled in batches, ended as what it was.
+
+`jobs.train` is the only caller. MLflow's client repeats a request whose answer was lost, so a run carries an attempt's
+id, and a second run that such a repetition made is removed. What is written goes out in few requests: one by one, a
+thousand metrics take seconds.
+"""
+
+import tempfile
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mlflow
+from mlflow.data.dataset_source_registry import resolve_dataset_source
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import Metric, Param, RunStatus, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from mlflow.types import ColSpec, DataType, Schema
+
+from ratchet import background
+from ratchet.core.counts import day_number
+from ratchet.errors import Interrupted, TemporaryError
+from ratchet.io.records import orphaned_runs
+from ratchet.io.records.connection import connect
+from ratchet.settings import Settings
+
+if TYPE_CHECKING:  # scikit-learn comes with it, which a trainer's start need not wait for
+    from ratchet.core.rolling import RollingDay
+
+_PARAMS_A_BATCH = 100
+METRICS_A_BATCH = 1000
+_LONGEST_PARAM = 6000
+_INPUT_TRIES = 4
+_INPUT_PAUSE_SECONDS = 0.3
+_ROLLING = ("accuracy", "precision", "recall", "f1", "roc_auc")
+
+
+def experiment_id(client: MlflowClient, settings: Settings) -> str:
+    """The id of the experiment, which is made where it is missing."""
+    found = client.get_experiment_by_name(settings.experiment)
+    if found is not None:
+        return str(found.experiment_id)
+    with suppress(MlflowException):  # another trainer may have made it in between
+        client.create_experiment(settings.experiment, artifact_location=_artifact_location(settings))
+    found = client.get_experiment_by_name(settings.experiment)
+    if found is None:
+        message = f"the experiment {settings.experiment!r} can't be made at {settings.tracking.uri}"
+        raise TemporaryError(message)
+    return str(found.experiment_id)
+
+
+def _artifact_location(settings: Settings) -> str | None:
+    place = settings.tracking.artifacts
+    if place is None or not settings.tracking.uri.startswith("sqlite:"):
+        return None
+    return place if "://" in place else Path(place).absolute().as_uri()
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run that is being recorded."""
+
+    client: MlflowClient
+    run_id: str
+    experiment_id: str
+
+    def addresses(self, uri: str) -> dict[str, str]:
+        """Where people find the run: ids, and pages where MLflow is a server."""
+        page = (
+            f"{uri.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.run_id}" if "http" in uri else self.run_id
+        )
+        return {"run": page, "experiment": self.experiment_id, "tracking": uri}
+
+    def tags(self, tags: Mapping[str, str]) -> None:
+        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
+
+    def params(self, params: Mapping[str, str]) -> None:
+        """Log parameters, a batch at a time; a value longer than MLflow takes is cut."""
+        entities = [Param(key, value[:_LONGEST_PARAM]) for key, value in params.items()]
+        for start in range(0, len(entities), _PARAMS_A_BATCH):
+            self.client.log_batch(self.run_id, params=entities[start : start + _PARAMS_A_BATCH])
+
+    def metrics(self, metrics: Mapping[str, float], days: Sequence["RollingDay"]) -> None:
+        """Log the metrics of the test window, and those of its days at the day's number and time; NaN is left out."""
+        now = int(time.time() * 1000)
+        entities = [Metric(key, value, now, 0) for key, value in metrics.items()]
+        entities.extend(rolling_metrics(days))
+        for start in range(0, len(entities), METRICS_A_BATCH):
+            self.client.log_batch(self.run_id, metrics=entities[start : start + METRICS_A_BATCH])
+
+    def artifacts(self, files: Mapping[str, bytes]) -> None:
+        """Write files at the top of the run's artifacts."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                (Path(folder) / name).write_bytes(content)
+            self.client.log_artifacts(self.run_id, folder)
+
+    def beside[R](self, call: Callable[[], R]) -> Future[R]:
+        """Begin a call in a thread of its own, in which this run is the active one, too."""
+        attached = threading.Event()
+
+        def attach_and_call() -> R:
+            try:
+                mlflow.start_run(run_id=self.run_id)
+            finally:
+                attached.set()
+            return call()
+
+        future = background.begin("beside-run", attach_and_call)
+        try:
+            attached.wait()
+        except BaseException:
+            # Attaching sets the run's state; whoever ends the run now must be the later one.
+            attached.wait()
+            raise
+        return future
+
+    def data_input(self, context: str, uri: str, digest: str, columns: Mapping[str, str]) -> None:
+        """Log what was read. context: `training` or `test`. columns: `double`, `string` or `boolean` by name."""
+        schema = Schema([ColSpec(DataType[kind], name) for name, kind in columns.items()])
+        source = resolve_dataset_source(uri if "://" in uri else str(Path(uri).absolute()))
+        dataset = MetaDataset(source, name=Path(uri).name or "table", digest=digest, schema=schema)
+        # MLflow fails when two trainers log the same data for the first time at once; the second time it finds them.
+        for _ in range(_INPUT_TRIES - 1):
+            with suppress(MlflowException):
+                mlflow.log_input(dataset, context)
+                return
+            time.sleep(_INPUT_PAUSE_SECONDS)
+        mlflow.log_input(dataset, context)
+
+
+@contextmanager
+def recorded_run(settings: Settings, cycle: str, engine: str) -> Iterator[Run]:
+    """Begin a run; it ends as FINISHED, as KILLED when interrupted, as FAILED on any other error."""
+    client = connect(settings)
+    experiment = experiment_id(client, settings)
+    attempt = uuid.uuid4().hex
+    tags = {
+        "ratchet.cycle": cycle,
+        "ratchet.engine": engine,
+        "ratchet.model": settings.model,
+        "ratchet.attempt": attempt,
+        orphaned_runs.TAG: orphaned_runs.tag(),
+    }
+    mlflow.start_run(experiment_id=experiment, run_name=f"{cycle}-{engine}", tags=tags)
+    active = mlflow.active_run()
+    run = Run(client, active.info.run_id, experiment)
+    status = RunStatus.FAILED
+    try:
+        _remove_twins(run, attempt)
+        orphaned_runs.close_before(client, experiment, cycle, engine, run.run_id)
+        yield run
+        status = RunStatus.FINISHED
+    except (Interrupted, KeyboardInterrupt, SystemExit) as error:
+        status = RunStatus.KILLED
+        # A request that was cut in two may keep SQLite's lock for as long as its frames are there.
+        traceback.clear_frames(error.__traceback__)
+        raise
+    finally:
+        mlflow.end_run(RunStatus.to_string(status))
+
+
+def _remove_twins(run: Run, attempt: str) -> None:
+    for twin in run.client.search_runs([run.experiment_id], f"tags.`ratchet.attempt` = '{attempt}'"):
+        if twin.info.run_id != run.run_id:
+            run.client.delete_run(twin.info.run_id)
+
+
+def rolling_metrics(days: Iterable["RollingDay"]) -> Iterator[Metric]:
+    """The metrics of days, at the day's number and time; NaN is left out."""
+    for day in days:
+        number = day_number(day.day)
+        for name in _ROLLING:
+            value = getattr(day, name)
+            if value == value:  # noqa: PLR0124  # NaN is not equal to itself
+                yield Metric(f"rolling_{name}", value, number * 86_400_000, number)

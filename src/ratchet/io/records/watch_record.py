@@ -1,0 +1,173 @@
+"""What watches have measured of a version, in its own run: each span of days a file of counts, and the metrics by day.
+
+A file is written once and never changed, and which days it holds stands in its name. So what has been measured is seen
+from a list of names, and a watch that was killed anywhere is simply run again: the days whose file is there are not
+scored anew, the metrics that are missing are logged.
+"""
+
+import re
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+from mlflow.entities import Metric, Run
+from mlflow.tracking import MlflowClient
+
+from ratchet.core.counts import Counts, day_number
+from ratchet.core.feature_counts import NAME as FEATURES
+from ratchet.core.feature_counts import FeatureCounts, from_csv
+from ratchet.core.rolling import RollingDay
+from ratchet.core.verdict import TAG, Verdict
+from ratchet.core.windows import Window
+from ratchet.errors import FailedError
+from ratchet.io.records import registry
+from ratchet.io.records.registry import Version
+from ratchet.io.records.tracking import METRICS_A_BATCH, rolling_metrics
+
+COUNTS = "counts.csv"
+_FOLDER = "watch"
+_NAME = re.compile(r"watch/counts-(\d{4}-\d\d-\d\d)-to-(\d{4}-\d\d-\d\d)\.csv")
+_ONE_DAY = timedelta(days=1)
+_MILLISECONDS = 86_400_000
+
+
+@dataclass(frozen=True)
+class Span:
+    """Days that were measured, `end` excluded, and the artifact with their counts."""
+
+    first: date
+    end: date
+    path: str
+
+    @property
+    def drift(self) -> str:
+        """The artifact that says how far the features have moved from training to these days."""
+        return self.path.replace("counts-", "drift-")
+
+    @classmethod
+    def of(cls, window: Window) -> "Span":
+        """The span of a window that has a beginning."""
+        first = window.start or window.end
+        return cls(first, window.end, f"{_FOLDER}/counts-{first}-to-{window.end - _ONE_DAY}.csv")
+
+
+class Record:
+    """The measured days of a version. spans: by day, its own test window's first where the counts of that are there."""
+
+    def __init__(self, client: MlflowClient, version: Version) -> None:
+        self._client = client
+        self.version = version
+        self._run: Run = client.get_run(version.run_id)
+        self._files = {file.path for file in client.list_artifacts(version.run_id)}
+        until = self._run.data.tags.get("ratchet.test_until")
+        if until is None:
+            message = f"the run {version.run_id} of {version.uri} does not say where its test window ends"
+            raise FailedError(message)
+        self.tested_until = date.fromisoformat(until)
+        self.spans = self._spans()
+
+    @property
+    def end(self) -> date:
+        """Where the measured days end, itself excluded."""
+        return max([self.tested_until, *(span.end for span in self.spans)])
+
+    @property
+    def threshold(self) -> float:
+        """From which score on the version labels a row positive, as its run says."""
+        if "threshold" not in self._run.data.metrics:
+            message = f"the run {self.version.run_id} of {self.version.uri} has no metric threshold"
+            raise FailedError(message)
+        return float(self._run.data.metrics["threshold"])
+
+    def levels(self, default: int) -> int:
+        """To which multiple its scores were counted; the threshold is one of them."""
+        return int(self._run.data.params.get("evaluation.score_levels", default))
+
+    def features(self) -> tuple[FeatureCounts, ...]:
+        """What the features looked like in training; nothing where its run did not count them."""
+        return from_csv(self.read(FEATURES)) if FEATURES in self._files else ()
+
+    def columns(self) -> Mapping[str, tuple[str, ...]]:
+        """The numeric and the categorical features that it was trained on; empty where its run doesn't say."""
+        kinds = registry.columns_of(self._run)
+        roles = {"numeric": "double", "categorical": "string"}
+        named = {role: tuple(name for name, kind in kinds.items() if kind == wanted) for role, wanted in roles.items()}
+        return named if any(named.values()) else {}
+
+    def blocks(self) -> list[list[Span]]:
+        """The spans in stretches without a gap."""
+        found: list[list[Span]] = []
+        for span in self.spans:
+            if found and found[-1][-1].end == span.first:
+                found[-1].append(span)
+            else:
+                found.append([span])
+        return found
+
+    def read(self, path: str) -> str:
+        """An artifact of the version's run."""
+        with tempfile.TemporaryDirectory() as folder:
+            file = self._client.download_artifacts(self.version.run_id, path, folder)
+            return Path(file).read_bytes().decode("utf-8")
+
+    def add(self, window: Window, counts: Counts, drift: str) -> None:
+        """Keep what was measured of a window's days. The counts come last: with them the days are measured."""
+        span = Span.of(window)
+        for path, text in ((span.drift, drift), (span.path, counts.to_csv())):
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / Path(path).name
+                file.write_text(text, encoding="utf-8")
+                self._client.log_artifact(self.version.run_id, str(file), _FOLDER)
+        self.spans = self._spans()
+
+    def logged(self, metric: str) -> set[int]:
+        """The steps at which the run has a metric."""
+        return {entry.step for entry in self._client.get_metric_history(self.version.run_id, metric)}
+
+    def log_days(self, days: Iterable[RollingDay]) -> None:
+        """Log the rolling metrics of days; a request holds whole days, so that none is half there."""
+        batch: list[Metric] = []
+        for day in days:
+            own = list(rolling_metrics([day]))
+            if len(batch) + len(own) > METRICS_A_BATCH:
+                self._client.log_batch(self.version.run_id, metrics=batch)
+                batch = []
+            batch += own
+        if batch:
+            self._client.log_batch(self.version.run_id, metrics=batch)
+
+    def log_drift(self, metrics: Mapping[str, float], newest: date) -> None:
+        """Log how far the features have moved, at the newest of the days."""
+        step = day_number(newest)
+        entries = [Metric(name, value, step * _MILLISECONDS, step) for name, value in metrics.items()]
+        for start in range(0, len(entries), METRICS_A_BATCH):
+            self._client.log_batch(self.version.run_id, metrics=entries[start : start + METRICS_A_BATCH])
+
+    def conclude(self, name: str, verdict: Verdict) -> None:
+        """Write the verdict to the version. name: of the registered model."""
+        self._client.set_model_version_tag(name, str(self.version.number), TAG, verdict.to_tag())
+
+    def _spans(self) -> tuple[Span, ...]:
+        tags = self._run.data.tags
+        found = []
+        if COUNTS in self._files and tags.get("ratchet.test_from", "None") != "None":
+            found.append(Span(date.fromisoformat(tags["ratchet.test_from"]), self.tested_until, COUNTS))
+        return _apart([*found, *self._watched()])
+
+    def _watched(self) -> list[Span]:
+        names = [file.path for file in self._client.list_artifacts(self.version.run_id, _FOLDER)]
+        matches = [match for name in names if (match := _NAME.fullmatch(name))]
+        return [
+            Span(date.fromisoformat(match[1]), date.fromisoformat(match[2]) + _ONE_DAY, match[0]) for match in matches
+        ]
+
+
+def _apart(spans: Sequence[Span]) -> tuple[Span, ...]:
+    """Spans that share no day: of two that do, which two watches at once may leave, the longer one counts."""
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda span: (span.first, -span.end.toordinal())):
+        if not kept or span.first >= kept[-1].end:
+            kept.append(span)
+    return tuple(kept)

@@ -1,0 +1,1 @@
+"""Servers of a version: the requests that they answer, and the trial that a version must pass."""

@@ -1,0 +1,282 @@
+"""The scoring server: MLflow's own application, with `/metrics`, probabilities on request, and an end without losses.
+
+`jobs.serve` runs it. What `mlflow models serve` accepts and answers is MLflow's code here, too; before it,
+`io.serving.requests` gives each category the text that training had. Around it stands what a server in a cluster needs:
+it answers `/live` from the start and `/ping` once the model is there, counts, and on SIGTERM goes on for a while,
+closing connections one by one after an answer, so that no request is cut off.
+"""
+
+import json
+import signal
+import socket
+import time
+from collections import Counter as Tally
+from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
+from numbers import Real
+from types import FrameType
+from typing import Any
+from urllib.parse import parse_qs
+
+import uvicorn
+from mlflow.exceptions import MlflowException
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from ratchet.core.model_inputs import ModelInputs
+from ratchet.errors import ConfigurationError
+from ratchet.io.serving.requests import RefusedError, asked_of
+
+type Message = MutableMapping[str, Any]
+type Send = Callable[[Message], Awaitable[None]]
+type Receive = Callable[[], Awaitable[Message]]
+type App = Callable[[Message, Receive, Send], Awaitable[None]]
+
+# How long a pod is still sent requests after it was told to go: its address has to leave every node's tables.
+DRAIN_SECONDS = 5.0
+# Longer than what clients and proxies keep an idle connection: the one who closes first should be the client.
+_KEEP_ALIVE_SECONDS = 75
+_GRACEFUL_SECONDS = 20
+_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_INVOCATIONS = "/invocations"
+
+
+class Measures:
+    """What `/metrics` shows; a registry of its own, so that several can be in one process."""
+
+    def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "ratchet_server_requests", "Requests to /invocations by status.", ["code"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "ratchet_server_request_seconds",
+            "Seconds from a request to /invocations to its answer.",
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.predictions = Counter(
+            "ratchet_server_predictions", "Rows by the label they were given.", ["label"], registry=self.registry
+        )
+        self.failures = Counter(
+            "ratchet_server_failures",
+            "Requests on whose rows the model failed although they fit its signature; the answer is MLflow's 400.",
+            registry=self.registry,
+        )
+        self.model = Gauge(
+            "ratchet_server_model_info",
+            "1 for the version that is served.",
+            ["model", "version"],
+            registry=self.registry,
+        )
+
+
+class ScoringServer:
+    """An ASGI application that has no model at first."""
+
+    def __init__(self) -> None:
+        self.measures = Measures()
+        self.draining = False
+        self.failed = False
+        self._apps: dict[bool, App] = {}
+        self._texts: dict[str, bool] = {}
+
+    def serve(self, labels: Any, both: Any, model: str, version: int) -> None:
+        """From now on answer with a model. labels, both: pyfunc models; the second gives probabilities as well."""
+        from mlflow.pyfunc import scoring_server
+
+        counted = {False: _counted(labels, self.measures, _labels), True: _counted(both, self.measures, _label_column)}
+        self._texts = _text_inputs(labels.metadata)
+        self._apps = {kind: scoring_server.init(each) for kind, each in counted.items()}
+        self.measures.model.labels(model, str(version)).set(1)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await _lifespan(receive, send)
+            return
+        send = self._closing(send) if self.draining else send
+        path = scope["path"]
+        if path == "/live":
+            await _answer(send, 200, b"\n")
+        elif path == "/metrics":
+            await _answer(send, 200, generate_latest(self.measures.registry), CONTENT_TYPE_LATEST)
+        elif not self._apps:
+            await _answer(send, 503, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "no model is loaded yet"}')
+        elif path != _INVOCATIONS:
+            await self._apps[False](scope, receive, send)
+        else:
+            await self._invoke(scope, receive, send)
+
+    async def _invoke(self, scope: Message, receive: Receive, send: Send) -> None:
+        begin, status = time.perf_counter(), 500
+        counted = False
+
+        def count() -> None:
+            nonlocal counted
+            if not counted:
+                self.measures.requests.labels(str(status)).inc()
+                self.measures.seconds.observe(time.perf_counter() - begin)
+            counted = True
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif not message.get("more_body"):
+                count()  # before the answer is whole: who has it may look at the measures at once
+            await send(message)
+
+        wanted = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("probabilities", ["false"])[-1]
+        try:
+            asked = asked_of(await _body(receive), _content_type(scope), self._texts)
+            headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"content-type")]
+            headers += [(b"content-length", str(len(asked.body)).encode()), (b"content-type", asked.kind.encode())]
+            app = self._apps[wanted.lower() in ("true", "1")]
+            await app({**scope, "headers": headers}, _said(asked.body, receive), watched)
+        except RefusedError as error:
+            content = {"error_code": "BAD_REQUEST", "message": str(error)}
+            await _answer(watched, HTTPStatus.BAD_REQUEST, json.dumps(content).encode())
+        finally:
+            count()
+
+    @staticmethod
+    def _closing(send: Send) -> Send:
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        return closing
+
+
+def run(app: ScoringServer, host: str, port: int, drain_seconds: float = DRAIN_SECONDS) -> None:
+    """Serve until SIGTERM or SIGINT, and then as long as it takes to lose nothing. Raises OSError for a taken port."""
+    config = uvicorn.Config(
+        app,
+        log_level="error",
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACEFUL_SECONDS,
+    )
+    with socket.create_server((host, port), backlog=1024) as listening:
+        # asyncio does this for sockets of its own alone. Without it an answer's second part waits until the client has
+        # acknowledged the first, which takes it 40 ms.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _Server(config, app, drain_seconds).run(sockets=[listening])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, app: ScoringServer, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._app = app
+        self._drain_seconds = drain_seconds
+        self._leave_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's own
+        """Begin to go; a second signal, or one from a terminal, is not waited for."""
+        if self._app.draining or sig == signal.SIGINT:
+            self.should_exit = True
+        self._app.draining = True
+        self._leave_at = time.monotonic() + self._drain_seconds
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: whether it is time to leave."""
+        over = self._leave_at is not None and time.monotonic() >= self._leave_at
+        return await super().on_tick(counter) or over or self._app.failed
+
+
+class _Counted:
+    """A pyfunc model that counts the labels that it gives. What it doesn't know itself, it asks the model."""
+
+    def __init__(self, model: Any, measures: Measures, labels: Callable[[Any], Any]) -> None:
+        self._model = model
+        self._measures = measures
+        self._labels = labels
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def predict(self, data: Any, params: Any = None) -> Any:
+        try:
+            answer = self._model.predict(data, params=params)
+        except MlflowException:  # the rows don't fit the signature
+            raise
+        except Exception:
+            self._measures.failures.inc()
+            raise
+        for label, rows in Tally(_name(label) for label in self._labels(answer)).items():
+            self._measures.predictions.labels(label).inc(rows)
+        return answer
+
+
+def _name(label: object) -> str:
+    """`0` or `1`, however the model writes them; a label of another kind of model must not make new series."""
+    return {0: "0", 1: "1"}.get(label, "other") if isinstance(label, Real) else "other"  # type: ignore[call-overload]
+
+
+def _counted(model: Any, measures: Measures, labels: Callable[[Any], Any]) -> Any:
+    return _Counted(model, measures, labels)
+
+
+def _labels(answer: Any) -> Any:
+    return answer
+
+
+def _label_column(answer: Any) -> Any:
+    return answer["label"]
+
+
+def _text_inputs(about: Any) -> dict[str, bool]:
+    """A model's inputs that are text, and whether their texts are those of true and false."""
+    try:
+        inputs = ModelInputs.of(about, "the model")
+    except ConfigurationError:  # without names or with other types: its requests are MLflow's affair
+        return {}
+    return {name: name in inputs.booleans for name in inputs.categorical}
+
+
+async def _body(receive: Receive) -> bytes:
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _said(body: bytes, receive: Receive) -> Receive:
+    """What comes next from the client, when its request has been read: the request again, then what really comes."""
+    waiting = [{"type": "http.request", "body": body}]
+
+    async def next_message() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return next_message
+
+
+def _content_type(scope: Message) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"content-type"), "")
+
+
+async def _answer(send: Send, status: int, body: bytes, kind: str = "application/json") -> None:
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

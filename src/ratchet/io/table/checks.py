@@ -1,0 +1,158 @@
+"""The rules of bad data, the same for both engines: they count, these rules judge.
+
+An engine sums up each window in a `WindowFacts`; the sentences that follow from it are written here alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ratchet.core.windows import Window
+from ratchet.errors import DataError
+from ratchet.io.table.labels import spelled_alike
+from ratchet.io.table.table import Table
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True)
+class ColumnFacts:
+    """A feature in a window. distinct: its values, None where nobody counted. constant: it never varies."""
+
+    name: str
+    missing: int
+    infinite: int
+    distinct: int | None
+    constant: bool
+
+
+@dataclass(frozen=True)
+class WindowFacts:
+    """A window in numbers, all of them rows. label_others: how often each value that is not the positive one occurs.
+
+    bad_timestamps: rows that belong to no window, because their timestamp is missing or can't be read.
+    """
+
+    window: Window
+    rows: int
+    positives: int
+    label_nulls: int
+    label_others: Mapping[str, int]
+    bad_timestamps: int
+    columns: tuple[ColumnFacts, ...]
+
+
+def check(facts: WindowFacts, table: Table) -> list[str]:
+    """Judge one window; returns warnings.
+
+    Raises DataError for unreadable timestamps, an empty window, a missing or a third label, one class only, infinite
+    values, and a training window in which no feature has any, in this order.
+    """
+    _check_timestamps(facts, table)
+    _check_rows(facts, table)
+    _check_labels([facts], table)
+    _check_classes(facts, table)
+    _check_infinite(facts, table)
+    _check_values(facts, table)
+    return _warnings(facts, table)
+
+
+def check_newest(facts: WindowFacts, table: Table) -> None:
+    """Judge days that are only scored: one class is enough, and there may be no row. Raises DataError."""
+    _check_timestamps(facts, table)
+    _check_labels([facts], table)
+    _check_infinite(facts, table)
+
+
+def check_together(windows: Sequence[WindowFacts], table: Table) -> None:
+    """What only all windows together show: the label has one value beside the positive one. Raises DataError."""
+    _check_labels(windows, table)
+
+
+def _check_timestamps(facts: WindowFacts, table: Table) -> None:
+    if facts.bad_timestamps:
+        settings = table.settings
+        unit = "" if settings.timestamp_unit is None else f" as an epoch in {settings.timestamp_unit}"
+        message = (
+            f"the timestamp column {settings.timestamp!r} of {table.uri} is missing or can't be read{unit} "
+            f"in {_rows(facts.bad_timestamps)}"
+        )
+        raise DataError(message)
+
+
+def _check_rows(facts: WindowFacts, table: Table) -> None:
+    if not facts.rows:
+        message = f"the {facts.window} of {table.uri} is empty: 0 rows; the data end on {table.end} (excluded)"
+        raise DataError(message)
+
+
+def _check_labels(windows: Sequence[WindowFacts], table: Table) -> None:
+    label = table.settings.label
+    nulls = sum(facts.label_nulls for facts in windows)
+    if nulls:
+        message = f"the label column {label.column!r} of {table.uri} is missing in {_rows(nulls)} of {_named(windows)}"
+        raise DataError(message)
+    others: dict[str, int] = {}
+    spellings: dict[str, str] = {}
+    for facts in windows:
+        for value, count in facts.label_others.items():
+            spelling = spellings.setdefault(spelled_alike(value), value)
+            others[spelling] = others.get(spelling, 0) + count
+    if len(others) > 1:
+        shown = sorted(others.items(), key=lambda item: (-item[1], item[0]))
+        listed = ", ".join(f"{value!r} ({_rows(count)})" for value, count in shown[:_SHOWN])
+        more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
+        message = (
+            f"the label column {label.column!r} of {table.uri} has {len(others)} values beside the positive one, "
+            f"{label.positive!r}: {listed}{more}; one is accepted"
+        )
+        raise DataError(message)
+
+
+def _check_classes(facts: WindowFacts, table: Table) -> None:
+    if facts.positives in (0, facts.rows):
+        label = table.settings.label
+        which = "is never" if facts.positives == 0 else "is always"
+        message = (
+            f"the label column {label.column!r} of {table.uri} {which} {label.positive!r} in the {_rows(facts.rows)} "
+            f"of the {facts.window}: both classes are needed"
+        )
+        raise DataError(message)
+
+
+def _check_infinite(facts: WindowFacts, table: Table) -> None:
+    for column in facts.columns:
+        if column.infinite:
+            where = f"{_rows(column.infinite)} of the {facts.window}"
+            message = f"the column {column.name!r} of {table.uri} is infinite in {where}"
+            raise DataError(message)
+
+
+def _check_values(facts: WindowFacts, table: Table) -> None:
+    """There must be something to learn from; a single feature without values is left out."""
+    if facts.window.name == "training" and all(column.missing == facts.rows for column in facts.columns):
+        first = facts.columns[0].name
+        which = f"the only feature, {first!r}, is" if len(facts.columns) == 1 else f"all features, {first!r} first, are"
+        message = f"{which} missing in all {_rows(facts.rows)} of the {facts.window} of {table.uri}"
+        raise DataError(message)
+
+
+def _warnings(facts: WindowFacts, table: Table) -> list[str]:
+    """Only the training window is looked at: what is constant in a short one may vary in a long one."""
+    if facts.window.name != "training":
+        return []
+    found = []
+    for column in facts.columns:
+        where = f"in the {_rows(facts.rows)} of the {facts.window} of {table.uri}"
+        if column.constant:
+            found.append(f"the column {column.name!r} is constant {where}: it can't help")
+        elif column.name in table.categorical and column.distinct == facts.rows:
+            found.append(f"the categorical column {column.name!r} has as many values as there are rows {where}")
+    return found
+
+
+def _named(windows: Sequence[WindowFacts]) -> str:
+    return f"the {windows[0].window}" if len(windows) == 1 else "the windows"
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"

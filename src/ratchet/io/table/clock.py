@@ -1,0 +1,200 @@
+"""From a timestamp column to local days, the same for every way in which a timestamp is written.
+
+A timestamp without a zone is local time; one with a zone, or an epoch, is an instant and is moved into the table's
+zone. The offsets come from `zoneinfo`, not from the operating system's tables. `io.table.reader` calls it for both
+engines, `io.table.day_range` for the end of a table.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+ISO_8601 = (
+    r"^([0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"([T ]([01][0-9]|2[0-3]):([0-5][0-9])(:([0-5][0-9])([.,][0-9]{1,9})?)?(Z| UTC|[+-][0-9]{2}(:?[0-9]{2})?)?)?$"
+)
+"""What is accepted as text: a date, or a date and a time with or without a zone."""
+
+FIRST_YEAR, LAST_YEAR = 1700, 2199
+"""What lies outside is no event: it stands for a missing value, or the unit of an epoch is wrong."""
+
+_EPOCH = date(1970, 1, 1).toordinal()
+_FIRST_DAY, _LAST_DAY = date(FIRST_YEAR, 1, 1).toordinal() - _EPOCH, date(LAST_YEAR, 12, 31).toordinal() - _EPOCH
+_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+_DAY_SECONDS = 86_400
+_NO_DAY = np.iinfo(np.int64).min
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Reads one timestamp column. zone: where days begin. unit: of an epoch; None where the column is no number."""
+
+    zone: ZoneInfo
+    unit: str | None
+
+    @classmethod
+    def of(cls, timezone: str, unit: str | None) -> "Clock":
+        """timezone: an IANA name, which the settings have checked."""
+        return cls(ZoneInfo(timezone), unit)
+
+    def days(self, column: pa.Array) -> tuple[Ints, npt.NDArray[np.bool_]]:
+        """Local days since 1970-01-01, and where there is no timestamp that can be read; both as long as the column."""
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        days = self._days(column)
+        bad = (days < _FIRST_DAY) | (days > _LAST_DAY)
+        return days, bad | ~_true(column.is_valid()) if column.null_count else bad
+
+    def repeats_a_day(self, first: int, last: int) -> bool:
+        """Whether between two local days the clock is once set back over midnight, so that a day comes twice."""
+        years = np.arange(_year_of(first - 1), _year_of(last + 1) + 1)
+        starts, offsets = self._offsets(years)
+        before, after = (starts[1:] - 1 + offsets[:-1]) // _DAY_SECONDS, (starts[1:] + offsets[1:]) // _DAY_SECONDS
+        return bool(((before > after) & (before >= first) & (after <= last)).any())
+
+    def _days(self, column: pa.Array) -> Ints:
+        kind = column.type
+        if is_text(kind):
+            return self._text_days(column.cast(pa.string()))
+        if pa.types.is_date(kind):
+            return _filled(column.cast(pa.date32()).cast(pa.int32()))
+        if pa.types.is_timestamp(kind):
+            seconds = _filled(column.cast(pa.int64())) // _PER_SECOND[kind.unit]
+            return seconds // _DAY_SECONDS if kind.tz is None else self._instant_days(seconds)
+        return self._epoch_days(column)
+
+    def _epoch_days(self, column: pa.Array) -> Ints:
+        assert self.unit is not None  # noqa: S101  # `io.table.inspection` refuses numbers without a unit
+        if pa.types.is_integer(column.type):
+            return self._instant_days(_filled(column) // _PER_SECOND[self.unit])
+        values = column.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False) / _PER_SECOND[self.unit]
+        with np.errstate(invalid="ignore"):
+            readable = np.abs(values) < (_LAST_DAY + 2) * _DAY_SECONDS
+        seconds = np.full(len(values), _NO_DAY)
+        seconds[readable] = np.floor(values[readable]).astype(np.int64)
+        return self._instant_days(seconds)
+
+    def _text_days(self, column: pa.Array) -> Ints:
+        if self.unit is not None:
+            number = pc.match_substring_regex(column, r"^[+-]?[0-9]{1,19}(\.[0-9]*)?$")
+            return self._epoch_days(pc.if_else(number, column, None).cast(pa.float64()))
+        text = pc.if_else(pc.match_substring_regex(column, ISO_8601), column, None)
+        days = _mapped(pc.utf8_slice_codeunits(text, 0, 10), _date_number)
+        zone = pc.extract_regex(text, r"[T ].*(?P<zone>Z|UTC|[+-][0-9]{2}:?[0-9]{0,2})$")
+        zoned = _true(pc.is_valid(zone)) & (days != _NO_DAY)
+        if zoned.any():
+            offset = _mapped(pc.struct_field(zone, "zone"), _offset_seconds)[zoned]
+            seconds = days[zoned] * _DAY_SECONDS + _time_of_day(text)[zoned] - offset
+            days[zoned] = self._instant_days(seconds)
+        return days
+
+    def _instant_days(self, seconds: Ints) -> Ints:
+        """Local days of instants in seconds since 1970-01-01 UTC; outside of the years that count, those of UTC."""
+        days = seconds // _DAY_SECONDS
+        inside = (days >= _FIRST_DAY - 1) & (days <= _LAST_DAY + 1)
+        if not inside.any():
+            return days
+        within = seconds[inside]
+        years = np.unique(days[inside].astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64)) + 1970
+        starts, offsets = self._offsets(years)
+        days[inside] = (within + offsets[np.searchsorted(starts, within, side="right") - 1]) // _DAY_SECONDS
+        return days
+
+    def _offsets(self, years: Ints) -> tuple[Ints, Ints]:
+        """The instants from which an offset from UTC holds, and the offsets, both in seconds, in some years of UTC."""
+        found = [change for year in years.tolist() for change in _changes(self.zone, year)]
+        starts, offsets = zip(*found, strict=True)
+        return np.array(starts, dtype=np.int64), np.array(offsets, dtype=np.int64)
+
+
+@functools.cache
+def _changes(zone: ZoneInfo, year: int) -> tuple[tuple[int, int], ...]:
+    """The begin of a year with its offset from UTC, then each instant at which another begins to hold, in seconds.
+
+    No zone of the zone data changes twice on one day, and some do within a week.
+    """
+    begin, end = (int(datetime(each, 1, 1, tzinfo=UTC).timestamp()) for each in (year, year + 1))
+    found = [(begin, _offset(zone, begin))]
+    for day in range(begin, end, _DAY_SECONDS):
+        if (new := _offset(zone, day + _DAY_SECONDS)) != found[-1][1]:
+            found.append((_change(zone, day, day + _DAY_SECONDS), new))
+    return tuple(found)
+
+
+def _change(zone: ZoneInfo, begin: int, end: int) -> int:
+    """The second in (begin, end] from which the offset is that of `end`."""
+    new = _offset(zone, end)
+    while end - begin > 1:
+        middle = (begin + end) // 2
+        begin, end = (begin, middle) if _offset(zone, middle) == new else (middle, end)
+    return end
+
+
+def _offset(zone: ZoneInfo, second: int) -> int:
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
+    offset = moment.astimezone(zone).utcoffset()
+    return int((offset or timedelta()).total_seconds())
+
+
+def _year_of(day: int) -> int:
+    return date.fromordinal(day + _EPOCH).year
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds text."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _filled(column: pa.Array) -> Ints:
+    return np.asarray(column.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)
+
+
+def _true(mask: pa.Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(mask.fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _mapped(column: pa.Array, function: Callable[[str], int]) -> Ints:
+    """Apply a function from text to a number to each distinct text; missing text becomes no day."""
+    encoded = column.dictionary_encode()
+    values = [_NO_DAY if text is None else function(text) for text in encoded.dictionary.to_pylist()]
+    codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
+    return np.asarray(np.array([*values, _NO_DAY], dtype=np.int64)[codes])
+
+
+def _date_number(text: str) -> int:
+    try:
+        return date.fromisoformat(text).toordinal() - _EPOCH
+    except ValueError:
+        return int(_NO_DAY)
+
+
+def _offset_seconds(zone: str) -> int:
+    if zone in ("Z", "UTC"):
+        return 0
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
+    return -seconds if zone[0] == "-" else seconds
+
+
+def _time_of_day(text: pa.Array) -> Ints:
+    """Seconds since midnight of texts in ISO 8601 with a time; 0 where the seconds are not written."""
+    # 2013-12-01T08:30:05: a zone may follow the minutes, and then no colon stands before what looks like seconds.
+    seconds = pc.if_else(pc.equal(pc.utf8_slice_codeunits(text, 16, 17), ":"), text, None)
+    parts = ((text, 11, 3600), (text, 14, 60), (seconds, 17, 1))
+    total = np.zeros(len(text), dtype=np.int64)
+    for source, first, weight in parts:
+        total += weight * np.maximum(_mapped(pc.utf8_slice_codeunits(source, first, first + 2), _two_digits), 0)
+    return total
+
+
+def _two_digits(text: str) -> int:
+    return int(text) if text.isdecimal() else 0

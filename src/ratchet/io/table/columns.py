@@ -1,0 +1,133 @@
+"""Which column plays which part: timestamp, label, numeric and categorical features.
+
+`io.table.inspection.inspect` calls it with the columns of the files, the settings say what is wanted.
+"""
+
+import difflib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from ratchet.errors import ConfigurationError, DataError
+from ratchet.io.table.clock import is_text
+from ratchet.settings import Data
+
+_NEAR = 3
+
+
+def plain(kind: pa.DataType) -> pa.DataType:
+    """The type of the values, however they are stored: in a dictionary, with long offsets, as views."""
+    if pa.types.is_dictionary(kind):
+        return plain(kind.value_type)
+    return pa.string() if is_text(kind) else kind
+
+
+def is_number(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds numbers or booleans."""
+    types = pa.types
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind))
+
+
+def _is_category(kind: pa.DataType) -> bool:
+    """Values that both engines write as the same text; a fraction isn't one."""
+    return is_text(kind) or bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind))
+
+
+def check_present(uri: str, wanted: Iterable[str], names: Sequence[str], where: str) -> None:
+    """Raises DataError for the first wanted column that is not among `names`; where: the file or folder looked at."""
+    for name in wanted:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=_NEAR, cutoff=0.5)
+            hint = f"near it are {', '.join(near)}" if near else f"there are {', '.join(names[:10]) or 'no columns'}"
+            place = uri if where == uri else f"{where} of {uri}"
+            message = f"the column {name!r} is not in {place}; {hint}"
+            raise DataError(message)
+
+
+def check_distinct(names: Sequence[str], where: str) -> None:
+    """Raises DataError where two columns of a file have one name."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        message = f"the column {twice[0]!r} occurs {names.count(twice[0])} times in {where}; names must be distinct"
+        raise DataError(message)
+
+
+def check_timestamp(schema: pa.Schema, settings: Data, uri: str) -> None:
+    """Raises DataError or ConfigurationError where the timestamp column can't be one."""
+    kind = schema.field(settings.timestamp).type
+    number = is_number(kind) and not pa.types.is_boolean(kind) and not pa.types.is_decimal(kind)
+    moment = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+    if not (number or moment or is_text(kind)):
+        message = (
+            f"the timestamp column {settings.timestamp!r} of {uri} has the type {kind}; "
+            "a date, a datetime, text in ISO 8601 or a number is accepted"
+        )
+        raise DataError(message)
+    if number and settings.timestamp_unit is None:
+        message = (
+            f"the timestamp column {settings.timestamp!r} holds numbers: data.timestamp_unit must be s, ms, us or ns"
+        )
+        raise ConfigurationError(message)
+    if moment and settings.timestamp_unit is not None:
+        message = (
+            f"data.timestamp_unit is {settings.timestamp_unit!r}, but the timestamp column {settings.timestamp!r} "
+            f"has the type {kind}: leave the unit out"
+        )
+        raise ConfigurationError(message)
+
+
+def features(schema: pa.Schema, settings: Data, uri: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of the numeric and the categorical features; raises DataError for a column of an unfit type."""
+    numeric = settings.numeric
+    categorical = settings.categorical
+    others = _others(schema, settings)
+    if numeric is None:
+        numeric = tuple(name for name in others if is_number(schema.field(name).type))
+    if categorical is None:
+        categorical = tuple(name for name in others if is_text(schema.field(name).type))
+    if settings.numeric is None and settings.categorical is None:
+        _check_all_others(schema, others, {*numeric, *categorical}, uri)
+    _check_kinds(schema, numeric, uri, _NUMERIC)
+    _check_kinds(schema, categorical, uri, _CATEGORICAL)
+    if not numeric and not categorical:
+        message = f"{uri} has no feature: no column beside the timestamp and the label is chosen"
+        raise DataError(message)
+    return numeric, categorical
+
+
+def _others(schema: pa.Schema, settings: Data) -> list[str]:
+    taken = {settings.timestamp, settings.label.column, *settings.exclude}
+    taken.update(settings.numeric or (), settings.categorical or ())
+    return [name for name in schema.names if name not in taken]
+
+
+def _check_all_others(schema: pa.Schema, others: Sequence[str], chosen: set[str], uri: str) -> None:
+    for name in others:
+        if name not in chosen:
+            message = (
+                f"the column {name!r} of {uri} has the type {schema.field(name).type}, which is neither number nor "
+                "text: name it under data.exclude"
+            )
+            raise DataError(message)
+
+
+@dataclass(frozen=True)
+class _Role:
+    """What a feature may be: its name for the reader, the types that fit, and their names."""
+
+    name: str
+    fits: Callable[[pa.DataType], bool]
+    accepted: str
+
+
+_NUMERIC = _Role("numeric feature", is_number, "numbers or booleans")
+_CATEGORICAL = _Role("categorical feature", _is_category, "text, whole numbers or booleans")
+
+
+def _check_kinds(schema: pa.Schema, names: Sequence[str], uri: str, role: _Role) -> None:
+    for name in names:
+        kind = schema.field(name).type
+        if not role.fits(kind):
+            message = f"the {role.name} {name!r} of {uri} has the type {kind}; {role.accepted} are accepted"
+            raise DataError(message)

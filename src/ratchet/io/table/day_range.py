@@ -1,0 +1,79 @@
+"""How far the timestamps of a file reach, found by reading that one column, and the sentence where they can't be read.
+
+For CSV, for text, and for Parquet without statistics, whose footers do not say it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ratchet.errors import DataError
+from ratchet.io.table.clock import FIRST_YEAR, LAST_YEAR, Clock, is_text
+from ratchet.settings import Data
+
+
+@dataclass
+class Reach:
+    """Grows batch by batch. first, last, slack: as in a RowGroup. wrong: the first row without a timestamp."""
+
+    clock: Clock
+    rows: int = 0
+    first: int | None = None
+    last: int | None = None
+    slack: int = 0
+    bad_rows: int = 0
+    wrong: tuple[int, object] | None = None
+
+    def __post_init__(self) -> None:
+        self._kind: pa.DataType = pa.string()
+
+    def add(self, column: pa.Array) -> None:
+        """Take the next timestamps, as they stand in the file."""
+        days, bad = self.clock.days(column)
+        self._kind = column.type
+        if bad.any():
+            place = int(bad.argmax())
+            self.wrong = self.wrong or (self.rows + place + 1, _shown(column, place))
+            self.bad_rows += int(bad.sum())
+            days, column = days[~bad], column.filter(pa.array(~bad))
+        self.rows += len(bad)
+        if len(days):
+            first, last = int(days.min()), self._last(column, days)
+            self.slack = max(self.slack, int(days.max()) - last)
+            self.first = first if self.first is None else min(first, self.first)
+            self.last = last if self.last is None else max(last, self.last)
+
+    def _last(self, column: pa.Array, days: npt.NDArray[np.int64]) -> int:
+        """The day of the newest instant, which need not be the last day: where the clock is set back over midnight."""
+        if is_text(column.type) or pa.types.is_dictionary(column.type):
+            return int(days.max())
+        newest, _ = self.clock.days(pa.array([pc.max(column)], column.type))
+        return int(newest[0])
+
+    def check(self, where: str, settings: Data) -> None:
+        """Raise DataError where a row has no timestamp that can be read; where: the file's address."""
+        if self.wrong is None:
+            return
+        row, value = self.wrong
+        unit = self.clock.unit
+        how = " as text in ISO 8601" if is_text(self._kind) else ""
+        how = how if unit is None else f" as an epoch in {unit}"
+        rows = "1 row" if self.bad_rows == 1 else f"{self.bad_rows:,} rows"
+        message = (
+            f"the timestamp column {settings.timestamp!r} of {where} is missing or can't be read{how} in {rows} "
+            f"(the years {FIRST_YEAR} to {LAST_YEAR} are accepted); row {row:,} has {value}"
+        )
+        raise DataError(message)
+
+
+def _shown(column: pa.Array, place: int) -> str:
+    """A value as a person writes it; Python's own datetimes end with the year 9999 and know no nanoseconds."""
+    if not column[place].is_valid:
+        return "none"
+    try:
+        return repr(column.slice(place, 1).cast(pa.string())[0].as_py())
+    except pa.ArrowException:
+        return repr(column[place])

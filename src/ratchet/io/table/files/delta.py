@@ -1,0 +1,201 @@
+"""Delta tables: which files make a snapshot, by the log that lies beside them.
+
+The log is replayed as its protocol says (https://github.com/delta-io/delta/blob/master/PROTOCOL.md): the newest
+checkpoint, then each commit after it. What that needs is little, and the files themselves are read by the one reader of
+all tables. A feature of the protocol that would change which rows count is refused by its name.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from ratchet.errors import ConfigurationError, DataError
+from ratchet.io.table.files.filesystem import Store, explained
+from ratchet.io.table.files.transaction_log import Log, Logged, Naming, decoded
+from ratchet.io.table.table import Deletes
+
+LOG = "_delta_log"
+_COMMIT = re.compile(r"(\d{20})\.json")
+_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.\d{10}\.(\d{10}))?\.parquet")
+_V2_CHECKPOINT = re.compile(r"\d{20}\.checkpoint\.[0-9a-f-]{36}\.(?:json|parquet)")
+# Features that leave the rows of the listed files as they are, or that are looked at where they are used.
+_FOLLOWED = {"timestampNtz", "vacuumProtocolCheck", "typeWidening", "columnMapping", "deletionVectors", "v2Checkpoint"}
+_PHYSICAL = "delta.columnMapping.physicalName"
+_NUMBER = 20
+_TYPES = {
+    "byte": pa.int8(),
+    "short": pa.int16(),
+    "integer": pa.int32(),
+    "long": pa.int64(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+}
+
+
+@dataclass
+class _Snapshot:
+    """What the log has said so far. files: what was added and not removed, by its path below the root.
+
+    kinds: types of the columns by their names in the table; inside: those names, by the ones that partitions are given
+    under and files have.
+    """
+
+    files: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    kinds: dict[str, Any] = field(default_factory=dict)
+    inside: dict[str, str] = field(default_factory=dict)
+    partitions: tuple[str, ...] = ()
+
+    def apply(self, action: Mapping[str, Any], where: str) -> None:
+        """Follow one line of the log. Raises DataError for what can't be followed."""
+        if (added := action.get("add")) is not None:
+            self._add(added, where)
+        elif (removed := action.get("remove")) is not None:
+            path = unquote(removed["path"])
+            # A new deletion vector is the same file added again, in the same commit and in any order.
+            if path in self.files and _vector(self.files[path]) == _vector(removed):
+                del self.files[path]
+        elif (metadata := action.get("metaData")) is not None:
+            self._describe(metadata)
+        elif (protocol := action.get("protocol")) is not None:
+            unknown = sorted(set(protocol.get("readerFeatures") or ()) - _FOLLOWED)
+            if unknown:
+                raise DataError(_refusal(where, unknown[0]))
+
+    def _add(self, added: Mapping[str, Any], where: str) -> None:
+        path = unquote(added["path"])
+        if "://" in path or path.startswith("/"):
+            message = (
+                f"the Delta table {where} has a file elsewhere, {path} (a shallow clone): only whole tables are read"
+            )
+            raise DataError(message)
+        self.files[path] = added
+
+    def _describe(self, metadata: Mapping[str, Any]) -> None:
+        mapped = dict(metadata.get("configuration") or {}).get("delta.columnMapping.mode", "none") != "none"
+        fields = json.loads(metadata["schemaString"])["fields"]
+        self.kinds = {each["name"]: each["type"] for each in fields}
+        self.inside = {each["metadata"][_PHYSICAL] if mapped else each["name"]: each["name"] for each in fields}
+        self.partitions = tuple(metadata.get("partitionColumns") or ())
+
+    def log(self, store: Store, version: int) -> Log:
+        """What the replay has come to."""
+        return Log(
+            f"version {version} of the Delta table",
+            tuple(self._logged(store, path, added) for path, added in self.files.items()),
+            Naming(names=self.inside) if self.inside else None,
+            {name: _TYPES.get(str(self.kinds[name]), pa.string()) for name in self.partitions},
+        )
+
+    def _logged(self, store: Store, path: str, added: Mapping[str, Any]) -> Logged:
+        values = added.get("partitionValues") or {}
+        # A map in a checkpoint is a list of pairs.
+        pairs = values.items() if isinstance(values, Mapping) else values
+        partitions = {self.inside[name]: value or None for name, value in pairs if name in self.inside}
+        vector = added.get("deletionVector")
+        deletes = () if vector is None else (_deletes(store, vector),)
+        return Logged(f"{store.root}/{path}", int(added.get("size") or 0), partitions, deletes)
+
+
+def _vector(action: Mapping[str, Any]) -> tuple[Any, ...] | None:
+    vector = action.get("deletionVector")
+    return None if vector is None else (vector["storageType"], vector["pathOrInlineDv"], vector.get("offset"))
+
+
+def _deletes(store: Store, vector: Mapping[str, Any]) -> Deletes:
+    """Where a deletion vector is: in the log, or in a file that is named by a number, in a folder or in none."""
+    text = vector["pathOrInlineDv"]
+    if vector["storageType"] == "i":
+        return Deletes(inline=decoded(text).hex())
+    if vector["storageType"] != "u":
+        message = f"the Delta table {store.uri} has a deletion vector elsewhere, {text}: only whole tables are read"
+        raise DataError(message)
+    folder, number = text[:-_NUMBER], UUID(bytes=decoded(text[-_NUMBER:]))
+    path = "/".join(part for part in (store.root, folder, f"deletion_vector_{number}.bin") if part)
+    return Deletes(path, offset=vector.get("offset") or 0)
+
+
+def _refusal(where: str, feature: str) -> str:
+    return f"the Delta table {where} uses {feature}, which can't be read"
+
+
+def is_one(store: Store) -> bool:
+    """Whether a log lies in the folder. Raises DataError or TemporaryError where it can't be looked at."""
+    with explained(store.uri):
+        return bool(store.filesystem.get_file_info(f"{store.root}/{LOG}").type == fs.FileType.Directory)
+
+
+def snapshot(store: Store, version: int | None) -> Log:
+    """The newest snapshot of a table, or the one of a version.
+
+    Raises ConfigurationError for a version that isn't there, DataError for a log that can't be followed.
+    """
+    with explained(f"{store.uri}/{LOG}"):
+        listed = store.filesystem.get_file_info(fs.FileSelector(f"{store.root}/{LOG}", allow_not_found=True))
+    names = sorted(item.base_name for item in listed if item.is_file)
+    commits = {int(found[1]): name for name in names if (found := _COMMIT.fullmatch(name))}
+    wanted = max(commits, default=-1) if version is None else version
+    checkpoint, parts = _checkpoint(names, wanted)
+    missing = [number for number in range(checkpoint + 1, wanted + 1) if number not in commits]
+    if wanted < 0 or missing:
+        _refuse(store, version, names, sorted(commits))
+    made = _Snapshot()
+    for name in parts:
+        for action in _rows(store, name):
+            made.apply(action, store.uri)
+    for number in range(checkpoint + 1, wanted + 1):
+        for action in _lines(store, commits[number]):
+            made.apply(action, store.uri)
+    return made.log(store, wanted)
+
+
+def _checkpoint(names: list[str], wanted: int) -> tuple[int, list[str]]:
+    """The newest checkpoint that is whole and not newer than wanted: its version, −1 without one, and its files."""
+    found: dict[int, list[str]] = {}
+    parts: dict[int, int] = {}
+    for name in names:
+        if (match := _CHECKPOINT.fullmatch(name)) and int(match[1]) <= wanted:
+            found.setdefault(int(match[1]), []).append(name)
+            parts[int(match[1])] = int(match[2] or 1)
+    whole = [number for number, files in found.items() if len(files) == parts[number]]
+    newest = max(whole, default=-1)
+    return newest, found.get(newest, [])
+
+
+def _refuse(store: Store, version: int | None, names: list[str], commits: list[int]) -> None:
+    if any(_V2_CHECKPOINT.fullmatch(name) for name in names):
+        raise DataError(_refusal(store.uri, "v2Checkpoint"))
+    if version is not None:
+        there = f"{commits[0]} to {commits[-1]}" if commits else "none"
+        message = f"data.snapshot is {version}; the log of {store.uri} has the versions {there}"
+        raise ConfigurationError(message)
+    message = f"the log of the Delta table {store.uri} has gaps: it can't be replayed"
+    raise DataError(message)
+
+
+def _rows(store: Store, name: str) -> Iterator[Mapping[str, Any]]:
+    path = f"{store.root}/{LOG}/{name}"
+    with explained(f"{store.uri}/{LOG}/{name}"), store.filesystem.open_input_file(path) as handle:
+        reader = pq.ParquetFile(handle)
+        wanted = [each for each in ("protocol", "metaData", "add") if each in reader.schema_arrow.names]
+        for batch in reader.iter_batches(columns=wanted):
+            yield from batch.to_pylist()
+
+
+def _lines(store: Store, name: str) -> Iterator[Mapping[str, Any]]:
+    path = f"{store.root}/{LOG}/{name}"
+    with explained(f"{store.uri}/{LOG}/{name}"), store.filesystem.open_input_stream(path) as stream:
+        text = stream.read().decode()
+    try:
+        yield from (json.loads(line) for line in text.splitlines() if line.strip())
+    except ValueError as error:
+        message = f"the file {store.uri}/{LOG}/{name} can't be read, it seems to be corrupt: {error}"
+        raise DataError(message) from error

@@ -1,0 +1,166 @@
+"""Iceberg tables: which files make a snapshot, by the metadata that lies beside them, without a catalog.
+
+pyiceberg reads the metadata and the manifests; the files themselves are read by the one reader of all tables. What
+would change which rows count, and can't be followed, is refused by its name.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+from ratchet.errors import ConfigurationError, DataError, RatchetError, first_line
+from ratchet.io.table.files.filesystem import Store, explained
+from ratchet.io.table.files.transaction_log import Log, Logged, Naming
+from ratchet.io.table.table import Deletes
+
+_FOLDER = "metadata"
+_METADATA = re.compile(r"v?(\d+)?.*\.metadata\.json(?:\.gz)?")
+
+
+def is_one(store: Store) -> bool:
+    """Whether Iceberg's metadata lie in the folder. Raises DataError or TemporaryError where it can't be looked at."""
+    with explained(store.uri):
+        return bool(_metadata(store))
+
+
+def _metadata(store: Store) -> list[tuple[int, int, str]]:
+    """Number, time and path of each state that the table was in, the oldest first."""
+    selector = fs.FileSelector(f"{store.root}/{_FOLDER}", allow_not_found=True)
+    listed = [item for item in store.filesystem.get_file_info(selector) if item.is_file]
+    found = [(match, item) for item in listed if (match := _METADATA.fullmatch(item.base_name))]
+    return sorted((int(match[1] or 0), item.mtime_ns or 0, item.path) for match, item in found)
+
+
+def snapshot(store: Store, wanted: int | None) -> Log:
+    """The newest snapshot of a table, or the one with an id.
+
+    Raises ConfigurationError for an id that isn't there, DataError for a table that can't be followed.
+    """
+    with explained(store.uri):
+        newest = _metadata(store)[-1][2]
+        try:
+            return _snapshot(store, newest, wanted)
+        except (RatchetError, OSError, pa.ArrowException):
+            raise
+        except Exception as error:  # pyiceberg's own errors are many
+            message = f"the Iceberg table {store.uri} can't be read: {first_line(error)}"
+            raise DataError(message) from error
+
+
+def _snapshot(store: Store, newest: str, wanted: int | None) -> Log:
+    from pyiceberg.catalog.noop import NoopCatalog
+    from pyiceberg.serializers import FromInputFile
+    from pyiceberg.table import StaticTable
+
+    io = _files(store, "")
+    about = FromInputFile.table_metadata(io.new_input(newest))
+    io = _files(store, about.location)
+    ids = [each.snapshot_id for each in about.snapshots]
+    if wanted is not None and wanted not in ids:
+        there = ", ".join(map(str, ids[-5:])) or "none"
+        message = f"data.snapshot is {wanted}; the Iceberg table {store.uri} has the snapshots {there}"
+        raise ConfigurationError(message)
+    number = about.current_snapshot_id if wanted is None else wanted
+    version = f"snapshot {number} of the Iceberg table"
+    table = StaticTable(("table",), about, newest, io, NoopCatalog("table"))
+    scan = table.scan(snapshot_id=wanted)
+    schema = scan.projection()
+    for column in schema.fields:
+        if column.initial_default is not None:
+            raise DataError(_refusal(store, f"a default value for the column {column.name!r} in older files"))
+    naming = Naming({column.field_id: column.name for column in schema.fields}, dict(_names(about, schema)))
+    try:
+        tasks = list(scan.plan_files())
+    except ValueError as error:
+        if "equality" in str(error).lower():
+            raise DataError(_refusal(store, "equality deletes")) from error
+        raise
+    specs = {number: _identities(spec, schema) for number, spec in about.specs().items()}
+    logged = []
+    for task in tasks:
+        file = task.file
+        if file.file_format.value != "PARQUET":
+            raise DataError(_refusal(store, f"{file.file_format.value} files"))
+        deletes = tuple(each for delete in task.delete_files for each in _deletes(io, delete, file.file_path))
+        partitions = {
+            column.name: None
+            if file.partition[place] is None
+            else transform.to_human_string(kind, file.partition[place])
+            for place, column, transform, kind in specs[file.spec_id]
+        }
+        logged.append(Logged(io.located(file.file_path), file.file_size_in_bytes, partitions, deletes))
+    kinds = schema.as_arrow()
+    partitioned = {column.name for each in specs.values() for _, column, _, _ in each}
+    return Log(version, tuple(logged), naming, {name: kinds.field(name).type for name in sorted(partitioned)})
+
+
+def _names(about: Any, schema: Any) -> Iterator[tuple[str, str]]:
+    """The table's names of columns in files that came without numbers, as its property says."""
+    mapping = about.name_mapping()
+    for each in mapping or ():
+        if each.field_id in schema.field_ids:
+            yield from ((name, schema.find_column_name(each.field_id)) for name in each.names)
+
+
+def _identities(spec: Any, schema: Any) -> list[tuple[int, Any, Any, Any]]:
+    """The columns that a file may lack because its partition says what they are: place, column, transform, type."""
+    from pyiceberg.transforms import IdentityTransform
+
+    return [
+        (place, schema.find_field(field.source_id), field.transform, schema.find_field(field.source_id).field_type)
+        for place, field in enumerate(spec.fields)
+        if isinstance(field.transform, IdentityTransform) and field.source_id in schema.field_ids
+    ]
+
+
+def _deletes(io: Any, delete: Any, data_file: str) -> Iterator[Deletes]:
+    """Where the deleted rows of a data file are listed: in a bitmap of a Puffin file, or in a file of places."""
+    from pyiceberg.table.puffin import PuffinFile
+
+    path = io.located(delete.file_path)
+    if delete.file_format.value != "PUFFIN":
+        yield Deletes(path, data_file=data_file)
+        return
+    with io.new_input(delete.file_path).open() as stream:
+        blobs = PuffinFile(stream.read()).footer.blobs
+    for blob in blobs:
+        if blob.properties.get("referenced-data-file") == data_file:
+            yield Deletes(path, offset=blob.offset)
+
+
+def _files(store: Store, location: str) -> Any:
+    """The way to files for pyiceberg, through the store: one endpoint, one set of credentials.
+
+    location: where the metadata believe that the table is. It may have been copied or renamed since, and writers say
+    s3a:// or file: for the same place.
+    """
+    from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
+
+    believed = _plain(location)
+
+    class Files(PyArrowFileIO):
+        def located(self, address: str) -> str:
+            path = _plain(address)
+            inside = believed and path.startswith(f"{believed}/")
+            return store.root + path.removeprefix(believed) if inside else path
+
+        def new_input(self, location: str) -> PyArrowFile:
+            return PyArrowFile(location=location, path=self.located(location), fs=store.filesystem)
+
+    return Files()
+
+
+def _plain(address: str) -> str:
+    """An address as a filesystem of its scheme knows it."""
+    parts = urlsplit(address)
+    if parts.scheme in ("", "file"):
+        return parts.path.rstrip("/") if parts.scheme else address.rstrip("/")
+    return f"{parts.netloc}{parts.path}".rstrip("/")
+
+
+def _refusal(store: Store, feature: str) -> str:
+    return f"the Iceberg table {store.uri} uses {feature}, which can't be read"

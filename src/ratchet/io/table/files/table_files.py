@@ -1,0 +1,138 @@
+"""What the files of a table say of themselves, put together: their columns with one type each, and what is in them.
+
+`io.table.inspection` looks at labelled events through it, `io.table.scoring_table` at rows to score.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import pyarrow as pa
+
+from ratchet.errors import ConfigurationError, DataError
+from ratchet.io.table.clock import Clock
+from ratchet.io.table.files import csv_files, delta, iceberg, listing, parquet_files
+from ratchet.io.table.files.filesystem import Store
+from ratchet.io.table.files.transaction_log import Log, Logged, Naming
+from ratchet.io.table.table import File
+from ratchet.settings import Data
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Files and their common schema, without the columns in paths. remarks: what a person should be told of them."""
+
+    format: str
+    files: tuple[File, ...]
+    schema: pa.Schema
+    remarks: tuple[str, ...] = ()
+    words: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Of CSV, by column: texts that count as missing, such as NA, and in how many rows they stand."""
+    version: str | None = None
+    """Of a Delta or an Iceberg table, in words."""
+
+
+def look(store: Store, settings: Data, clock: Clock) -> Looked:
+    """Find the files of a table and look at them.
+
+    Raises DataError for a file that can't be read, or whose columns' types can't be one; ConfigurationError for a
+    snapshot that isn't there; TemporaryError where the store does not answer.
+    """
+    for kind in (delta, iceberg):
+        if kind.is_one(store):
+            return _logged(store, kind.snapshot(store, settings.snapshot), settings, clock)
+    if settings.snapshot is not None:
+        message = f"data.snapshot is {settings.snapshot}, and {settings.uri} is neither a Delta nor an Iceberg table"
+        raise ConfigurationError(message)
+    form, paths, left_out = listing.files(store, settings.format)
+    if form == "parquet":
+        looked = _parquet(store, [Logged(path, size) for path, size in paths], settings, clock)
+    else:
+        looked = _csv(store, paths, settings, clock)
+    return replace(looked, remarks=(*left_out, *looked.remarks))
+
+
+def _logged(store: Store, log: Log, settings: Data, clock: Clock) -> Looked:
+    """The files of a snapshot; the values of its partitions are columns like others."""
+    if not log.files:
+        message = f"{log.version} {settings.uri} has no rows"
+        raise DataError(message)
+    listed = {each.path: each for each in sorted(log.files, key=lambda each: each.path)}
+    looked = _parquet(store, list(listed.values()), settings, clock, log.naming)
+    files = tuple(
+        replace(
+            file,
+            partitions=tuple(
+                (name, value) for name, value in listed[file.path].partitions.items() if name not in file.columns
+            ),
+        )
+        for file in looked.files
+    )
+    fields = list(looked.schema)
+    fields += [pa.field(name, kind) for name, kind in log.partitions.items() if name not in looked.schema.names]
+    return replace(looked, files=files, schema=pa.schema(fields), version=log.version)
+
+
+def with_partitions(
+    schema: pa.Schema, found: Sequence[File], numeric: Sequence[str], named: Collection[str] | None = None
+) -> pa.Schema:
+    """The schema and the columns in the files' paths that it has not: numbers where they are wanted so, else text.
+
+    named: those that count; None: all.
+    """
+    for name in dict.fromkeys(name for file in found for name, _ in file.partitions):
+        if name not in schema.names and (named is None or name in named):
+            schema = schema.append(pa.field(name, pa.float64() if name in numeric else pa.string()))
+    return schema
+
+
+def _parquet(
+    store: Store, listed: Sequence[Logged], settings: Data, clock: Clock, naming: Naming | None = None
+) -> Looked:
+    looked = parquet_files.look(store, listed, settings.timestamp, clock, naming)
+    files = tuple(file if naming else _located(store, file) for file, _ in looked)
+    try:
+        schema = pa.unify_schemas([own for _, own in looked], promote_options="permissive")
+    except pa.ArrowException as error:
+        message = f"the files of {settings.uri} disagree on the type of a column: {str(error).splitlines()[0]}"
+        raise DataError(message) from error
+    # What is null in every file has no type; it is missing, as a number.
+    fields = [each.with_type(pa.float64()) if pa.types.is_null(each.type) else each for each in schema]
+    unnamed = {name for file in files for name in file.unnamed}
+    remarks = [f"{', '.join(sorted(unnamed))} of {settings.uri} is pandas' index without a name and is left out"]
+    return Looked("parquet", files, pa.schema(fields), tuple(remarks) if unnamed else ())
+
+
+def _csv(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: Clock) -> Looked:
+    looked = csv_files.look(store, paths, settings, clock)
+    files = tuple(_located(store, file) for file in looked.files)
+    schema = pa.schema([(name, _csv_type(name, column, settings)) for name, column in looked.columns.items()])
+    remarks = [
+        f"the column {name!r} of {settings.uri} is text because of {text!r} in row {row:,} of {store.relative(path)}"
+        for name, column in looked.columns.items()
+        if column.odd is not None and pa.types.is_string(schema.field(name).type)
+        for path, row, text in [column.odd]
+        if name not in (settings.timestamp, settings.label.column, *settings.exclude, *(settings.categorical or ()))
+    ]
+    if looked.unnamed:
+        which = "a column" if looked.unnamed == 1 else f"{looked.unnamed} columns"
+        remarks.append(f"{which} of {settings.uri} without a name left out")
+    words = {name: column.words for name, column in looked.columns.items() if column.words}
+    return Looked("csv", files, schema, tuple(remarks), words)
+
+
+def _csv_type(name: str, column: csv_files.Column, settings: Data) -> pa.DataType:
+    """What the settings say, otherwise what the values show."""
+    kind = column.kind
+    if name == settings.timestamp:
+        return kind if column.values and pa.types.is_floating(kind) else pa.string()
+    if name == settings.label.column:
+        return pa.string()
+    if name in (settings.numeric or ()):
+        return pa.float64()
+    if name in (settings.categorical or ()):
+        return kind if pa.types.is_boolean(kind) else pa.string()
+    return kind
+
+
+def _located(store: Store, file: File) -> File:
+    return replace(file, partitions=listing.partitions(store, file.path, file.columns))

@@ -1,0 +1,142 @@
+"""The table of labelled events: looked at before anything is read, then read window by window.
+
+`jobs` calls `inspect`, the scikit-learn engine `load`; Spark's tasks ask `io.table.reader`, as `load` does. So both see
+the same rows; what is refused, `io.table.checks` says for both.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pyarrow as pa
+
+from ratchet.core.counts import day_of
+from ratchet.core.windows import Window
+from ratchet.errors import ConfigurationError, DataError
+from ratchet.io.table import columns, labels, reader
+from ratchet.io.table.clock import Clock
+from ratchet.io.table.day_range import Reach
+from ratchet.io.table.files import table_files
+from ratchet.io.table.files.filesystem import Store, address, open_store
+from ratchet.io.table.memory import check_memory, memory_needed
+from ratchet.io.table.rows import Rows, load
+from ratchet.io.table.table import DAY, LABEL, File, RowGroup, Table
+from ratchet.settings import Data
+
+__all__ = [
+    "DAY",
+    "LABEL",
+    "File",
+    "RowGroup",
+    "Rows",
+    "Table",
+    "check_memory",
+    "column_kinds",
+    "digest",
+    "inspect",
+    "load",
+    "memory_needed",
+]
+
+_FIRST_YEAR_ENDS = date(1971, 1, 1)
+
+
+def inspect(settings: Data, looked: table_files.Looked | None = None) -> Table:
+    """Look at a table: its files, columns, features and end; of Parquet no row is read, CSV is read once.
+
+    looked: what somebody has found before (`io.table.snapshot`), with these settings; then no file is looked at.
+
+    Raises DataError for what can't be learnt from, ConfigurationError for settings that can't hold, TemporaryError
+    where the store does not answer.
+    """
+    clock = Clock.of(settings.timezone, settings.timestamp_unit)
+    store = open_store(settings.uri)
+    looked = looked or table_files.look(store, settings, clock)
+    # A column in the path counts only where a setting names it.
+    schema = table_files.with_partitions(looked.schema, looked.files, settings.numeric or (), _needed(settings))
+    columns.check_present(settings.uri, _needed(settings), schema.names, settings.uri)
+    columns.check_timestamp(schema, settings, settings.uri)
+    labels.check_comparable(schema, settings.label)
+    numeric, categorical = columns.features(schema, settings, settings.uri)
+    _check_everywhere(store, looked.files, settings)
+    table = Table(
+        settings.uri,
+        looked.format,
+        looked.files,
+        schema,
+        settings,
+        numeric,
+        categorical,
+        date.min,
+        store,
+        clock,
+        frozenset(name for name in categorical if pa.types.is_boolean(schema.field(name).type)),
+        looked.remarks,
+        looked.version,
+    )
+    return _with_end(table)
+
+
+def _needed(settings: Data) -> list[str]:
+    return [settings.timestamp, settings.label.column, *(settings.numeric or ()), *(settings.categorical or ())]
+
+
+def _check_everywhere(store: Store, found: Sequence[File], settings: Data) -> None:
+    """A feature may be new; timestamp and label must be in every file."""
+    for file in found:
+        names = [*file.columns, *(name for name, _ in file.partitions)]
+        where = address(store, file.path)
+        columns.check_present(where, [settings.timestamp, settings.label.column], names, where)
+
+
+def _with_end(table: Table) -> Table:
+    reaching = tuple(_with_reach(table, file) for file in table.files)
+    last = max(
+        (group.last_day for file in reaching for group in file.row_groups if group.last_day is not None), default=None
+    )
+    if last is None:
+        message = f"{table.uri} has no rows"
+        raise DataError(message)
+    end = day_of(last) + timedelta(days=1)
+    if table.clock.unit not in (None, "s") and end <= _FIRST_YEAR_ENDS:
+        message = (
+            f"read as an epoch in {table.clock.unit}, all timestamps of {table.uri} lie before {end}: "
+            "data.timestamp_unit names another unit than the table has"
+        )
+        raise ConfigurationError(message)
+    return replace(table, files=reaching, end=end)
+
+
+def _with_reach(table: Table, file: File) -> File:
+    """The file with first and last day in all of its row groups. Raises DataError for timestamps that can't be read."""
+    if all(group.first_day is not None for group in file.row_groups if group.rows):
+        return file
+    reach = Reach(table.clock)
+    for column in reader.timestamps(table, reader.Piece(file, tuple(range(len(file.row_groups))))):
+        reach.add(column)
+    reach.check(address(table.store, file.path), table.settings)
+    groups = tuple(
+        replace(group, first_day=reach.first, last_day=reach.last, slack=reach.slack) for group in file.row_groups
+    )
+    return replace(file, row_groups=groups)
+
+
+def digest(table: Table, window: Window) -> str:
+    """32 hexadecimal digits that change with the window's files, what is known of their content, and the columns."""
+    seal = hashlib.sha256()
+    for file in table.files:
+        if any(group.touches(window) for group in file.row_groups):
+            seal.update(f"{table.store.relative(file.path)}\0{file.size}\0{file.fingerprint}\0".encode())
+            for each in file.deletes:
+                seal.update(f"{table.store.relative(each.path)}\0{each.offset}\0{each.inline}\0".encode())
+    settings = table.settings
+    seal.update(repr((window.start, window.end, table.features, settings.timestamp, settings.timezone)).encode())
+    seal.update(repr((settings.timestamp_unit, settings.label.column, settings.label.positive)).encode())
+    return seal.hexdigest()[:32]
+
+
+def column_kinds(table: Table) -> dict[str, str]:
+    """What a model sees of the table: `double`, `string` or, of the label, `boolean`, by name."""
+    kinds = dict.fromkeys(table.numeric, "double") | dict.fromkeys(table.categorical, "string")
+    return kinds | {table.settings.label.column: "boolean"}

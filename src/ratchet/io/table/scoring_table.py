@@ -1,0 +1,116 @@
+"""A table to score: looked at like the one that trains, but without a label, a timestamp, or an end.
+
+`jobs.score` calls `inspect`; the engines then read every column of it, the model's inputs in the form that training
+gave them, all others as they stand.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from math import ceil
+
+import pyarrow as pa
+
+from ratchet.core.model_inputs import ModelInputs
+from ratchet.errors import DataError
+from ratchet.io.table import columns, reader, values
+from ratchet.io.table.clock import Clock
+from ratchet.io.table.files import table_files
+from ratchet.io.table.files.filesystem import open_store
+from ratchet.io.table.score_target import RESULT
+from ratchet.io.table.table import DAY, LABEL, Table
+from ratchet.settings import Csv, Data, Label
+
+_CHUNK_ROWS = 65_536
+
+
+def inspect(uri: str, inputs: ModelInputs, dialect: Csv | None = None) -> Table:
+    """Look at a table to score; its features are the model's inputs, its other columns are passed on.
+
+    uri, dialect: as in `data.uri`, `data.csv`. The table names a timestamp and a label that it doesn't have. Raises
+    DataError where an input is missing or of an unfit type, or a column bears a name of the result; TemporaryError
+    where the store is away.
+    """
+    settings = Data(
+        uri=uri,
+        csv=dialect or Csv(),
+        timestamp=DAY,
+        label=Label(column=LABEL, positive=True),
+        numeric=inputs.numeric,
+        categorical=inputs.categorical,
+    )
+    clock = Clock.of(settings.timezone, None)
+    store = open_store(uri, "the table to score")
+    looked = table_files.look(store, settings, clock)
+    schema = pa.schema([_passed_on(field, looked.format, inputs) for field in looked.schema])
+    schema = table_files.with_partitions(schema, looked.files, inputs.numeric)
+    columns.check_present(uri, inputs.kinds, schema.names, uri)
+    _check_free(uri, schema.names)
+    numeric, categorical = columns.features(schema, settings, uri)
+    return Table(
+        uri,
+        looked.format,
+        looked.files,
+        schema,
+        settings,
+        numeric,
+        categorical,
+        date.min,
+        store,
+        clock,
+        inputs.booleans,
+        (*looked.remarks, *_ambiguous(looked, categorical, uri)),
+    )
+
+
+def _ambiguous(looked: table_files.Looked, texts: Iterable[str], uri: str) -> Iterator[str]:
+    """A text that training knew from Parquet may be one that stands for nothing in CSV."""
+    for name in texts:
+        if words := looked.words.get(name):
+            listed, rows = ", ".join(sorted(words)), sum(words.values())
+            yield f"{listed} in {rows:,} rows of the column {name!r} of {uri} count as missing, as always in CSV"
+
+
+def _passed_on(field: pa.Field, form: str, inputs: ModelInputs) -> pa.Field:
+    """Values as they were written: of CSV, a key such as 007 is no number."""
+    return pa.field(field.name, pa.string()) if form == "csv" and field.name not in inputs.numeric else field
+
+
+def _check_free(uri: str, names: Iterable[str]) -> None:
+    """Spark does not tell upper from lower case, so neither may differ by it alone."""
+    for name in names:
+        if name.lower() in RESULT:
+            message = f"the column {name!r} of {uri} bears the name of one that the result adds: rename it in the table"
+            raise DataError(message)
+
+
+def rows_of(table: Table) -> int:
+    """How many rows a table has."""
+    return sum(file.rows or 0 for file in table.files)
+
+
+def chunks_of(table: Table) -> int:
+    """How many chunks a table has."""
+    return max(ceil(rows_of(table) / _CHUNK_ROWS), 1)
+
+
+def chunks(table: Table, rows: int = _CHUNK_ROWS) -> Iterator[pa.Table]:
+    """All columns of all rows in order, `rows` at a time, fewer in the last chunk; one empty chunk of an empty table.
+
+    So the memory that is needed does not grow with the table, and the chunks do not depend on how it is stored.
+    """
+    waiting, anything = table.schema.empty_table(), False
+    for piece in reader.pieces(table, None):
+        for batch in reader.stored(table, piece, table.schema.names):
+            more = pa.Table.from_arrays(passed_on(table, batch), schema=table.schema)
+            waiting = pa.concat_tables([waiting, more])
+            while waiting.num_rows >= rows:
+                yield waiting.slice(0, rows)
+                waiting, anything = waiting.slice(rows), True
+    if waiting.num_rows or not anything:
+        yield waiting
+
+
+def passed_on(table: Table, batch: pa.RecordBatch) -> list[pa.Array]:
+    """The columns of a batch that `io.table.reader.stored` gave, with the types that they have in the whole table."""
+    kinds = zip(batch.columns, table.schema.types, strict=True)
+    return [values.as_stored(column, kind, reader.decimal(table)) for column, kind in kinds]

@@ -1,0 +1,112 @@
+"""What is known of a table before a row of it is read; `io.table.inspection.inspect` makes it, every reader takes
+it.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from ratchet.core.counts import day_number
+from ratchet.core.windows import Window
+from ratchet.io.table.clock import Clock
+from ratchet.io.table.files.filesystem import Store
+from ratchet.settings import Data
+
+LABEL = "__label__"
+"""Name of the label in a frame that `io.table.inspection` has read: True is the positive class."""
+DAY = "__day__"
+"""Name of the local day in such a frame: days since 1970-01-01."""
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """A stretch of rows in a file: how many, the local days of the first and the last instant, the bytes of their text.
+
+    The days are None where they are unknown. slack: by how many days a row may lie beyond them, because the clock was
+    set back over midnight.
+    """
+
+    rows: int
+    first_day: int | None
+    last_day: int | None
+    text_bytes: int
+    slack: int = 0
+
+    def touches(self, window: Window) -> bool:
+        """Whether rows of the window may be in it."""
+        if self.first_day is None or self.last_day is None:
+            return True
+        begins_before = self.first_day - self.slack < day_number(window.end)
+        return begins_before and (window.start is None or self.last_day + self.slack >= day_number(window.start))
+
+
+@dataclass(frozen=True)
+class Deletes:
+    """Where it says which rows of a file are deleted: a bitmap in another file, or inline, or a file of their places.
+
+    path: as its filesystem knows it. offset: of a bitmap, in bytes. inline: a bitmap, hexadecimal. data_file: what a
+    file of places calls the file that has the rows.
+    """
+
+    path: str = ""
+    offset: int | None = None
+    inline: str = ""
+    data_file: str = ""
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of the table. path: as its filesystem knows it. rows: without deleted ones; None: nobody counted them."""
+
+    path: str
+    size: int
+    rows: int | None
+    row_groups: tuple[RowGroup, ...] = ()
+    partitions: tuple[tuple[str, str | None], ...] = ()
+    """Names and values in the path (`year=2013`), which are columns, too."""
+    columns: tuple[str, ...] = ()
+    stored: tuple[str, ...] = ()
+    """The names that the columns have in this very file."""
+    types: tuple[pa.DataType, ...] = ()
+    """Types of the columns in this very file, which may differ between files; none of CSV, where all is text."""
+    unnamed: tuple[str, ...] = ()
+    """Names that pandas made up for an index without one; such columns are left out."""
+    deletes: tuple[Deletes, ...] = ()
+    fingerprint: str = ""
+    """Changes with the content: the hash of a Parquet file's footer, of a CSV file as a whole."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that was looked at, not read: where it is, what columns it has, how far it reaches.
+
+    schema: all columns in the files; those in paths (`year=2013/`) only where a setting names them. numeric and
+    categorical: the features, resolved. end: the local day after the last row's.
+    """
+
+    uri: str
+    format: str
+    files: tuple[File, ...]
+    schema: pa.Schema
+    settings: Data
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    end: date
+    store: Store
+    clock: Clock
+    booleans: frozenset[str] = frozenset()
+    """The categorical features whose text is `true` or `false`, however the files write that."""
+    remarks: tuple[str, ...] = ()
+    """What a person should be told of it that need not stop a run."""
+    version: str | None = None
+    """Of a Delta or an Iceberg table, in words."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        return self.numeric + self.categorical
+
+    @property
+    def filesystem(self) -> Any:
+        return self.store.filesystem

@@ -1,0 +1,76 @@
+"""What a value of the table is to a model: a number, a text, a label. One place for training and scoring, both engines.
+
+Numbers are float64 and texts UTF-8; what is missing is null, NaN included.
+"""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ratchet.core.category_texts import FALSE_WORDS, TRUE_WORDS, text_of
+from ratchet.io.table.clock import is_text
+from ratchet.io.table.labels import is_positive
+
+
+def number(column: pa.Array, decimal: str = ".") -> pa.Array:
+    """float64; of text what it says, blanks around it do not matter. Raises ArrowInvalid, with the value, else.
+
+    decimal: what stands before the fraction of a number in text.
+    """
+    values = _decoded(column)
+    if pa.types.is_decimal(values.type):
+        values = values.cast(pa.string())  # by its digits: Arrow's own way differs from them in the last bit
+    if not is_text(values.type):
+        return _present(values.cast(pa.float64(), safe=False))
+    if decimal != ".":
+        # A point is no part of such a number, and must not become one.
+        values = pc.replace_substring(pc.replace_substring(values, ".", "_"), decimal, ".")
+    try:
+        return _present(values.cast(pa.float64()))
+    except pa.ArrowInvalid:
+        bare = pc.utf8_trim_whitespace(values.cast(pa.string()))
+        bare = pc.replace_substring_regex(bare, r"^\+", "")
+        bare = pc.if_else(pc.is_in(bare, pa.array(TRUE_WORDS)), "1", bare)
+        bare = pc.if_else(pc.is_in(bare, pa.array(FALSE_WORDS)), "0", bare)
+        bare = pc.if_else(pc.equal(bare, ""), pa.scalar(None, pa.string()), bare)
+        return _present(bare.cast(pa.float64()))
+
+
+def text(column: pa.Array, *, boolean: bool = False) -> pa.Array:
+    """Text in a dictionary, as `text_of` has it, null where it is missing."""
+    encoded = _decoded(column).cast(pa.string()).dictionary_encode()
+    stored = encoded.dictionary.to_pylist()
+    known = [text_of(each, boolean=boolean) for each in stored]
+    return encoded if known == stored else pa.array(known, pa.string()).take(encoded.indices).dictionary_encode()
+
+
+def as_stored(column: pa.Array, kind: pa.DataType, decimal: str) -> pa.Array:
+    """A column that is only passed on, as the type that it has in all files together."""
+    stored = _decoded(column)
+    if is_text(stored.type) and not is_text(kind):
+        return number(stored, decimal).cast(kind)
+    return stored.cast(kind, safe=False)
+
+
+def label(column: pa.Array, positive: bool | float | str) -> tuple[pa.Array, pa.Array]:
+    """Whether each row is positive, null where it is missing; and the other values' text, null where it is positive."""
+    encoded = _decoded(column).dictionary_encode()
+    values = [None if _is_missing(value) else value for value in encoded.dictionary.to_pylist()]
+    hits = [None if value is None else is_positive(value, positive) for value in values]
+    others = [None if value is None or hit else str(value) for value, hit in zip(values, hits, strict=True)]
+    return pa.array(hits, pa.bool_()).take(encoded.indices), pa.array(others, pa.string()).take(encoded.indices)
+
+
+def _is_missing(value: object) -> bool:
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or value != value  # noqa: PLR0124  # NaN alone differs from itself
+
+
+def _decoded(column: pa.Array) -> pa.Array:
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def _present(numbers: pa.Array) -> pa.Array:
+    """Null for NaN."""
+    nan = pc.is_nan(numbers)
+    return pc.if_else(nan, pa.scalar(None, pa.float64()), numbers) if pc.any(nan).as_py() else numbers

@@ -1,0 +1,175 @@
+"""One page with all that speaks for or against a candidate: `report.html`, which `jobs.evidence` logs to its run.
+
+The pictures are inside the page and nothing is loaded from elsewhere, so that it opens from a file. The trainer writes
+it before anything is decided; `report.decision_section` is the part that the registrar replaces.
+"""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from importlib.resources import files
+from math import ceil, floor, isfinite
+from typing import Protocol
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from ratchet.core.comparison import Interval
+from ratchet.core.drift import FeatureDrift
+from ratchet.core.metrics import ClassRow
+from ratchet.core.rival import Rival
+from ratchet.core.rolling import RollingDay
+from ratchet.core.windows import Window
+from ratchet.report import decision_section
+
+MEANINGS = {
+    "f1": ("F1", "harmonic mean of precision and recall; decides on the promotion"),
+    "precision": ("Precision", "share of the rows labelled positive that are positive"),
+    "recall": ("Recall", "share of the positive rows that are labelled so"),
+    "accuracy": ("Accuracy", "share of all rows that are labelled right"),
+    "roc_auc": ("ROC AUC", "chance that a positive row has a higher score than a negative one; 0.5 is a coin"),
+    "average_precision": ("Average precision", "precision averaged over recall; the base rate is a coin"),
+    "brier": ("Brier score", "mean squared error of the score; 0 is perfect"),
+    "log_loss": ("Log loss", "mean surprise at what happened, given the score; 0 is perfect"),
+    "threshold": ("Threshold", "rows with at least this score are labelled positive"),
+}
+_STEP = 0.05
+_SURE = 0.001
+
+
+class Month(Protocol):
+    """Rows and positives of a calendar month (`2013-12`)."""
+
+    @property
+    def month(self) -> str: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def positives(self) -> int: ...
+
+
+class Summary(Protocol):
+    """What was read of one window; missing: the rows without a value, by feature."""
+
+    @property
+    def window(self) -> Window: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def positives(self) -> int: ...
+    @property
+    def months(self) -> Sequence[Month]: ...
+    @property
+    def missing(self) -> Mapping[str, int]: ...
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a trainer found out.
+
+    model: the registered name. source: a sentence on the files that were read. summaries: of the training, calibration
+    and test window. metrics: at least those of MEANINGS, on the test window. f1_interval: the middle 95 % of the
+    resamples. f1_all_positive: F1 of labelling every test row positive. probability_better: that the candidate is truly
+    better than every rescored version; None without one. classes: the classification report. pictures: PNG files by
+    name. links: addresses of the run and the like, or ids where there is no address, by name. drift: of the features,
+    from training to the test window. warnings: sentences on the data.
+    """
+
+    model: str
+    engine: str
+    cycle: str
+    as_of: date
+    created: datetime
+    source: str
+    summaries: Sequence[Summary]
+    metrics: Mapping[str, float]
+    f1_interval: Interval
+    f1_all_positive: float
+    rivals: Sequence[Rival]
+    probability_better: float | None
+    classes: Sequence[ClassRow]
+    rolling: Sequence[RollingDay]
+    pictures: Mapping[str, bytes]
+    parameters: Mapping[str, str]
+    links: Mapping[str, str]
+    drift: Sequence[FeatureDrift] = ()
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The F1 axis of the comparison, from `low` to `high`."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def over(cls, values: Sequence[float]) -> "Scale":
+        """The shortest axis between multiples of 0.05 on which all values have their place."""
+        low, high = floor(min(values) / _STEP) * _STEP, ceil(max(values) / _STEP) * _STEP
+        return cls(low, high if high > low else low + _STEP)
+
+    def at(self, value: float) -> str:
+        """Where a value stands between the ends, in per cent of the axis."""
+        return f"{100 * (value - self.low) / (self.high - self.low):.2f}%"
+
+
+def render(evidence: Evidence) -> str:
+    """The page as HTML, with the decision still open. Whatever the evidence holds is shown as text, never as markup."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {
+        filter_.__name__: filter_ for filter_ in (count, last_day, measure, probability, share, signed)
+    }
+    template = environment.from_string(files("ratchet.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
+    return template.render(
+        e=evidence,
+        decision=Markup(decision_section.open_section()),  # noqa: S704  # made of that module's constants
+        scale=Scale.over(_f1_values(evidence)),
+        rivals=sorted(evidence.rivals, key=lambda rival: (not rival.champion, -rival.version)),
+        pictures={name: f"data:image/png;base64,{b64encode(png).decode()}" for name, png in evidence.pictures.items()},
+        top_rate=max((m.positives / m.rows for s in evidence.summaries for m in s.months if m.rows), default=0.0)
+        or 1.0,
+        missing=sorted({name for summary in evidence.summaries for name in summary.missing}),
+        meanings=MEANINGS,
+    )
+
+
+def count(number: int) -> str:
+    """A number of rows: 27,900."""
+    return f"{number:,}"
+
+
+def measure(number: float | None, digits: int = 3) -> str:
+    """A measure: 0.541, or a dash where it is not defined."""
+    return "–" if number is None or not isfinite(number) else f"{number:.{digits}f}"
+
+
+def share(number: float | None) -> str:
+    """A share: 33.1 %, or a dash where it is not known."""
+    return "–" if number is None or not isfinite(number) else f"{100 * number:.1f}\N{NO-BREAK SPACE}%"
+
+
+def probability(number: float | None) -> str:
+    """A share of resamples, of which none is ever sure: > 99.9 % rather than 100 %."""
+    if number is None or _SURE <= number <= 1 - _SURE:
+        return share(number)
+    return "< 0.1\N{NO-BREAK SPACE}%" if number < _SURE else "> 99.9\N{NO-BREAK SPACE}%"
+
+
+def signed(number: float) -> str:
+    """A difference, with its sign: +0.0120, −0.0031."""
+    return f"{number:+.4f}".replace("-", "\N{MINUS SIGN}") if isfinite(number) else "–"
+
+
+def last_day(window: Window) -> date:
+    """The last day that lies in a window."""
+    return window.end - timedelta(days=1)
+
+
+def _f1_values(evidence: Evidence) -> list[float]:
+    interval = evidence.f1_interval
+    values = [evidence.metrics["f1"], interval.low, interval.high, evidence.f1_all_positive]
+    for rival in evidence.rivals:
+        values += [value for value in (rival.f1, rival.f1_low, rival.f1_high) if value is not None]
+    return [value for value in values if isfinite(value)] or [0.0]

@@ -1,0 +1,76 @@
+"""The picture of the rolling measures, the widest of those that `report.pictures` draws."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from ratchet.core.counts import Floats
+from ratchet.core.rolling import RollingDay
+from ratchet.report.picture_style import GREY, MEASURES, Size, apart, readable, stacked
+
+_FIELDS = {"F1": "f1", "precision": "precision", "recall": "recall", "ROC AUC": "roc_auc", "accuracy": "accuracy"}
+_TICKS = 9
+_SINGLE_DAYS_SEEN = 62
+
+
+def rolling_metrics(rolling: Sequence[RollingDay]) -> Figure:
+    """Draw each measure over the days, named at its end, and the base rate below; days without rows are gaps."""
+    length = max(day.days for day in rolling)
+    days = "the day alone" if length == 1 else f"the {length} days that end there (paler: since the test window began)"
+    figure, axes, below = stacked("Rolling measures", f"each point: {days}", Size(8.8, 4.9, 0.75, 1.25, 0.75))
+    whole = next(place for place, day in enumerate(rolling) if day.days == length)
+    lines = {text: np.array([getattr(day, field) for day in rolling]) for text, field in _FIELDS.items()}
+    for text, values in lines.items():
+        _line(axes, values, whole, text)
+    _end_labels(axes, lines)
+    axes.set(ylim=(0, 1), ylabel="measure")
+    rates = np.array([day.positives / day.rows if day.rows else np.nan for day in rolling])
+    below.fill_between(np.arange(len(rolling)), rates, color=GREY, alpha=0.25, linewidth=0)
+    below.plot(rates, color=GREY, linewidth=1.4, marker=".", markersize=_dot(len(rolling)))
+    below.set(ylabel="base rate", ylim=(0, None), xlim=(-0.5, len(rolling) - 0.5), xlabel="last day covered")
+    below.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    _date_ticks(below, rolling)
+    return figure
+
+
+def _line(axes: Axes, values: Floats, whole: int, text: str) -> None:
+    """Draw a measure, paler before the day `whole`, from which on the points cover all of their days."""
+    color, dashes, width = MEASURES[text]
+    days = np.arange(len(values))
+    for part, strength in ((slice(0, whole + 1), 0.35), (slice(whole, None), 1.0)):
+        axes.plot(days[part], values[part], color=color, dashes=dashes, linewidth=width, alpha=strength)
+    axes.plot(days[whole:], values[whole:], ".", color=color, markersize=_dot(len(values)))
+
+
+def _end_labels(axes: Axes, lines: Mapping[str, Floats]) -> None:
+    """Name each line at its end, with its last value."""
+    last = {text: values[np.isfinite(values)][-1] for text, values in lines.items() if np.isfinite(values).any()}
+    heights = apart(np.array(list(last.values())), 0.065, 1.0)
+    for (text, value), height in zip(last.items(), heights, strict=True):
+        axes.annotate(
+            f"{text} {value:.3f}",
+            (1.0, height),
+            xycoords=("axes fraction", "data"),
+            color=readable(MEASURES[text][0]),
+            va="center",
+            annotation_clip=False,
+            fontweight="bold" if text == "F1" else "normal",
+        )
+
+
+def _date_ticks(axes: Axes, rolling: Sequence[RollingDay]) -> None:
+    step = -(-len(rolling) // _TICKS)
+    places = range(0, len(rolling), step)
+    days = [rolling[place].day for place in places]
+    years = [None, *(day.year for day in days)]
+    axes.set_xticks(
+        list(places),
+        [f"{day.day} {day:%b}\n{day.year if day.year != year else ''}" for day, year in zip(days, years, strict=False)],
+    )
+
+
+def _dot(days: int) -> float:
+    return 7.0 if days <= _SINGLE_DAYS_SEEN else 2.0
