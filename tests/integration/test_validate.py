@@ -9,7 +9,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from ratchet import configuration
-from ratchet.core.trial import TAG, Verdict
+from ratchet.core.trial import TAG, TrialVerdict
 from ratchet.jobs.register import register
 from ratchet.jobs.train import train
 from ratchet.jobs.validate import validate
@@ -46,7 +46,7 @@ def tried(folder, *overrides, cycle=CYCLE):
     options = ["--env", "test", *(word for override in overrides for word in ("--set", override))]
     verdict = validate(configuration.load("test", overrides), "sklearn", options, cycle)
     tag = MlflowClient(f"sqlite:///{folder}/mlflow.db").get_model_version(MODEL, "1").tags.get(TAG)
-    assert verdict == (None if tag is None else Verdict.from_tag(tag))
+    assert verdict == (None if tag is None else TrialVerdict.from_tag(tag))
     return verdict
 
 

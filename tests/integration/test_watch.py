@@ -11,7 +11,7 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core import cycle_ids, drift
 from ratchet.core.counts import Counts, day_number
-from ratchet.core.verdict import Verdict
+from ratchet.core.watch_verdict import WatchVerdict
 from ratchet.errors import DataError, FailedError
 from ratchet.io.records import process_identity, registry, watch_record
 from ratchet.io.records.connection import connect
@@ -56,7 +56,7 @@ class World:
         return [file.path for file in self.client.list_artifacts(self.champion().run_id, "watch")]
 
     def verdict(self):
-        return Verdict.from_tag(self.champion().tags["ratchet.watch"], "it")
+        return WatchVerdict.from_tag(self.champion().tags["ratchet.watch"], "it")
 
 
 @pytest.fixture(scope="module")

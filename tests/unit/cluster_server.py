@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from ratchet.io.cluster.api import Api
-from ratchet.io.cluster.credentials import Access
+from ratchet.io.cluster.credentials import Credentials
 
 
 class Clock:
@@ -172,4 +172,6 @@ def serving(cluster):
 
 
 def api_of(address, clock, patience=300.0):
-    return Api(Access(address, lambda: "Bearer secret"), "ratchet", patience=patience, clock=clock, sleep=clock.sleep)
+    return Api(
+        Credentials(address, lambda: "Bearer secret"), "ratchet", patience=patience, clock=clock, sleep=clock.sleep
+    )

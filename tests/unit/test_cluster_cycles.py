@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ratchet.errors import TemporaryError
-from ratchet.io.poller import Source
+from ratchet.io.poller import Poller
 from ratchet.jobs import exporter
 from ratchet.jobs.cycles import Cycles, facts_of
 from ratchet.settings import Settings
@@ -135,8 +135,8 @@ def test_a_cluster_that_is_away_is_an_outage_at_once(cluster, clock):
 def test_while_the_cluster_is_away_its_last_values_stay_and_then_are_left_out(cluster, clock):
     cluster.add("cronjobs", "retrain", cron_job())
     with serving(cluster) as address:
-        source = Source("cluster", Cycles(api_of(address, clock, patience=0)), seconds=30, keep=600, clock=clock)
-        own = exporter.Exporter(Source("mlflow", lambda: (), seconds=60, keep=600, clock=clock), source)
+        source = Poller("cluster", Cycles(api_of(address, clock, patience=0)), seconds=30, keep=600, clock=clock)
+        own = exporter.Exporter(Poller("mlflow", lambda: (), seconds=60, keep=600, clock=clock), source)
         told = lambda: {(name, labels): value for name, labels, value in own.samples()}  # noqa: E731
         up, period = ("ratchet_exporter_source_up", ("cluster",)), ("ratchet_cycle_period_seconds", ())
         assert (told()[up], period in told()) == (0, False)

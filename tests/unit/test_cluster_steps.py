@@ -6,7 +6,7 @@ import structlog
 from ratchet.io.cluster.journal import Journal
 from ratchet.io.cluster.pods import DRIVER
 from ratchet.io.cluster.spark_step import SparkStep
-from ratchet.io.cluster.step import Watched
+from ratchet.io.cluster.step import StepContext
 from ratchet.settings import Retrain
 from tests.unit.cluster_objects import application, pod, running, unscheduled
 from tests.unit.cluster_server import api_of, serving
@@ -27,8 +27,8 @@ def spark(cluster, clock):
     with serving(cluster) as address:
         api = api_of(address, clock)
         journal = Journal(api, cluster.objects["jobs", "c"], "c")
-        watched = Watched(api, journal, Retrain(pending_seconds=45), clock, clock.sleep)
-        yield SparkStep(watched, "spark", "c", cluster.objects["sparkapplications", "c-spark"], lambda _event: None)
+        context = StepContext(api, journal, Retrain(pending_seconds=45), clock, clock.sleep)
+        yield SparkStep(context, "spark", "c", cluster.objects["sparkapplications", "c-spark"], lambda _event: None)
 
 
 def looks(step, clock, seconds):

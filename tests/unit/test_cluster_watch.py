@@ -4,7 +4,7 @@ import pytest
 
 from ratchet.errors import ConfigurationError
 from ratchet.io.cluster import cycles
-from ratchet.io.cluster.coordinator import SLOT, Cluster
+from ratchet.io.cluster.coordinator import SLOT, ClusterRunner
 from ratchet.io.cluster.lease import NAME as LEASE
 from ratchet.io.runner import Order
 from ratchet.settings import Retrain
@@ -75,10 +75,10 @@ def test_without_a_definition_there_is_none_to_begin(api, cluster):
 
 def test_a_watch_makes_its_steps_beside_a_cycle_that_has_the_lease(api, cluster, clock):
     cluster.add("leases", LEASE, {"spec": {"holderIdentity": "other"}}, annotations={"ratchet/job": "retrain-7"})
-    place = Cluster(api, Retrain(), "watch-1", clock=clock, sleep=clock.sleep)
-    with place.watch() as watch_id:
+    runner = ClusterRunner(api, Retrain(), "watch-1", clock=clock, sleep=clock.sleep)
+    with runner.watch() as watch_id:
         assert watch_id == "watch-20261125-0600"
-        place.start(Order("watch-sklearn", ("watch", "sklearn"), ("--env", "prod")), watch_id, lambda _event: None)
+        runner.start(Order("watch-sklearn", ("watch", "sklearn"), ("--env", "prod")), watch_id, lambda _event: None)
     job = cluster.objects["jobs", "watch-20261125-0600-watch-sklearn"]
     assert job["metadata"]["labels"]["ratchet/engine"] == "sklearn"
     assert job["spec"]["template"]["spec"]["containers"][0]["args"] == ["watch-sklearn", "--env", "prod"]
@@ -90,7 +90,7 @@ def test_a_watch_makes_its_steps_beside_a_cycle_that_has_the_lease(api, cluster,
 def test_a_watch_that_starts_again_finds_its_step(api, cluster, clock):
     order = Order("watch-sklearn", ("watch", "sklearn"), ())
     for _ in range(2):
-        place = Cluster(api, Retrain(), "watch-1", clock=clock, sleep=clock.sleep)
-        with place.watch() as watch_id:
-            place.start(order, watch_id, lambda _event: None)
+        runner = ClusterRunner(api, Retrain(), "watch-1", clock=clock, sleep=clock.sleep)
+        with runner.watch() as watch_id:
+            runner.start(order, watch_id, lambda _event: None)
     assert cluster.made("jobs") == ["watch-1", "watch-20261125-0600-watch-sklearn"]

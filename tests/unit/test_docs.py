@@ -184,23 +184,32 @@ def test_a_file_or_module_that_a_document_names_exists(name):
     for path in re.findall(r"`((?:src|docs|configs|tests|bench)/[^`*{]+)`", DOCUMENTS[name]):
         if "NAME" not in path and "NNNN" not in path:
             assert (ROOT / path).exists(), f"{name} names {path}"
-    for layer, module in re.findall(r"`(core|io|engines|jobs)/([a-z_]+)`", DOCUMENTS[name]):
-        assert (ROOT / f"src/ratchet/{layer}/{module}.py").exists(), f"{name} names {layer}/{module}"
-    for module in re.findall(r"`ratchet\.((?:core|io|engines|jobs)\.[a-z_]+)`", DOCUMENTS[name]):
+    for module in re.findall(r"`((?:core|io|engines|jobs|report)/[a-z_/]+[a-z_])`", DOCUMENTS[name]):
+        room = ROOT / "src/ratchet" / module
+        assert room.is_dir() or room.with_suffix(".py").exists(), f"{name} names {module}"
+    for module in re.findall(r"`ratchet\.((?:core|io|engines|jobs|report)\.[a-z_.]+)`", DOCUMENTS[name]):
         assert importlib.util.find_spec(f"ratchet.{module}"), f"{name} names ratchet.{module}"
 
 
 def test_the_layers_in_the_document_are_those_that_the_linter_checks():
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    layers = [layer.removeprefix("ratchet.") for layer in contracts[0]["layers"]]
-    table = re.search(r"\| layer \|.*?\n\n", DOCUMENTS["docs/architecture.md"], re.DOTALL)[0]
-    rows = re.findall(r"^\| (`.*?) \| (.*) \|$", table, re.MULTILINE)
+    layers = [layer for level in contracts[0]["layers"] for layer in level.split(" | ")]
+    rows = rooms("layer")
     assert [name.rstrip("/") for cell, _ in rows for name in re.findall(r"`([a-z/]+)`", cell)] == layers
-    for cell, text in rows:
-        layer = ROOT / "src/ratchet" / cell.strip("`").rstrip("/")
-        if layer.is_dir():
+
+
+def test_what_the_document_names_in_a_room_is_there():
+    for cell, text in [*rooms("layer"), *rooms("room")]:
+        room = ROOT / "src/ratchet" / cell.strip("`").rstrip("/")
+        if room.is_dir():
             for module in re.findall(r"`([a-z_]+)`", text):
-                assert (layer / f"{module}.py").exists(), f"{cell} has no {module}"
+                assert (room / f"{module}.py").exists(), f"{cell} has no {module}"
+
+
+def rooms(head: str) -> list[tuple[str, str]]:
+    """The rows of a table of the architecture: the first cell and the second. head: of the first column."""
+    table = re.search(rf"\| {head} \|.*?\n\n", DOCUMENTS["docs/architecture.md"], re.DOTALL)[0]
+    return re.findall(r"^\| (`.*?) \| (.*) \|$", table, re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.relative_to(ROOT / "src").as_posix())
@@ -285,7 +294,13 @@ def test_a_metric_means_the_same_in_the_document_and_in_the_report():
 
 def test_the_artifacts_in_the_document_are_those_of_a_run():
     # what a watch adds is told below the table
-    modules = ("core/pictures.py", "jobs/evidence.py", "io/candidates.py", "io/samples.py", "io/snapshot.py")
+    modules = (
+        "report/pictures.py",
+        "jobs/evidence.py",
+        "io/records/candidates.py",
+        "io/records/samples.py",
+        "io/table/snapshot.py",
+    )
     written = {
         text for module in modules for text in literals(module) if re.fullmatch(r"\w+\.(png|csv|html|json)", text)
     }
@@ -293,7 +308,9 @@ def test_the_artifacts_in_the_document_are_those_of_a_run():
 
 
 def test_the_tags_in_the_document_are_those_in_the_code():
-    modules = [path.relative_to(ROOT / "src/ratchet") for path in SOURCES if path.parent.name in ("io", "jobs")]
-    modules += [Path("core/verdict.py"), Path("core/trial.py")]
+    modules = [
+        path.relative_to(ROOT / "src/ratchet") for path in SOURCES if path.parent.name in ("records", "table", "jobs")
+    ]
+    modules += [Path("core/watch_verdict.py"), Path("core/trial.py")]
     written = {text for module in modules for text in literals(module) if re.fullmatch(r"ratchet\.[a-z0-9_.]+", text)}
     assert sorted(name.removesuffix("…") for name in first_cells(section("Tags"))) == sorted(written)

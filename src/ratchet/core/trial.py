@@ -38,7 +38,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TrialVerdict:
     """What is said of a trial. reason: a sentence, without its full stop. at: when, in ISO 8601."""
 
     outcome: Literal["passed", "failed"]
@@ -54,7 +54,7 @@ class Verdict:
         return self.outcome == "passed"
 
     @classmethod
-    def from_tag(cls, text: str) -> "Verdict":
+    def from_tag(cls, text: str) -> "TrialVerdict":
         """Read a version's tag; raises FailedError where it is none."""
         try:
             return cls(**json.loads(text))
@@ -67,7 +67,7 @@ class Verdict:
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
-def judge(trial: Trial, latency_seconds: float, memory_limit: int, at: str) -> Verdict:
+def judge(trial: Trial, latency_seconds: float, memory_limit: int, at: str) -> TrialVerdict:
     """Judge a trial: passed, or failed for the first thing that was wrong.
 
     latency_seconds: what the 95th percentile of the latencies may be. memory_limit: bytes that the server may have.
@@ -79,7 +79,7 @@ def judge(trial: Trial, latency_seconds: float, memory_limit: int, at: str) -> V
         f" and {_mib(trial.memory_bytes)} were used"
     )
     start = round(trial.start_seconds, 2)
-    return Verdict("failed" if reason else "passed", reason or good, slow, trial.memory_bytes, start, at)
+    return TrialVerdict("failed" if reason else "passed", reason or good, slow, trial.memory_bytes, start, at)
 
 
 def p95(latencies: Sequence[float]) -> float | None:

@@ -23,7 +23,7 @@ class _Last[F]:
     up: bool = False
 
 
-class Source[F]:
+class Poller[F]:
     """A source of facts.
 
     ask: what it says now; raises RatchetError where it is away. seconds: between two askings. keep: for how many

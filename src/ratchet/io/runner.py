@@ -1,6 +1,6 @@
 """A step of a cycle, wherever it runs: it is started, looked at until it has ended, and may be stopped.
 
-`jobs.retrain` knows steps and places by these protocols alone. A place is this machine, which runs steps as processes
+`jobs.retrain` knows steps and runners by these protocols alone. A runner is this machine, which runs steps as processes
 (`jobs.local_runner`), or a cluster, which runs them as Jobs and SparkApplications (`io.cluster`).
 """
 
@@ -49,7 +49,7 @@ class Step(Protocol):
         """Nobody looks at it any more: it ends with the cycle on a machine, and goes on in a cluster."""
 
 
-class Place(Protocol):
+class Runner(Protocol):
     """Where the steps of a cycle run."""
 
     @property
@@ -64,9 +64,9 @@ class Place(Protocol):
         """
 
     def cycle(self, cycle: str | None) -> AbstractContextManager[str]:
-        """Begin a cycle and have the place to itself until it ends; the value is its id.
+        """Begin a cycle and have the runner to itself until it ends; the value is its id.
 
-        cycle: its id; None is an id that the place makes. Raises RatchetError.
+        cycle: its id; None is an id that the runner makes. Raises RatchetError.
         """
 
     def watch(self) -> AbstractContextManager[str]:

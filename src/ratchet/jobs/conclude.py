@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from mlflow.tracking import MlflowClient
 
 from ratchet.core.decision import Outcome
-from ratchet.core.trial import TAG, Verdict
+from ratchet.core.trial import TAG, TrialVerdict
 from ratchet.io.records import alias_moves, candidates, registry
 from ratchet.io.records.alias_moves import Move
 from ratchet.io.records.candidates import Candidate
@@ -98,7 +98,7 @@ def _word(settings: Settings, candidate: Candidate, own: Version, failure: str) 
             return _Word(
                 "held", f"{better}, but its validation did not come to an end: {failure or 'it was not begun'}"
             )
-        verdict = Verdict.from_tag(tag)
+        verdict = TrialVerdict.from_tag(tag)
         if not verdict.passed:
             return _Word("held", f"{better}, but it was refused in validation: {verdict.reason}")
     if settings.promotion.approval == "manual":

@@ -13,7 +13,7 @@ from ratchet.core.exported import CycleFacts, ModelFacts, Sample
 from ratchet.io import prometheus
 from ratchet.io.cluster import credentials
 from ratchet.io.cluster.api import Api
-from ratchet.io.poller import Source
+from ratchet.io.poller import Poller
 from ratchet.io.records.model_facts import Models
 from ratchet.jobs.cycles import Cycles
 from ratchet.settings import Settings
@@ -24,7 +24,7 @@ log = structlog.get_logger()
 class Exporter:
     """Its sources, and what they know. cluster: None outside of one, where only MLflow is told about."""
 
-    def __init__(self, models: Source[tuple[ModelFacts, ...]], cluster: Source[CycleFacts] | None) -> None:
+    def __init__(self, models: Poller[tuple[ModelFacts, ...]], cluster: Poller[CycleFacts] | None) -> None:
         self._models = models
         self._cluster = cluster
 
@@ -61,9 +61,9 @@ def export(settings: Settings) -> Never:
 def opened(settings: Settings, variables: Mapping[str, str] = os.environ) -> Exporter:
     """The exporter of these settings, which has not asked anybody yet."""
     own = settings.exporter
-    models = Source("mlflow", Models(settings), own.mlflow_seconds, own.keep_seconds)
+    models = Poller("mlflow", Models(settings), own.mlflow_seconds, own.keep_seconds)
     way_in, namespace = credentials.inside(variables), variables.get("RATCHET_NAMESPACE")
     if way_in is None or not namespace:
         return Exporter(models, None)
     cycles = Cycles(Api(way_in, namespace, patience=0))
-    return Exporter(models, Source("cluster", cycles, own.cluster_seconds, own.keep_seconds))
+    return Exporter(models, Poller("cluster", cycles, own.cluster_seconds, own.keep_seconds))

@@ -1,4 +1,4 @@
-"""The place where a cycle's steps run on the machine that it was started on.
+"""Runs the steps of a cycle on the machine that it was started on.
 
 Trainers are processes. The registrar, which needs no engine, works in this one: it then has MLflow imported already
 when the last trainer ends.
@@ -25,8 +25,8 @@ from ratchet.settings import Settings, bytes_of
 _PROCESS_BYTES = 700 * 1024**2
 
 
-class Machine:
-    """The machine; a `Place` of `io.runner`."""
+class LocalRunner:
+    """The machine; a `Runner` of `io.runner`."""
 
     poll_seconds = 0.2
     begin_cycle = None

@@ -1,6 +1,6 @@
 """A whole cycle: the trainers, side by side where they fit, the registrar, then what brings a better version to serve.
 
-This page is what a cycle is. Where its steps run, as processes of this machine or as Jobs of a cluster, is the place's
+This page is what a cycle is. Where its steps run, as processes of this machine or as Jobs of a cluster, is the runner's
 matter; no step knows.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from ratchet.errors import ConfigurationError, DataError, FailedError, RatchetError
-from ratchet.io.runner import Ended, Order, Place, Step
+from ratchet.io.runner import Ended, Order, Runner, Step
 from ratchet.jobs import progress
 from ratchet.jobs.results import Result
 from ratchet.settings import Settings
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 class Cycle:
     """What became of a cycle: the registrar's results, and how each failed step ended."""
 
-    place: Place
+    runner: Runner
     id: str
     results: list[Result] = field(default_factory=list)
     failures: dict[str, Ended] = field(default_factory=dict)
@@ -50,19 +50,19 @@ def retrain(
     options: Sequence[str],
     cycle: str | None,
     as_of: date | None,
-    place: Place | None = None,
+    runner: Runner | None = None,
     *,
     because: str | None = None,
 ) -> Cycle:
     """Run one cycle, and say what became of it.
 
-    options: those by which a step reads the same settings. cycle: its id; None is an id that the place makes. place:
+    options: those by which a step reads the same settings. cycle: its id; None is an id that the runner makes. runner:
     where the steps run; None is what the settings say. because: why it is run, for its runs' tags. Raises RatchetError
     where the cycle can't be begun.
     """
-    place = place or place_of(settings)
-    with place.cycle(cycle) as cycle_id:
-        done = Cycle(place, cycle_id)
+    runner = runner or runner_for(settings)
+    with runner.cycle(cycle) as cycle_id:
+        done = Cycle(runner, cycle_id)
         common = (*options, "--cycle", cycle_id)
         until = () if as_of is None else ("--as-of", as_of.isoformat())
         why = () if because is None else ("--because", because)
@@ -105,31 +105,31 @@ def _bring_to_serve(
     run_steps(cycle, [Order("rollout", ("rollout",), (*options, *why), tuple(engines))], seconds, advance)
 
 
-def place_of(settings: Settings) -> Place:
+def runner_for(settings: Settings) -> Runner:
     """Where steps run, by the settings. Raises ConfigurationError where that is not here."""
     if settings.retrain.runner == "kubernetes":
         from ratchet.io.cluster.coordinator import open_cluster
 
         return open_cluster(settings.retrain)
-    from ratchet.jobs.local_runner import Machine
+    from ratchet.jobs.local_runner import LocalRunner
 
-    return Machine(settings)
+    return LocalRunner(settings)
 
 
 def run_steps(cycle: Cycle, orders: Sequence[Order], seconds: float, advance: progress.Advance) -> None:
-    """Run steps, side by side where the place has room, until the last has ended; none for longer than `seconds`."""
+    """Run steps, side by side where the runner has room, until the last has ended; none for longer than `seconds`."""
     waiting = list(orders)
     running: dict[str, Step] = {}
     with ExitStack() as stack:
 
         def start() -> None:
             order = waiting.pop(0)
-            step = cycle.place.start(order, cycle.id, partial(_pass_on, cycle, order.step, advance))
+            step = cycle.runner.start(order, cycle.id, partial(_pass_on, cycle, order.step, advance))
             stack.callback(step.leave)
             running[order.step] = step
 
         while waiting or running:
-            while waiting and (not running or cycle.place.together()):
+            while waiting and (not running or cycle.runner.together()):
                 start()
             for name, step in list(running.items()):
                 if (ended := _ended(step, seconds)) is not None:
@@ -137,7 +137,7 @@ def run_steps(cycle: Cycle, orders: Sequence[Order], seconds: float, advance: pr
                     if ended.code != 0:
                         cycle.failures[name] = ended
             if running:
-                cycle.sleep(cycle.place.poll_seconds)
+                cycle.sleep(cycle.runner.poll_seconds)
 
 
 def _ended(step: Step, seconds: float) -> Ended | None:

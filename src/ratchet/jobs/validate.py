@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from mlflow.tracking import MlflowClient
 
-from ratchet.core.trial import TAG, Trial, Verdict, judge
+from ratchet.core.trial import TAG, Trial, TrialVerdict, judge
 from ratchet.io.records import alias_moves, candidates, registry, samples
 from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.records.registry import Version
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 _SINGLE_REQUESTS = 40
 
 
-def validate(settings: Settings, engine: str, options: Sequence[str], cycle: str) -> Verdict | None:
+def validate(settings: Settings, engine: str, options: Sequence[str], cycle: str) -> TrialVerdict | None:
     """Try the version that a cycle has staged; returns the verdict, None where the cycle has staged none.
 
     options: those by which its server reads the same settings. A version that has a
@@ -41,7 +41,7 @@ def validate(settings: Settings, engine: str, options: Sequence[str], cycle: str
             log.info("validate.nothing_staged", model=name, cycle=cycle)
             return None
         if (written := version.tags.get(TAG)) is not None:
-            return Verdict.from_tag(written)
+            return TrialVerdict.from_tag(written)
         sample = samples.read(client, version.run_id)
         log.info("validate.started", model=name, version=version.number, rows=len(sample.rows))
         limit = memory.available() if settings.serving.memory_limit is None else bytes_of(settings.serving.memory_limit)

@@ -18,13 +18,13 @@ from pathlib import Path
 import structlog
 
 from ratchet.core import cycle_ids
-from ratchet.core.verdict import TAG, Verdict
+from ratchet.core.watch_verdict import TAG, WatchVerdict
 from ratchet.errors import RatchetError
 from ratchet.io.records import candidates, orphaned_runs, registry
 from ratchet.io.records.connection import connect, mlflow_errors
-from ratchet.io.runner import Order, Place
+from ratchet.io.runner import Order, Runner
 from ratchet.jobs import progress
-from ratchet.jobs.retrain import Cycle, place_of, retrain, run_steps
+from ratchet.jobs.retrain import Cycle, retrain, run_steps, runner_for
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
@@ -47,15 +47,15 @@ class _Low:
     newest: date
 
 
-def watch(settings: Settings, options: Sequence[str], place: Place | None = None) -> Watch:
+def watch(settings: Settings, options: Sequence[str], runner: Runner | None = None) -> Watch:
     """Watch all engines' champions, and start a cycle where that is due.
 
-    options: those by which a step, and a cycle, read the same settings. place: where the steps run; None is what the
+    options: those by which a step, and a cycle, read the same settings. runner: where the steps run; None is what the
     settings say. Raises RatchetError where the watch can't be begun; a step's failure is in the result.
     """
-    done, place = Watch(), place or place_of(settings)
-    with place.watch() as watch_id:
-        steps = Cycle(place, watch_id)
+    done, runner = Watch(), runner or runner_for(settings)
+    with runner.watch() as watch_id:
+        steps = Cycle(runner, watch_id)
         orders = [
             Order(f"watch-{engine}", ("watch", engine), tuple(options))
             for engine in sorted(settings.retrain.engines, key=lambda engine: engine != "spark")
@@ -66,7 +66,7 @@ def watch(settings: Settings, options: Sequence[str], place: Place | None = None
         with mlflow_errors(settings):
             low = _judged(settings, watched, done)
         if low:
-            _start(settings, options, place, low, done)
+            _start(settings, options, runner, low, done)
         done.error = done.error or steps.error
         log.info("watch.done", watch=watch_id, low=len(low), failed=list(steps.failures))
     return done
@@ -82,7 +82,7 @@ def _judged(settings: Settings, engines: Sequence[str], done: Watch) -> list[_Lo
             why = "has no champion yet" if champion is None else "has not been measured on a new day yet"
             done.sentences.append(f"{label} {why}")
             continue
-        verdict = Verdict.from_tag(champion.tags[TAG], label)
+        verdict = WatchVerdict.from_tag(champion.tags[TAG], label)
         done.sentences.append(verdict.sentence(label))
         log.info("watch.verdict", engine=engine, version=champion.number, **vars(verdict))
         if verdict.verdict == "low":
@@ -90,20 +90,20 @@ def _judged(settings: Settings, engines: Sequence[str], done: Watch) -> list[_Lo
     return low
 
 
-def _start(settings: Settings, options: Sequence[str], place: Place, low: Sequence[_Low], done: Watch) -> None:
+def _start(settings: Settings, options: Sequence[str], runner: Runner, low: Sequence[_Low], done: Watch) -> None:
     """Start the one cycle that is due, or say why not."""
     cycle = cycle_ids.from_watch(settings.model, max(one.newest for one in low))
     because = "; ".join(one.sentence for one in low)
     with mlflow_errors(settings):
         why_not = _decided(settings, cycle)
     if why_not is None:
-        if place.begin_cycle is not None:
-            why_not = place.begin_cycle(cycle, [*options, "--because", because])
+        if runner.begin_cycle is not None:
+            why_not = runner.begin_cycle(cycle, [*options, "--because", because])
         else:
             with _alone(settings) as alone:
                 why_not = _at_work(settings) if alone else "another watch on this machine has started a cycle"
                 if why_not is None:
-                    done.cycle = retrain(settings, options, cycle, None, place, because=because)
+                    done.cycle = retrain(settings, options, cycle, None, runner, because=because)
                     done.error = done.cycle.error
     done.sentences.append(f"started the cycle {cycle}" if why_not is None else f"no cycle is started: {why_not}")
     log.info("watch.started" if why_not is None else "watch.not_started", cycle=cycle, because=because, why_not=why_not)

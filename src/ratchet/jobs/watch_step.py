@@ -12,7 +12,7 @@ import structlog
 from ratchet.core import drift
 from ratchet.core.counts import Counts, day_number
 from ratchet.core.rolling import RollingDay, rolling
-from ratchet.core.verdict import Verdict, floor_of, judge
+from ratchet.core.watch_verdict import WatchVerdict, floor_of, judge
 from ratchet.core.windows import Window
 from ratchet.engines.opening import open_engine
 from ratchet.errors import FailedError
@@ -34,7 +34,7 @@ class Watched:
     """What became of a watch of one engine. verdict: None where there is no champion, or no day to judge by."""
 
     sentence: str
-    verdict: Verdict | None = None
+    verdict: WatchVerdict | None = None
 
 
 def watch(settings: Settings, engine: str) -> Watched:
@@ -81,7 +81,7 @@ def _measure(settings: Settings, engine: str, record: Record, table: Table, wind
     log.info("watch.measured", engine=engine, window=str(window), rows=measured.counts.total)
 
 
-def _concluded(settings: Settings, record: Record, name: str) -> Verdict:
+def _concluded(settings: Settings, record: Record, name: str) -> WatchVerdict:
     """Log what is not logged yet of the measured days, and write the verdict."""
     logged = record.logged(_EVERY_DAY)
     newest = [day for block in record.blocks() for day in _days(settings, record, block, logged)]

@@ -17,7 +17,7 @@ import structlog
 import urllib3
 
 from ratchet.errors import ConfigurationError, FailedError, RatchetError, TemporaryError
-from ratchet.io.cluster.credentials import Access
+from ratchet.io.cluster.credentials import Credentials
 
 type Json = dict[str, Any]
 
@@ -77,7 +77,7 @@ class Api:
 
     def __init__(
         self,
-        access: Access,
+        access: Credentials,
         namespace: str,
         *,
         patience: float = PATIENCE_SECONDS,

@@ -20,7 +20,7 @@ from ratchet.io.cluster.job_step import JobStep
 from ratchet.io.cluster.journal import Journal, write_event
 from ratchet.io.cluster.lease import Holder, Lease
 from ratchet.io.cluster.spark_step import SparkStep
-from ratchet.io.cluster.step import ClusterStep, Watched
+from ratchet.io.cluster.step import ClusterStep, StepContext
 from ratchet.io.cluster.step_objects import CYCLE, DECIDING, ORIGINS, STEP
 from ratchet.io.runner import Ended, OnEvent, Order, Step
 from ratchet.settings import Retrain
@@ -36,8 +36,8 @@ _AWAY_POLL = 5.0
 _GOING_SECONDS = 90.0
 
 
-class Cluster:
-    """The cluster, for the coordinator of one cycle; a `Place` of `io.runner`. job_name: the coordinator's own Job."""
+class ClusterRunner:
+    """The cluster, for the coordinator of one cycle; a `Runner` of `io.runner`. job_name: the coordinator's own Job."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Cluster:
     @property
     def poll_seconds(self) -> float:
         """Seconds between two looks: few at first, more while the API server is away."""
-        if self._watched.away:
+        if self._context.away:
             return _AWAY_POLL
         return _EAGER_POLL if self._clock() < self._eager_until else _CALM_POLL
 
@@ -97,7 +97,7 @@ class Cluster:
         """Open the journal, on which everything else stands, and close it when what is inside has ended."""
         uid = job["metadata"]["uid"]
         self._journal = Journal(self._api, job, cycle, step)
-        self._watched = Watched(self._api, self._journal, self._retrain, self._clock, self._sleep)
+        self._context = StepContext(self._api, self._journal, self._retrain, self._clock, self._sleep)
         self._have_the_lease()
         others = self._api.items(JOBS, labels=f"{CYCLE}={cycle},{STEP}={step}")
         self._owners = {uid} | {other["metadata"]["uid"] for other in others}
@@ -135,7 +135,7 @@ class Cluster:
             self._journal.end_step(order.step, ended, {})
             return Over(ended)
         kind = JobStep if ORIGINS[order.step].resource is JOBS else SparkStep
-        return _Kept(kind(self._watched, order.step, cycle, child, on_event), self._keep_the_lease)
+        return _Kept(kind(self._context, order.step, cycle, child, on_event), self._keep_the_lease)
 
     def _child(self, order: Order, cycle: str) -> Json:
         resource, name = ORIGINS[order.step].resource, step_objects.name_of(cycle, order.step)
@@ -249,7 +249,7 @@ def id_of(job: Json, verb: str = "retrain") -> str:
     return cycle_ids.checked(job["metadata"]["name"], "the name of the cycle's Job")
 
 
-def open_cluster(retrain: Retrain, variables: Mapping[str, str] = os.environ) -> Cluster:
+def open_cluster(retrain: Retrain, variables: Mapping[str, str] = os.environ) -> ClusterRunner:
     """The cluster that this process is a pod of; raises ConfigurationError elsewhere."""
     job, namespace, way_in = (
         variables.get("RATCHET_JOB"),
@@ -262,7 +262,7 @@ def open_cluster(retrain: Retrain, variables: Mapping[str, str] = os.environ) ->
             " --from=cronjob/retrain NAME`, or set retrain.runner to processes"
         )
         raise ConfigurationError(message)
-    return Cluster(Api(way_in, namespace), retrain, job)
+    return ClusterRunner(Api(way_in, namespace), retrain, job)
 
 
 def tell(sentence: str, variables: Mapping[str, str] = os.environ, reason: str = "RetrainFailed") -> None:

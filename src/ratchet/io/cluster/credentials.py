@@ -15,7 +15,7 @@ _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 @dataclass(frozen=True)
-class Access:
+class Credentials:
     """Where the API is and how to be let in.
 
     authorization: the value of the header, asked for each request since tokens expire; None where a certificate
@@ -30,7 +30,7 @@ class Access:
     verify: bool = True
 
 
-def inside(variables: Mapping[str, str] = os.environ, account: Path = _ACCOUNT) -> Access | None:
+def inside(variables: Mapping[str, str] = os.environ, account: Path = _ACCOUNT) -> Credentials | None:
     """The access of the pod that this process runs in; None where it runs in none, or in one without a token."""
     host, port = variables.get("KUBERNETES_SERVICE_HOST"), variables.get("KUBERNETES_SERVICE_PORT")
     token = account / "token"
@@ -38,10 +38,10 @@ def inside(variables: Mapping[str, str] = os.environ, account: Path = _ACCOUNT) 
         return None
     address = f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
     # The kubelet replaces the token before it expires, so it is read anew for each request.
-    return Access(address, lambda: f"Bearer {token.read_text(encoding='ascii').strip()}", str(account / "ca.crt"))
+    return Credentials(address, lambda: f"Bearer {token.read_text(encoding='ascii').strip()}", str(account / "ca.crt"))
 
 
-def outside(context: str | None = None) -> Access:
+def outside(context: str | None = None) -> Credentials:
     """The access of a context of the kubeconfig (None: the current one); raises ConfigurationError without one."""
     try:
         from kubernetes import client, config
@@ -54,7 +54,7 @@ def outside(context: str | None = None) -> Access:
     except (config.ConfigException, OSError) as error:
         message = f"the kubeconfig names no cluster to ask: {' '.join(str(error).split())}"
         raise ConfigurationError(message) from error
-    return Access(
+    return Credentials(
         address=found.host,
         authorization=lambda: found.get_api_key_with_prefix("authorization"),
         ca_file=found.ssl_ca_cert,

@@ -6,7 +6,7 @@ import structlog
 
 from ratchet.io.cluster import exit_status, pending, pods
 from ratchet.io.cluster.api import JOBS, Json
-from ratchet.io.cluster.step import ClusterStep, Watched
+from ratchet.io.cluster.step import ClusterStep, StepContext
 from ratchet.io.cluster.step_objects import ORIGINS
 from ratchet.io.runner import Ended, OnEvent
 
@@ -19,8 +19,8 @@ _ENDS_ITS_JOB = (0, 2, 3)
 class JobStep(ClusterStep):
     """A step that runs as a Job, which replaces its pod where that is worth another try."""
 
-    def __init__(self, watched: Watched, step: str, cycle: str, child: Json, on_event: OnEvent) -> None:
-        super().__init__(watched, step, cycle, child, on_event)
+    def __init__(self, context: StepContext, step: str, cycle: str, child: Json, on_event: OnEvent) -> None:
+        super().__init__(context, step, cycle, child, on_event)
         self._failed: set[str] = set()
 
     def _look(self) -> Ended | None:
@@ -30,7 +30,7 @@ class JobStep(ClusterStep):
             return Ended(None, f"its Job {self._name} was deleted")
         attempts = self._pods(f"batch.kubernetes.io/job-name={self._name}")
         for pod in attempts:
-            self._first_seen.setdefault(pod["metadata"]["uid"], self._watched.clock())
+            self._first_seen.setdefault(pod["metadata"]["uid"], self._context.clock())
         newest = pods.newest(attempts)
         if newest is None:
             return exit_status.of_job(job, (), names) or self._waits(self._without_pod(job))
@@ -49,7 +49,7 @@ class JobStep(ClusterStep):
 
     def _halt(self) -> None:
         # Not deleted: the Job and its pods are the evidence. Past its deadline it ends its pods by SIGTERM.
-        self._watched.api.patch(JOBS, self._name, {"spec": {"activeDeadlineSeconds": 1}})
+        self._context.api.patch(JOBS, self._name, {"spec": {"activeDeadlineSeconds": 1}})
 
     def _tell_of_failed(self, attempts: Sequence[Json]) -> None:
         names = (ORIGINS[self._step].definition,)

@@ -53,8 +53,8 @@ class SparkStep(ClusterStep):
         sentence = "its driver's pod was deleted"
         if ended is not None:
             return Ended(None, f"{sentence}; {ended.sentence}")
-        self._driver_gone = self._driver_gone or self._watched.clock()
-        over = self._watched.clock() - self._driver_gone >= _GONE_SECONDS
+        self._driver_gone = self._driver_gone or self._context.clock()
+        over = self._context.clock() - self._driver_gone >= _GONE_SECONDS
         return self._give_up(Ended(None, sentence)) if over else None
 
     def _why(self, application: Json, driver: Json | None, executors: Sequence[Json]) -> Waiting | None:
@@ -80,7 +80,7 @@ class SparkStep(ClusterStep):
 
     def _halt(self) -> None:
         # Deleted: a SparkApplication has no other way to end its pods. The journal has what became of it.
-        self._watched.api.delete(APPLICATIONS, self._name, self._uid)
+        self._context.api.delete(APPLICATIONS, self._name, self._uid)
 
 
 def _role(pod: Json) -> str | None:

@@ -33,7 +33,7 @@ _OPERATOR_SECONDS = 30.0
 
 
 @dataclass
-class Watched:
+class StepContext:
     """What the coordinator has for each of its steps."""
 
     api: Api
@@ -47,15 +47,15 @@ class Watched:
 class ClusterStep(ABC):
     """A step that runs in the cluster; a `Step` of `io.runner`. child: its object, as the API sent it."""
 
-    def __init__(self, watched: Watched, step: str, cycle: str, child: Json, on_event: OnEvent) -> None:
-        self._watched = watched
-        self._hasty = watched.api.at_once()
+    def __init__(self, context: StepContext, step: str, cycle: str, child: Json, on_event: OnEvent) -> None:
+        self._context = context
+        self._hasty = context.api.at_once()
         self._step = step
         self._cycle = cycle
         self._name: str = child["metadata"]["name"]
         self._uid: str = child["metadata"]["uid"]
         self._on_event = on_event
-        self._patience = Patience(watched.retrain, watched.clock)
+        self._patience = Patience(context.retrain, context.clock)
         self._followers: dict[str, Follower] = {}
         self._read_to_the_end: set[str] = set()
         self._first_seen: dict[str, float] = {}
@@ -65,28 +65,28 @@ class ClusterStep(ABC):
         self._facts: dict[str, str | float | None] = {}
         created = pods.moment(child["metadata"].get("creationTimestamp")) or _now()
         self._created = created
-        watched.journal.note(step, state="submitted", submitted=_text(created))
-        self._begun = watched.clock() - max((_now() - created).total_seconds(), 0.0)
+        context.journal.note(step, state="submitted", submitted=_text(created))
+        self._begun = context.clock() - max((_now() - created).total_seconds(), 0.0)
 
     def poll(self) -> Ended | None:
         """How the step ended; None while it runs, and while the API server is away."""
         try:
             ended = self._look()
         except AwayError as error:
-            if not self._watched.away:
+            if not self._context.away:
                 log.warning("cluster.away", step=self._step, why=str(error))
-            self._watched.away = True
+            self._context.away = True
             return None
-        if self._watched.away:
+        if self._context.away:
             log.info("cluster.back", step=self._step)
-        self._watched.away = False
+        self._context.away = False
         if ended is not None:
             self._end(ended)
         return ended
 
     def age(self) -> float:
         """Seconds since its child was made."""
-        return self._watched.clock() - self._begun
+        return self._context.clock() - self._begun
 
     def stop(self, sentence: str) -> None:
         """End it; what is left of it is found in the journal."""
@@ -120,7 +120,7 @@ class ClusterStep(ABC):
         if told and why.reason != self._told:
             self._told = why.reason
             log.info("step.waiting", step=self._step, reason=why.reason, why=why.sentence)
-            self._watched.journal.note(self._step, state="waiting", sentence=why.sentence)
+            self._context.journal.note(self._step, state="waiting", sentence=why.sentence)
             self._event("Normal", "Waiting", f"{self._step} waits: {why.sentence}")
         sibling = why.kind == "room" and self._sibling_at_work()
         if not self._patience.over(why, sibling_at_work=sibling):
@@ -145,7 +145,7 @@ class ClusterStep(ABC):
             "pending_seconds": (times.started - made).total_seconds(),
         }
         log.info("step.started", step=self._step, pod=pod["metadata"]["name"], **self._facts)
-        self._watched.journal.note(self._step, state="running", sentence="", **self._facts)
+        self._context.journal.note(self._step, state="running", sentence="", **self._facts)
         self._event("Normal", "Started", f"{self._step} runs in the pod {pod['metadata']['name']}")
 
     def _follow(self, pod: Json, names: Sequence[str]) -> str:
@@ -159,7 +159,7 @@ class ClusterStep(ABC):
         follower = self._followers.setdefault(uid, Follower(self._hasty, pod["metadata"]["name"], status["name"]))
         if uid in self._read_to_the_end:
             return follower.said
-        phase, deadline = pod["status"]["phase"], self._watched.clock() + _LOG_SECONDS
+        phase, deadline = pod["status"]["phase"], self._context.clock() + _LOG_SECONDS
         while True:
             events = follower.events()
             for event in events or ():
@@ -168,28 +168,28 @@ class ClusterStep(ABC):
             whole = events is not None and (self._decided or self._step not in DECIDING or phase != "Succeeded")
             if phase not in ("Succeeded", "Failed"):
                 return follower.said
-            if whole or self._watched.clock() >= deadline:
+            if whole or self._context.clock() >= deadline:
                 self._read_to_the_end.add(uid)
                 return follower.said
-            self._watched.sleep(_LOG_PAUSE)
+            self._context.sleep(_LOG_PAUSE)
 
     def _pass_on(self, event: Mapping[str, Any]) -> None:
         if str(event.get("event")).removesuffix(".decided") in DECIDING:
             self._decided = True
-            self._watched.journal.decided(event)
+            self._context.journal.decided(event)
             outcome, version = event.get("outcome"), event.get("version")
             which = f" as version {version}" if version is not None else ""
             kind: Literal["Normal", "Warning"] = "Warning" if outcome == "missing" else "Normal"
             reason = str(outcome or "decided").capitalize()
             words = f"{event.get('engine')}: {outcome}{which}: {event.get('reason')}"
-            self._watched.journal.event(kind, reason, words)
+            self._context.journal.event(kind, reason, words)
         self._on_event(event)
 
     def _events_of(self, pod: Json) -> list[Json]:
         """The events of a pod that waits without its containers saying why."""
         uid = pod["metadata"]["uid"]
-        seen = self._first_seen.setdefault(uid, self._watched.clock())
-        if not pending.needs_events(pod) or self._watched.clock() - seen < _EVENTS_AFTER_SECONDS:
+        seen = self._first_seen.setdefault(uid, self._context.clock())
+        if not pending.needs_events(pod) or self._context.clock() - seen < _EVENTS_AFTER_SECONDS:
             return []
         return self._events_on(uid)
 
@@ -209,11 +209,11 @@ class ClusterStep(ABC):
         else:
             log.error("step.failed", **fields, why=ended.sentence)
             self._event("Warning", "Failed", f"{self._step} failed: {ended.sentence}")
-        self._watched.journal.end_step(self._step, ended, self._facts)
+        self._context.journal.end_step(self._step, ended, self._facts)
 
     def _event(self, kind: Literal["Normal", "Warning"], what: str, message: str) -> None:
         name = ORIGINS[self._step].definition.title().replace("-", "")
-        self._watched.journal.event(kind, f"{name}{what}", message)
+        self._context.journal.event(kind, f"{name}{what}", message)
 
     def _ended_at(self, pod: Json, names: Sequence[str]) -> None:
         """Write down when the pod's work ended, and how long it took."""

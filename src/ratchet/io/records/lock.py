@@ -21,7 +21,7 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.errors import TemporaryError
 from ratchet.io.records import process_identity
-from ratchet.io.records.process_identity import Whereabouts
+from ratchet.io.records.process_identity import ProcessIdentity
 
 PREFIX = "ratchet.lock."
 
@@ -140,7 +140,7 @@ class Lock:
         first_seen = self._seen.setdefault(seen_as, self.ticks())
         return (
             process_identity.gone(
-                Whereabouts(announcement.host, announcement.place, announcement.pid, announcement.started)
+                ProcessIdentity(announcement.host, announcement.place, announcement.pid, announcement.started)
             )
             or self.ticks() - first_seen >= announcement.seconds
             or self.clock() >= announcement.since + 2 * announcement.seconds

@@ -15,7 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core import trial
 from ratchet.core.exported import Champion, ModelFacts
-from ratchet.core.verdict import floor_of
+from ratchet.core.watch_verdict import floor_of
 from ratchet.io.records import alias_moves, registry
 from ratchet.io.records.alias_moves import CHAMPION, ignoring_absent
 from ratchet.io.records.connection import connect, mlflow_errors

@@ -14,7 +14,7 @@ from mlflow.entities import RunStatus
 from mlflow.tracking import MlflowClient
 
 from ratchet.io.records import process_identity
-from ratchet.io.records.process_identity import Whereabouts
+from ratchet.io.records.process_identity import ProcessIdentity
 
 log = structlog.get_logger()
 
@@ -50,24 +50,24 @@ def at_work_here(client: MlflowClient, experiment_name: str) -> str | None:
     if found is None:
         return None
     for run in client.search_runs([found.experiment_id], "attributes.status = 'RUNNING'"):
-        there = _whereabouts(run.data.tags.get(TAG, ""))
+        there = _identity(run.data.tags.get(TAG, ""))
         if there is not None and process_identity.at_work(there):
             return str(run.data.tags.get("ratchet.cycle"))
     return None
 
 
 def _close(
-    client: MlflowClient, experiment: str, wanted: str, own_run: str, over: Callable[[Whereabouts], bool]
+    client: MlflowClient, experiment: str, wanted: str, own_run: str, over: Callable[[ProcessIdentity], bool]
 ) -> None:
     for run in client.search_runs([experiment], f"{wanted} and attributes.status = 'RUNNING'"):
-        there = _whereabouts(run.data.tags.get(TAG, ""))
+        there = _identity(run.data.tags.get(TAG, ""))
         if run.info.run_id != own_run and there is not None and (over(there) or process_identity.gone(there)):
             client.set_terminated(run.info.run_id, RunStatus.to_string(RunStatus.KILLED))
             log.warning("run.lost", run=run.info.run_id, host=there.host)
 
 
-def _whereabouts(text: str) -> Whereabouts | None:
+def _identity(text: str) -> ProcessIdentity | None:
     try:
-        return Whereabouts(**json.loads(text))
+        return ProcessIdentity(**json.loads(text))
     except (TypeError, ValueError):
         return None

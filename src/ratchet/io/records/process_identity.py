@@ -15,7 +15,7 @@ _POD = re.compile(r"-[a-z0-9]{5}$")
 
 
 @dataclass(frozen=True)
-class Whereabouts:
+class ProcessIdentity:
     """A process.
 
     place: the machine's boot and process namespace, in which `pid` and `started` name one process for good; empty
@@ -28,13 +28,13 @@ class Whereabouts:
     started: str
 
 
-def own() -> Whereabouts:
+def own() -> ProcessIdentity:
     """Those of the process that asks."""
     pid = os.getpid()
-    return Whereabouts(socket.gethostname(), _place(), pid, _started(pid) or "")
+    return ProcessIdentity(socket.gethostname(), _place(), pid, _started(pid) or "")
 
 
-def gone(there: Whereabouts) -> bool:
+def gone(there: ProcessIdentity) -> bool:
     """Whether the process is known to be gone: same boot of the same machine, and no such process any more."""
     if not there.place or there.place != _place():
         return False
@@ -42,12 +42,12 @@ def gone(there: Whereabouts) -> bool:
     return started is None or bool(started and there.started and started != there.started)
 
 
-def at_work(there: Whereabouts) -> bool:
+def at_work(there: ProcessIdentity) -> bool:
     """Whether the process is known to be there still: same boot of the same machine, and it runs."""
     return bool(there.place) and there.place == _place() and not gone(there)
 
 
-def replaced(there: Whereabouts, here: Whereabouts, variables: Mapping[str, str] = os.environ) -> bool:
+def replaced(there: ProcessIdentity, here: ProcessIdentity, variables: Mapping[str, str] = os.environ) -> bool:
     """Whether this process is what a cluster put in the place of that one: another pod of the same Job or application.
 
     A Job has its next pod made when the one before has ended, and two pods of one name can't be there at once.

@@ -19,7 +19,7 @@ from ratchet.core.counts import Counts, day_number
 from ratchet.core.feature_counts import NAME as FEATURES
 from ratchet.core.feature_counts import FeatureCounts, from_csv
 from ratchet.core.rolling import RollingDay
-from ratchet.core.verdict import TAG, Verdict
+from ratchet.core.watch_verdict import TAG, WatchVerdict
 from ratchet.core.windows import Window
 from ratchet.errors import FailedError
 from ratchet.io.records import registry
@@ -145,7 +145,7 @@ class Record:
         for start in range(0, len(entries), METRICS_A_BATCH):
             self._client.log_batch(self.version.run_id, metrics=entries[start : start + METRICS_A_BATCH])
 
-    def conclude(self, name: str, verdict: Verdict) -> None:
+    def conclude(self, name: str, verdict: WatchVerdict) -> None:
         """Write the verdict to the version. name: of the registered model."""
         self._client.set_model_version_tag(name, str(self.version.number), TAG, verdict.to_tag())
 

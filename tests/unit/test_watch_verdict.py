@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratchet.core.verdict import Verdict, judge
+from ratchet.core.watch_verdict import WatchVerdict, judge
 from ratchet.errors import FailedError
 
 UNTIL = date(2014, 1, 1)
@@ -78,14 +78,14 @@ def test_what_is_low_stays_low_when_a_day_gets_worse(f1, windows, data):
 
 def test_a_verdict_is_read_again_from_its_tag():
     verdict = judged(days(0.4, 0.4))
-    assert Verdict.from_tag(verdict.to_tag(), "version 1") == verdict
+    assert WatchVerdict.from_tag(verdict.to_tag(), "version 1") == verdict
     assert set(json.loads(verdict.to_tag())) == {"until", "rows", "f1", "floor", "low_days", "verdict", "at"}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"until": "soon"}'])
 def test_a_tag_that_is_none_is_refused(text):
     with pytest.raises(FailedError, match="version 1 can't be read"):
-        Verdict.from_tag(text, "version 1")
+        WatchVerdict.from_tag(text, "version 1")
 
 
 def test_the_sentence_says_what_was_measured():

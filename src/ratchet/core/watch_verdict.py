@@ -32,7 +32,7 @@ class Day(Protocol):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class WatchVerdict:
     """What a watch says of a version.
 
     until: the day on which what was measured ends, itself excluded, in ISO 8601. rows, f1: of the newest full window;
@@ -86,7 +86,7 @@ def floor_of(floor: float | None, own_f1: float | None) -> float | None:
 
 def judge(
     days: Sequence[Day], until: date, floor: float | None, windows: int, low: int, length: int, at: str
-) -> Verdict:
+) -> WatchVerdict:
     """Judge the newest `windows` days that have a full window of `length` days with a positive row in it.
 
     days: those since the version's own test window, in order. floor: None where nobody knows the version's own F1. low:
@@ -94,8 +94,8 @@ def judge(
     """
     full = [day for day in days if day.days == length and day.positives][-windows:]
     if not full or floor is None:
-        return Verdict(until.isoformat(), None, None, floor, 0, "unknown", at)
+        return WatchVerdict(until.isoformat(), None, None, floor, 0, "unknown", at)
     weak = [day for day in full if day.f1 < floor]
     bad = len(weak) >= low and full[-1].f1 < floor
     newest = full[-1]
-    return Verdict(until.isoformat(), newest.rows, newest.f1, floor, len(weak), "low" if bad else "fine", at)
+    return WatchVerdict(until.isoformat(), newest.rows, newest.f1, floor, len(weak), "low" if bad else "fine", at)

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from ratchet.errors import TemporaryError
-from ratchet.io.poller import Source
+from ratchet.io.poller import Poller
 
 
 class Somebody:
@@ -29,7 +29,7 @@ def somebody():
 
 @pytest.fixture
 def source(somebody, clock):
-    return Source("mlflow", somebody, seconds=60, keep=600, clock=clock)
+    return Poller("mlflow", somebody, seconds=60, keep=600, clock=clock)
 
 
 AWAY = TemporaryError("MLflow does not answer")
@@ -85,7 +85,7 @@ def test_reading_asks_nobody(source, somebody):
 
 def test_it_is_asked_again_and_again_until_it_is_told_to_stop(somebody, clock):
     stop = threading.Event()
-    quick = Source("mlflow", somebody, seconds=0.001, keep=600, clock=clock)
+    quick = Poller("mlflow", somebody, seconds=0.001, keep=600, clock=clock)
     thread = threading.Thread(target=quick.refresh_for_ever, args=(stop,))
     thread.start()
     deadline = threading.Event()
