@@ -14,8 +14,8 @@ import pyarrow as pa
 import pytest
 from pyspark.ml import PipelineModel
 
-from ratchet.core.counts import day_number
-from ratchet.core.threshold import choose
+from ratchet.core.evaluation.counts import day_number
+from ratchet.core.evaluation.threshold import choose
 from ratchet.core.windows import Period, Window, Windows, windows_until
 from ratchet.engines.sklearn.features import counted
 from ratchet.engines.spark import features, reading, window_facts

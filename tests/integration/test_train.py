@@ -17,7 +17,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
-from ratchet.core.counts import day_number
+from ratchet.core.evaluation.counts import day_number
 from ratchet.errors import ConfigurationError
 from ratchet.jobs.train import train
 from tests.integration.conftest import free_port, stop_server

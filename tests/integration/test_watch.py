@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
 
-from ratchet.core import cycle_ids, drift
-from ratchet.core.counts import Counts, day_number
+from ratchet.core import cycle_ids
+from ratchet.core.evaluation import drift
+from ratchet.core.evaluation.counts import Counts, day_number
 from ratchet.core.watch_verdict import WatchVerdict
 from ratchet.errors import DataError, FailedError
 from ratchet.io.records import process_identity, registry, watch_record

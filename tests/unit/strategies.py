@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from ratchet.core.counts import Counts
+from ratchet.core.evaluation.counts import Counts
 
 LEVELS = 64
 

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratchet.core.comparison import compare
-from ratchet.core.counts import Confusion
-from ratchet.core.f1 import f1_of
+from ratchet.core.evaluation.comparison import compare
+from ratchet.core.evaluation.counts import Confusion
+from ratchet.core.evaluation.f1 import f1_of
 
 
 def confusion(right, wrong, missed, days=28):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratchet.core.counts import Confusion, Counts, day_number, day_of
+from ratchet.core.evaluation.counts import Confusion, Counts, day_number, day_of
 from ratchet.errors import FailedError
 from tests.unit.strategies import LEVELS, counted, rows
 

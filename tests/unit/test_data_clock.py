@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as tried
 from hypothesis import strategies as st
 
-from ratchet.core.counts import day_number
+from ratchet.core.evaluation.counts import day_number
 from ratchet.core.windows import Window
 from ratchet.errors import ConfigurationError, DataError
 from ratchet.io.table import inspection

@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from ratchet.core.counts import day_number
+from ratchet.core.evaluation.counts import day_number
 from ratchet.core.windows import Window
 from ratchet.errors import DataError, TemporaryError
 from ratchet.io.table import inspection

@@ -16,8 +16,8 @@ import yaml
 
 from ratchet import cli, configuration, errors
 from ratchet.core import exported
+from ratchet.core.evaluation.metrics import METRICS
 from ratchet.core.failures import REASONS
-from ratchet.core.metrics import METRICS
 from ratchet.io.serving.scoring_server import Measures
 from ratchet.report.page import MEANINGS
 
@@ -260,7 +260,7 @@ def test_the_metrics_in_the_document_are_those_of_a_run():
     }
     documented = first_cells(section("Metrics"))
     drift = {"drift.…", "drift_max"}
-    assert drift <= {name.replace("drift.", "drift.…") for name in literals("core/drift.py", "metrics")}
+    assert drift <= {name.replace("drift.", "drift.…") for name in literals("core/evaluation/drift.py", "metrics")}
     assert sorted(documented) == sorted({*METRICS, "threshold", *extra, *rolling, *drift})
 
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
-from ratchet.core import drift, feature_counts
-from ratchet.core.buckets import DIGITS, LARGEST, SMALLEST, bucket_of, count
-from ratchet.core.drift import distance
-from ratchet.core.feature_counts import MOST_VALUES, FeatureCounts
+from ratchet.core.evaluation import drift, feature_counts
+from ratchet.core.evaluation.buckets import DIGITS, LARGEST, SMALLEST, bucket_of, count
+from ratchet.core.evaluation.drift import distance
+from ratchet.core.evaluation.feature_counts import MOST_VALUES, FeatureCounts
 from ratchet.errors import FailedError
 
 ROWS = st.lists(st.integers(0, 1000), min_size=2, max_size=40)

@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as measures
 
-from ratchet.core import metrics
-from ratchet.core.counts import Counts
-from ratchet.core.f1 import f1
+from ratchet.core.evaluation import metrics
+from ratchet.core.evaluation.counts import Counts
+from ratchet.core.evaluation.f1 import f1
 from tests.unit.strategies import LEVELS, counted, rows
 
 

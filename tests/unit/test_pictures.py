@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
-from ratchet.core.counts import Counts, day_number
-from ratchet.core.rolling import rolling
-from ratchet.core.threshold import choose
+from ratchet.core.evaluation.counts import Counts, day_number
+from ratchet.core.evaluation.rolling import rolling
+from ratchet.core.evaluation.threshold import choose
 from ratchet.core.windows import Window
 from ratchet.report.picture_style import MEASURES, apart, thinned
 from ratchet.report.pictures import draw

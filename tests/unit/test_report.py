@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
-from ratchet.core.comparison import Interval
 from ratchet.core.decision import Decision
-from ratchet.core.drift import FeatureDrift
-from ratchet.core.metrics import METRICS, ClassRow
+from ratchet.core.evaluation.comparison import Interval
+from ratchet.core.evaluation.drift import FeatureDrift
+from ratchet.core.evaluation.metrics import METRICS, ClassRow
+from ratchet.core.evaluation.rolling import RollingDay
 from ratchet.core.rival import Rival
-from ratchet.core.rolling import RollingDay
 from ratchet.core.windows import Window
 from ratchet.report.decision_section import BEGIN, with_decision
 from ratchet.report.page import MEANINGS, Evidence, Scale, measure, probability, render, share, signed

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from ratchet.core.counts import Confusion, Counts
-from ratchet.core.f1 import f1_of, precision_of, recall_of
+from ratchet.core.evaluation.counts import Confusion, Counts
+from ratchet.core.evaluation.f1 import f1_of, precision_of, recall_of
 from ratchet.errors import FailedError
 from ratchet.io.records.registry import Version
 from ratchet.io.table import inspection

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from sklearn.metrics import f1_score, roc_auc_score
 
-from ratchet.core.counts import Counts, day_number, day_of
-from ratchet.core.rolling import rolling
+from ratchet.core.evaluation.counts import Counts, day_number, day_of
+from ratchet.core.evaluation.rolling import rolling
 from ratchet.core.windows import Window
 from tests.unit.strategies import counted, rows
 

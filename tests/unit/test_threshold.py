@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from sklearn.metrics import f1_score
 
-from ratchet.core import threshold
-from ratchet.core.counts import Counts
+from ratchet.core.evaluation import threshold
+from ratchet.core.evaluation.counts import Counts
 from tests.unit.strategies import counted, rows
 
 

@@ -17,7 +17,7 @@ _SHARE = 0.9
 
 
 class Day(Protocol):
-    """A day with the measures of the days that end there, as `core.rolling` makes it."""
+    """A day with the measures of the days that end there, as `core.evaluation.rolling` makes it."""
 
     @property
     def day(self) -> date: ...

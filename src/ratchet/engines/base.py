@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from ratchet.core.counts import Confusion, Counts
-from ratchet.core.feature_counts import FeatureCounts
+from ratchet.core.evaluation.counts import Confusion, Counts
+from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.model_inputs import ModelInputs
 from ratchet.core.windows import Window, Windows
 from ratchet.io.table.inspection import Table
@@ -107,9 +107,9 @@ class Engine(Protocol):
     ) -> Measured:
         """Score a window's rows with a registered version, at its own threshold.
 
-        table: with the features that the version was trained on. levels: of its scores, see `core.counts`. training:
-        what they looked like then; names the texts that are told apart. Raises DataError for rows that can't be judged,
-        FailedError where the version can't be loaded or is none of this engine's.
+        table: with the features that the version was trained on. levels: of its scores, see `core.evaluation.counts`.
+        training: what they looked like then; names the texts that are told apart. Raises DataError for rows that can't
+        be judged, FailedError where the version can't be loaded or is none of this engine's.
         """
 
     def log_model(self) -> str:

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
-from ratchet.core import drift, feature_counts, metrics
-from ratchet.core.counts import Counts
-from ratchet.core.drift import FeatureDrift
-from ratchet.core.feature_counts import FeatureCounts
-from ratchet.core.metrics import ClassRow
+from ratchet.core.evaluation import drift, feature_counts, metrics
+from ratchet.core.evaluation.counts import Counts
+from ratchet.core.evaluation.drift import FeatureDrift
+from ratchet.core.evaluation.feature_counts import FeatureCounts
+from ratchet.core.evaluation.metrics import ClassRow
+from ratchet.core.evaluation.rolling import RollingDay, rolling
+from ratchet.core.evaluation.threshold import Threshold
 from ratchet.core.rival import Rival
-from ratchet.core.rolling import RollingDay, rolling
-from ratchet.core.threshold import Threshold
 from ratchet.core.windows import Windows
 from ratchet.engines.base import WindowSummary
 from ratchet.io.records.tracking import Run

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from ratchet.core.comparison import Comparison, Interval
-from ratchet.core.comparison import compare as resample
-from ratchet.core.counts import Confusion, Counts
-from ratchet.core.f1 import f1_of, precision_of, recall_of
+from ratchet.core.evaluation.comparison import Comparison, Interval
+from ratchet.core.evaluation.comparison import compare as resample
+from ratchet.core.evaluation.counts import Confusion, Counts
+from ratchet.core.evaluation.f1 import f1_of, precision_of, recall_of
 from ratchet.core.rival import Rival
 from ratchet.engines.base import Engine
 from ratchet.errors import RatchetError

@@ -12,7 +12,7 @@ from datetime import date
 import structlog
 
 from ratchet import background
-from ratchet.core.threshold import choose
+from ratchet.core.evaluation.threshold import choose
 from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.base import Engine
 from ratchet.engines.opening import open_engine

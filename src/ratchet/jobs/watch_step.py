@@ -9,9 +9,9 @@ from datetime import UTC, date, datetime, timedelta
 
 import structlog
 
-from ratchet.core import drift
-from ratchet.core.counts import Counts, day_number
-from ratchet.core.rolling import RollingDay, rolling
+from ratchet.core.evaluation import drift
+from ratchet.core.evaluation.counts import Counts, day_number
+from ratchet.core.evaluation.rolling import RollingDay, rolling
 from ratchet.core.watch_verdict import WatchVerdict, floor_of, judge
 from ratchet.core.windows import Window
 from ratchet.engines.opening import open_engine

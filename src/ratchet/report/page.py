@@ -15,11 +15,11 @@ from typing import Protocol
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from ratchet.core.comparison import Interval
-from ratchet.core.drift import FeatureDrift
-from ratchet.core.metrics import ClassRow
+from ratchet.core.evaluation.comparison import Interval
+from ratchet.core.evaluation.drift import FeatureDrift
+from ratchet.core.evaluation.metrics import ClassRow
+from ratchet.core.evaluation.rolling import RollingDay
 from ratchet.core.rival import Rival
-from ratchet.core.rolling import RollingDay
 from ratchet.core.windows import Window
 from ratchet.report import decision_section
 

@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from ratchet.core.counts import Bools, Floats
+from ratchet.core.evaluation.counts import Bools, Floats
 
 BLUE, ORANGE, SKY, PURPLE, VERMILLION = "#0072B2", "#E69F00", "#56B4E9", "#CC79A7", "#D55E00"
 INK, GREY, PALE = "#1F2933", "#6B7480", "#D5DADF"

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
-from ratchet.core.counts import Counts
-from ratchet.core.metrics import calibration_points, metrics, pr_points, roc_points
-from ratchet.core.rolling import RollingDay
-from ratchet.core.threshold import Threshold
+from ratchet.core.evaluation.counts import Counts
+from ratchet.core.evaluation.metrics import calibration_points, metrics, pr_points, roc_points
+from ratchet.core.evaluation.rolling import RollingDay
+from ratchet.core.evaluation.threshold import Threshold
 from ratchet.report.picture_style import (
     BLUE,
     GREY,

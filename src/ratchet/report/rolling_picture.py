@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from ratchet.core.counts import Floats
-from ratchet.core.rolling import RollingDay
+from ratchet.core.evaluation.counts import Floats
+from ratchet.core.evaluation.rolling import RollingDay
 from ratchet.report.picture_style import GREY, MEASURES, Size, apart, readable, stacked
 
 _FIELDS = {"F1": "f1", "precision": "precision", "recall": "recall", "ROC AUC": "roc_auc", "accuracy": "accuracy"}

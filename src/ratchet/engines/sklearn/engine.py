@@ -18,8 +18,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 
-from ratchet.core.counts import Confusion, Counts
-from ratchet.core.feature_counts import FeatureCounts
+from ratchet.core.evaluation.counts import Confusion, Counts
+from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.model_inputs import BOOLEANS
 from ratchet.core.windows import Window, Windows
 from ratchet.engines.base import Measured, MonthSummary, Sample, WindowSummary

@@ -1,12 +1,12 @@
-"""What the features of a frame look like, as counts: the scikit-learn engine's part of `core.feature_counts`."""
+"""What the features of a frame look like, as counts: the scikit-learn engine's part of `feature_counts`."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from ratchet.core import buckets
-from ratchet.core.feature_counts import FeatureCounts, Key
+from ratchet.core.evaluation import buckets
+from ratchet.core.evaluation.feature_counts import FeatureCounts, Key
 from ratchet.io.table.inspection import Table
 
 # Finding buckets takes several numbers for each row; so many rows at once keep that small beside the frame.

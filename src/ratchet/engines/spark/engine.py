@@ -13,8 +13,8 @@ from typing import Any, Self
 import pandas as pd
 
 from ratchet import background
-from ratchet.core.counts import Confusion, Counts
-from ratchet.core.feature_counts import FeatureCounts
+from ratchet.core.evaluation.counts import Confusion, Counts
+from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.windows import Window, Windows
 from ratchet.engines.base import Measured, Sample, WindowSummary
 from ratchet.engines.loading import downloaded, loading

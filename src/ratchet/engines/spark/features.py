@@ -1,4 +1,4 @@
-"""What the features of Spark's rows look like, as counts: the Spark engine's part of `core.feature_counts`.
+"""What the features of Spark's rows look like, as counts: the Spark engine's part of `core.evaluation.feature_counts`.
 
 Numbers of all features are laid one below the other, and one aggregation counts them by window, feature and bucket. All
 of it is Spark's own functions, which are compiled. The code that Spark writes for it stays small, however many features
@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ratchet.core.buckets import LARGEST, SMALLEST, SPLITTER
-from ratchet.core.feature_counts import FeatureCounts, Key
+from ratchet.core.evaluation.buckets import LARGEST, SMALLEST, SPLITTER
+from ratchet.core.evaluation.feature_counts import FeatureCounts, Key
 from ratchet.engines.spark.pipeline import quoted
 from ratchet.io.table.reader import WINDOW
 
@@ -54,7 +54,7 @@ def numbers(rows: Any, names: Sequence[str], windows: Sequence[int]) -> list[dic
 
 
 def counts(numeric: Mapping[str, Numeric]) -> tuple[FeatureCounts, ...]:
-    """What `core.feature_counts` wants of them."""
+    """What `core.evaluation.feature_counts` wants of them."""
     return tuple(one.counts for one in numeric.values())
 
 
@@ -98,7 +98,7 @@ def _kept(name: str, known: list[Key]) -> Any:
 
 
 def _bucket(value: Any) -> Any:
-    """`core.buckets.bucket_of`, operation by operation; null where the value is missing."""
+    """`core.evaluation.buckets.bucket_of`, operation by operation; null where the value is missing."""
     from pyspark.sql import functions as f
 
     bounded = f.least(f.greatest(value, f.lit(-LARGEST)), f.lit(LARGEST))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ratchet.core.feature_counts import MOST_VALUES, FeatureCounts, Key
+from ratchet.core.evaluation.feature_counts import MOST_VALUES, FeatureCounts, Key
 from ratchet.core.windows import Window
 from ratchet.engines.base import MonthSummary, WindowSummary
 from ratchet.engines.spark.features import Numeric

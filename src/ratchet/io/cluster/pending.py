@@ -5,12 +5,13 @@ not even be made, in the events of its Job. Nothing here asks the cluster.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ratchet.io.cluster import exit_status, pods
 from ratchet.io.cluster.api import Json
+from ratchet.settings import Retrain
 
 _LONGEST_MESSAGE = 300
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
@@ -21,6 +22,9 @@ _ROOM_COMES = frozenset({"TriggeredScaleUp", "Nominated"})
 # The scheduler's word for a node that would not do even if all of its pods were gone.
 _NEVER = re.compile(r"(\d+) Preemption is not helpful for scheduling")
 _NODES = re.compile(r"0/(\d+) nodes are available")
+
+# The operator starts a JVM for each application, which on a busy machine takes its time.
+_OPERATOR_TIMES = 3
 
 type Kind = Literal["missing", "room", "operator"]
 
@@ -37,6 +41,35 @@ class Waiting:
     subject: str
     sentence: str
     kind: Kind = "missing"
+
+
+class Patience:
+    """The patience with one step. clock: seconds by a clock that nobody sets."""
+
+    def __init__(self, retrain: Retrain, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._limits = {
+            "missing": retrain.pending_seconds,
+            "operator": retrain.pending_seconds * _OPERATOR_TIMES,
+            "room": retrain.unschedulable_seconds,
+        }
+        self._what: tuple[str, str] | None = None
+        self._since = 0.0
+
+    def over(self, waiting: Waiting, *, sibling_at_work: bool) -> bool:
+        """Whether the step has waited too long for this.
+
+        sibling_at_work: whether another step of the cycle has a place on a node: room that it takes will come back,
+        so that the time until then does not count.
+        """
+        what = (waiting.kind, waiting.subject)
+        if what != self._what or (waiting.kind == "room" and sibling_at_work):
+            self._what, self._since = what, self._clock()
+        return self._clock() - self._since >= self._limits[waiting.kind]
+
+    def begin_anew(self) -> None:
+        """The step runs: a later wait is another one."""
+        self._what = None
 
 
 def of_pod(pod: Json, events: Sequence[Json] = ()) -> Waiting | None:

@@ -16,8 +16,7 @@ from ratchet.io.cluster import pending, pods
 from ratchet.io.cluster.api import EVENTS, PODS, Api, AwayError, Json
 from ratchet.io.cluster.journal import Journal
 from ratchet.io.cluster.logs import Follower
-from ratchet.io.cluster.patience import Patience
-from ratchet.io.cluster.pending import Waiting
+from ratchet.io.cluster.pending import Patience, Waiting
 from ratchet.io.cluster.step_objects import CYCLE, DECIDING, ORIGINS, STEP
 from ratchet.io.runner import Ended, OnEvent
 from ratchet.settings import Retrain

@@ -26,14 +26,14 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema
 
 from ratchet import background
-from ratchet.core.counts import day_number
+from ratchet.core.evaluation.counts import day_number
 from ratchet.errors import Interrupted, TemporaryError
 from ratchet.io.records import orphaned_runs
 from ratchet.io.records.connection import connect
 from ratchet.settings import Settings
 
 if TYPE_CHECKING:  # scikit-learn comes with it, which a trainer's start need not wait for
-    from ratchet.core.rolling import RollingDay
+    from ratchet.core.evaluation.rolling import RollingDay
 
 _PARAMS_A_BATCH = 100
 METRICS_A_BATCH = 1000

@@ -15,10 +15,10 @@ from pathlib import Path
 from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 
-from ratchet.core.counts import Counts, day_number
-from ratchet.core.feature_counts import NAME as FEATURES
-from ratchet.core.feature_counts import FeatureCounts, from_csv
-from ratchet.core.rolling import RollingDay
+from ratchet.core.evaluation.counts import Counts, day_number
+from ratchet.core.evaluation.feature_counts import NAME as FEATURES
+from ratchet.core.evaluation.feature_counts import FeatureCounts, from_csv
+from ratchet.core.evaluation.rolling import RollingDay
 from ratchet.core.watch_verdict import TAG, WatchVerdict
 from ratchet.core.windows import Window
 from ratchet.errors import FailedError

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 import pyarrow as pa
 
-from ratchet.core.counts import day_of
+from ratchet.core.evaluation.counts import day_of
 from ratchet.core.windows import Window
 from ratchet.errors import ConfigurationError, DataError
 from ratchet.io.table import columns, labels, reader

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from ratchet.core.counts import day_number
+from ratchet.core.evaluation.counts import day_number
 from ratchet.core.windows import Window
 from ratchet.errors import DataError, RatchetError
 from ratchet.io.table import values

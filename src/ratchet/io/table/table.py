@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from ratchet.core.counts import day_number
+from ratchet.core.evaluation.counts import day_number
 from ratchet.core.windows import Window
 from ratchet.io.table.clock import Clock
 from ratchet.io.table.files.filesystem import Store

@@ -1,6 +1,6 @@
-"""What a window's features look like, as counts: the second table that an engine hands over beside `core.counts`.
+"""What a window's features look like, as counts: the table that an engine hands over beside `counts`.
 
-Numbers are counted by `core.buckets`, categories by value: the most frequent of the training window by name, the rest
+Numbers are counted by `buckets`, categories by value: the most frequent of the training window by name, the rest
 together. `feature_counts.csv` is this table.
 """
 

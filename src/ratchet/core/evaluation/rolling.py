@@ -6,9 +6,9 @@ from math import nan
 
 from sklearn.metrics import roc_auc_score
 
-from ratchet.core.counts import Counts, day_number, day_of
-from ratchet.core.f1 import f1_of, precision_of, recall_of
-from ratchet.core.metrics import expanded
+from ratchet.core.evaluation.counts import Counts, day_number, day_of
+from ratchet.core.evaluation.f1 import f1_of, precision_of, recall_of
+from ratchet.core.evaluation.metrics import expanded
 from ratchet.core.windows import Window
 
 

@@ -1,12 +1,12 @@
 """Precision, recall and F1 of labels, from confusion counts.
 
-Apart from `core.metrics` so that a trainer can start, and a registrar work, without scikit-learn.
+Apart from `core.evaluation.metrics` so that a trainer can start, and a registrar work, without scikit-learn.
 """
 
 import numpy as np
 import numpy.typing as npt
 
-from ratchet.core.counts import Confusion, Floats
+from ratchet.core.evaluation.counts import Confusion, Floats
 
 
 def f1(true_positive: npt.ArrayLike, false_positive: npt.ArrayLike, false_negative: npt.ArrayLike) -> Floats:

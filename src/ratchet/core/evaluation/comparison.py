@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ratchet.core.counts import Confusion, Floats, Ints
-from ratchet.core.f1 import f1
+from ratchet.core.evaluation.counts import Confusion, Floats, Ints
+from ratchet.core.evaluation.f1 import f1
 
 
 @dataclass(frozen=True)

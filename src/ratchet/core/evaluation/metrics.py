@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn import metrics as measures
 
-from ratchet.core.counts import Bools, Counts, Floats, Ints
-from ratchet.core.f1 import f1, f1_of, precision_of, recall_of
+from ratchet.core.evaluation.counts import Bools, Counts, Floats, Ints
+from ratchet.core.evaluation.f1 import f1, f1_of, precision_of, recall_of
 
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "brier", "log_loss")
 

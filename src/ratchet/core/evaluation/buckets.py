@@ -8,7 +8,7 @@ IEEE 754 fixes every bit, so NumPy and the JVM (`engines.spark.features`) agree 
 
 import numpy as np
 
-from ratchet.core.counts import Floats
+from ratchet.core.evaluation.counts import Floats
 
 DIGITS = 5
 """Binary digits that are kept: 16 buckets between a power of two and the next; whole numbers up to 32 have one each."""

@@ -17,8 +17,8 @@ from dataclasses import astuple, dataclass, fields
 
 import numpy as np
 
-from ratchet.core.counts import Floats
-from ratchet.core.feature_counts import FeatureCounts, Key
+from ratchet.core.evaluation.counts import Floats
+from ratchet.core.evaluation.feature_counts import FeatureCounts, Key
 from ratchet.errors import FailedError
 
 _LONGEST_NAME = 200
