@@ -11,8 +11,8 @@ IMAGES = ("control", "trainer-sklearn", "trainer-spark", "mlflow", "minio")
 OURS = {"control": (), "trainer-sklearn": (), "trainer-spark": ("ratchet",)}
 IMPORTS = {
     "control": (
-        "boto3, kubernetes, mlflow, ratchet.cli, ratchet.jobs.register, ratchet.jobs.retrain, ratchet.jobs.show, "
-        "ratchet.jobs.watch"
+        "boto3, kubernetes, mlflow, ratchet.cli, ratchet.jobs.promotion.register, ratchet.jobs.retrain, "
+        "ratchet.jobs.show, ratchet.jobs.watch"
     ),
     "trainer-sklearn": (
         "mlflow.sklearn, pyiceberg.table, pyroaring, ratchet.engines.sklearn.engine, ratchet.jobs.evidence, "

@@ -16,7 +16,7 @@ from mlflow.types import ColSpec, DataType, Schema
 from sklearn.dummy import DummyClassifier
 
 from ratchet.core.rival import Rival
-from ratchet.io.records import registry
+from ratchet.io.records import registered_model
 from ratchet.report.decision_section import open_section
 from tests.integration.snapshots import folder_of
 
@@ -109,7 +109,7 @@ def add_run(
 
 def _recorded(client, name):
     """The F1 of each version, by number, as the registrar has written it down."""
-    found = {int(version.version): version.tags["ratchet.f1"] for version in registry.listed(client, name)}
+    found = {int(version.version): version.tags["ratchet.f1"] for version in registered_model.listed(client, name)}
     return {number: float(f1) for number, f1 in sorted(found.items())}
 
 

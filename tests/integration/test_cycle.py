@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from mlflow.tracking import MlflowClient
 
-from ratchet.io.records import registry
-from ratchet.jobs.register import register
+from ratchet.io.records.registered_model import versions_of
+from ratchet.jobs.promotion.register import register
 from ratchet.jobs.train import train
 from tests.integration.candidate_runs import read_artifact
 from tests.integration.trainer_fixtures import small_settings, write_configuration
@@ -104,7 +104,7 @@ def comparison(settings, run):
 
 
 def versions_from(client, run):
-    return [found.number for found in registry.versions(client, MODEL) if found.run_id == run.info.run_id]
+    return [found.number for found in versions_of(client, MODEL) if found.run_id == run.info.run_id]
 
 
 def test_the_first_cycle_is_promoted(first, settings, client):
@@ -159,7 +159,7 @@ def test_a_later_candidate_and_the_version_before_are_measured_on_the_same_rows(
 def test_a_worse_candidate_is_held(worse, client):
     assert worse.outcome == "held"
     assert "is below version 2, the best of 2 versions" in worse.reason
-    assert {found.number: found.champion for found in registry.versions(client, MODEL)} == {1: False, 2: True}
+    assert {found.number: found.champion for found in versions_of(client, MODEL)} == {1: False, 2: True}
 
 
 def test_a_version_whose_files_are_gone_counts_with_its_recorded_f1_and_the_reason_says_so(gone, settings, client):
@@ -188,7 +188,7 @@ def test_the_champion_moves_by_hand_and_who_moved_it_is_recorded(folder, gone, c
     forth = ratchet(folder, "promote", MODEL, "2", "--env", "test", "--because", "it was not")
     assert (forth.returncode, forth.stderr) == (0, "")
     assert "version 2 of flights-sklearn is the champion now; it was version 1" in forth.stdout
-    (moved,) = (found.move for found in registry.versions(client, MODEL) if found.number == 2)
+    (moved,) = (found.move for found in versions_of(client, MODEL) if found.number == 2)
     assert moved.because == "it was not"
 
 
@@ -207,7 +207,7 @@ def test_one_trainer_failing_leaves_the_other_model_registered_and_the_cycle_fai
     assert failed.returncode == 1
     assert failed.stderr.splitlines()[-1].startswith("ratchet: spark failed: Spark failed while starting Spark")
     client = MlflowClient(_tracking(tmp_path)["uri"])
-    assert [found.number for found in registry.versions(client, MODEL)] == [1]
-    assert registry.versions(client, "flights-spark") == ()
+    assert [found.number for found in versions_of(client, MODEL)] == [1]
+    assert versions_of(client, "flights-spark") == ()
     (run,) = [found for found in runs_of_cycle(client, "half") if found.data.tags["ratchet.engine"] == "spark"]
     assert run.info.status == "FAILED"

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ratchet.io.records.decision_counts import DecisionCounts
 from ratchet.io.records.model_facts import Models
-from ratchet.jobs import promote, register
+from ratchet.jobs.promotion import promote, register
 from tests.integration.candidate_runs import add_run
 from tests.integration.conftest import free_port, settings_for, start_server, stop_server, wait_until_up
 

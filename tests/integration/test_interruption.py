@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from mlflow.tracking import MlflowClient
 
-from ratchet.io.records import registry
-from ratchet.jobs.register import register
+from ratchet.io.records.registered_model import versions_of
+from ratchet.jobs.promotion.register import register
 from tests.integration.conftest import free_port, start_server, stop_server, wait_until_up
 from tests.integration.trainer_fixtures import ENDLESS, small_settings, write_configuration
 from tests.integration.verbs import Verb, events, ratchet
@@ -39,7 +39,7 @@ def runs_of(uri, cycle):
 
 
 def registered(uri):
-    return [found.number for found in registry.versions(MlflowClient(uri), "flights-sklearn")]
+    return [found.number for found in versions_of(MlflowClient(uri), "flights-sklearn")]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

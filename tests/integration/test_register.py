@@ -6,9 +6,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from ratchet.errors import FailedError, TemporaryError
-from ratchet.io.records import registry
-from ratchet.jobs.promote import promote, rollback
-from ratchet.jobs.register import register
+from ratchet.io.records import registered_model
+from ratchet.io.records.registered_model import RegisteredModel
+from ratchet.jobs.promotion.promote import promote, rollback
+from ratchet.jobs.promotion.register import register
 from ratchet.jobs.show import show
 from tests.integration.candidate_runs import EXAMPLE, add_run, compare, read_artifact, rival
 from tests.integration.conftest import free_port, settings_for
@@ -37,13 +38,13 @@ def add_and_decide(settings, cycle, f1, **options):
 
 
 def aliases(settings, engine="sklearn"):
-    model = registry.registered(MlflowClient(settings.tracking.uri), settings.registered_name(engine))
+    model = RegisteredModel.read(MlflowClient(settings.tracking.uri), settings.registered_name(engine))
     return {alias: int(version) for alias, version in model.aliases.items()}
 
 
 def numbers(settings, engine="sklearn"):
     client = MlflowClient(settings.tracking.uri)
-    return [version.number for version in registry.versions(client, settings.registered_name(engine))]
+    return [version.number for version in registered_model.versions_of(client, settings.registered_name(engine))]
 
 
 def tags_of(settings, run_id):
@@ -173,7 +174,7 @@ def test_a_version_whose_artifacts_and_run_are_gone_counts_with_the_f1_on_its_ta
 def test_a_version_of_which_nobody_knows_the_f1_holds_until_it_is_deleted(settings, client):
     run_id = add_run(settings, "c1", 0.53)
     name = settings.registered_name("sklearn")
-    registry.ensure(client, name)
+    registered_model.ensure(client, name)
     client.create_model_version(name, f"runs:/{run_id}/model", run_id=run_id)
     MlflowClient(settings.tracking.uri).set_model_version_tag(name, "1", "ratchet.f1", "unknown")
     _, result = add_and_decide(settings, "c2", 0.9, compared=False)
@@ -187,7 +188,7 @@ def test_a_version_of_which_nobody_knows_the_f1_holds_until_it_is_deleted(settin
 def test_a_version_that_somebody_registered_from_the_run_by_hand_is_taken_over(settings, client):
     run_id = add_run(settings, "c1", 0.53)
     name = settings.registered_name("sklearn")
-    registry.ensure(client, name)
+    registered_model.ensure(client, name)
     client.create_model_version(name, f"runs:/{run_id}/model", run_id=run_id)
     result = decide(settings)
     assert (result.outcome, result.version, numbers(settings)) == ("promoted", 1, [1])

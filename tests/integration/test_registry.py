@@ -14,10 +14,11 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import ColSpec, DataType, Schema
 
 from ratchet.errors import ConfigurationError, TemporaryError
-from ratchet.io.records import registry
+from ratchet.io.records import registered_model
 from ratchet.io.records.lock import PREFIX, Lock, locked
-from ratchet.jobs.promote import promote, rollback
-from ratchet.jobs.register import decide_all, register
+from ratchet.io.records.registered_model import RegisteredModel
+from ratchet.jobs.promotion.promote import promote, rollback
+from ratchet.jobs.promotion.register import decide_all, register
 from ratchet.jobs.show import show
 from tests.integration.candidate_runs import add_run, read_artifact
 from tests.integration.conftest import settings_for
@@ -55,7 +56,7 @@ def client(settings):
 @pytest.fixture
 def name(settings, client):
     """A registered model without versions."""
-    registry.ensure(client, settings.registered_name("sklearn"))
+    registered_model.ensure(client, settings.registered_name("sklearn"))
     return settings.registered_name("sklearn")
 
 
@@ -262,7 +263,8 @@ def test_registrars_of_two_cycles_at_once_leave_the_better_one_as_champion(setti
         for process in work:
             found.get(timeout=90)
             process.join(60)
-        best = max(registry.versions(client, settings.registered_name("sklearn")), key=lambda version: version.f1)
+        versions = registered_model.versions_of(client, settings.registered_name("sklearn"))
+        best = max(versions, key=lambda version: version.f1)
         assert best.champion
         assert best.f1 == pytest.approx(0.51 + round_number / 50)
 
@@ -316,7 +318,7 @@ def state(settings, run_ids):
             version.move.previous,
             version.move.done,
         )
-        for version in registry.versions(client, model.name)
+        for version in registered_model.versions_of(client, model.name)
     ]
     runs = [client.get_run(run_id) for run_id in run_ids]
     # Read where the server keeps them: all of it is asked for again after each write.
@@ -377,7 +379,7 @@ def test_a_promotion_that_was_begun_is_finished_by_the_registrar_of_another_cycl
     for last in (1, 2, 4, 6, 8):
         before.restore()
         assert killed_at(settings, "c1", last), last
-        versions = len(registry.versions(client, settings.registered_name("sklearn")))
+        versions = len(registered_model.versions_of(client, settings.registered_name("sklearn")))
         add_run(settings, "c2", 0.55)
         register(settings, "c2")
         model = client.get_registered_model(settings.registered_name("sklearn"))
@@ -399,7 +401,7 @@ class RepeatingClient(MlflowClient):
 def test_a_repeated_request_to_create_a_version_leaves_one(settings, client):
     run_id = add_run(settings, "c1", 0.5)
     (result,) = decide_all(RepeatingClient(settings.tracking.uri), settings, "c1")
-    (version,) = registry.versions(client, settings.registered_name("sklearn"))
+    (version,) = registered_model.versions_of(client, settings.registered_name("sklearn"))
     assert (result.version, version.number, version.champion) == (1, 1, True)
     assert json.loads(read_artifact(settings, run_id, "decision.json"))["version"] == 1
 
@@ -437,7 +439,7 @@ def test_a_promotion_by_hand_records_the_same_and_may_be_repeated(settings, clie
 def test_a_move_by_hand_of_a_model_that_is_not_there_names_the_configured_ones(settings, client, move):
     with pytest.raises(ConfigurationError, match=f"no registered model 'wrong'.*{settings.registered_name('sklearn')}"):
         move(settings, "wrong", "a test")
-    assert registry.registered(client, "wrong") is None
+    assert RegisteredModel.read(client, "wrong") is None
 
 
 def test_a_version_that_is_not_there_cannot_be_promoted(settings):
@@ -475,7 +477,7 @@ def test_show_of_nothing_is_empty(settings):
 
 
 def test_versions_of_a_model_that_is_not_there_are_none(client):
-    assert registry.versions(client, "not-there") == ()
+    assert registered_model.versions_of(client, "not-there") == ()
 
 
 def test_a_version_tells_the_columns_of_its_runs_data(settings, client):
@@ -486,6 +488,7 @@ def test_a_version_tells_the_columns_of_its_runs_data(settings, client):
     data = MetaDataset(HTTPDatasetSource("http://127.0.0.1/t"), name="t", digest="d", schema=columns)
     client.log_inputs(run_id, [DatasetInput(data._to_mlflow_entity(), [InputTag("mlflow.data.context", "test")])])
     register(settings, "c1")
-    (version,) = registry.versions(client, settings.registered_name("sklearn"))
-    assert version.columns == ("hour", "carrier")
+    (version,) = registered_model.versions_of(client, settings.registered_name("sklearn"))
+    model = RegisteredModel.read(client, settings.registered_name("sklearn"))
+    assert model.columns(version) == ("hour", "carrier")
     assert version.test_window == ("2013-11-01", "2013-12-01")

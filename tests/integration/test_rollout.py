@@ -9,11 +9,12 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from ratchet.io.cluster import deployment
-from ratchet.io.records import registry
-from ratchet.jobs import promote, rollout, servers
-from ratchet.jobs.conclude import conclude
-from ratchet.jobs.register import register
-from ratchet.jobs.servers import Servers
+from ratchet.io.records.registered_model import RegisteredModel
+from ratchet.jobs.promotion import promote, rollout, servers
+from ratchet.jobs.promotion.case import held_model
+from ratchet.jobs.promotion.conclude import conclude, go_back
+from ratchet.jobs.promotion.register import register
+from ratchet.jobs.promotion.servers import Servers
 from tests.integration.candidate_runs import add_run, read_artifact
 from tests.integration.conftest import settings_for
 from tests.integration.killing import killed_after
@@ -102,7 +103,7 @@ def promoted(settings, cycle, f1):
 
 
 def aliases(settings):
-    model = registry.registered(MlflowClient(settings.tracking.uri), settings.registered_name("sklearn"))
+    model = RegisteredModel.read(MlflowClient(settings.tracking.uri), settings.registered_name("sklearn"))
     return {alias: int(version) for alias, version in model.aliases.items()}
 
 
@@ -282,20 +283,25 @@ def test_a_rollout_of_a_cycle_says_that_it_went_back(settings, kube, follow, mon
     assert [(event["event"], event["outcome"]) for event in told] == [("rollout.decided", "held")]
 
 
-def test_the_way_back_may_be_killed_between_any_two_writes(mlflow_file, tmp_path, monkeypatch):
-    from ratchet.jobs import conclude as concluding
+def fail(settings, client):
+    """What a rollout does where the servers of version 2 fail."""
+    with held_model(client, settings, settings.registered_name("sklearn"), "rollout") as model:
+        if model.aliases["champion"] == 2:
+            go_back(model, 2, "it failed")
 
+
+def test_the_way_back_may_be_killed_between_any_two_writes(mlflow_file, tmp_path, monkeypatch):
     uri, _ = mlflow_file
     settings = settings_for(uri, next(_names), str(tmp_path / "artifacts"), retrain={"engines": ("sklearn",)})
-    client, name = MlflowClient(settings.tracking.uri), settings.registered_name("sklearn")
+    client = MlflowClient(settings.tracking.uri)
     promoted(settings, "c1", 0.5)
     run_id = promoted(settings, "c2", 0.6)
     before = snapshot_of(settings, tmp_path / "before")
     for after in itertools.count(1):
         before.restore()
         with killed_after(monkeypatch, after) as end:
-            concluding.go_back(client, settings, name, 2, "it failed")
-        concluding.go_back(client, settings, name, 2, "it failed")
+            fail(settings, client)
+        fail(settings, client)
         assert conclude(client, settings, "sklearn", "c2").outcome == "held"
         assert aliases(settings) == {"champion": 1}
         assert client.get_run(run_id).data.tags["ratchet.decision"] == "held"

@@ -7,10 +7,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from ratchet.core.trial import TAG, Trial, judge
-from ratchet.io.records import registry
-from ratchet.jobs.conclude import conclude
-from ratchet.jobs.promote import promote
-from ratchet.jobs.register import register
+from ratchet.io.records.registered_model import RegisteredModel
+from ratchet.jobs.promotion.conclude import conclude
+from ratchet.jobs.promotion.promote import promote
+from ratchet.jobs.promotion.register import register
 from tests.integration.candidate_runs import add_run, read_artifact
 from tests.integration.conftest import settings_for
 from tests.integration.killing import killed_after
@@ -34,7 +34,7 @@ def client(settings):
 
 
 def aliases(settings):
-    model = registry.registered(MlflowClient(settings.tracking.uri), settings.registered_name("sklearn"))
+    model = RegisteredModel.read(MlflowClient(settings.tracking.uri), settings.registered_name("sklearn"))
     return {alias: int(version) for alias, version in model.aliases.items()}
 
 

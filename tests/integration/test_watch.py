@@ -14,10 +14,11 @@ from ratchet.core.evaluation import drift
 from ratchet.core.evaluation.counts import Counts, day_number
 from ratchet.core.watch_verdict import WatchVerdict
 from ratchet.errors import DataError, FailedError
-from ratchet.io.records import process_identity, registry, watch_record
+from ratchet.io.records import process_identity, watch_record
 from ratchet.io.records.connection import connect
+from ratchet.io.records.registered_model import versions_of
 from ratchet.jobs import watch as watching
-from ratchet.jobs.register import register
+from ratchet.jobs.promotion.register import register
 from ratchet.jobs.retrain import Cycle
 from ratchet.jobs.train import train
 from ratchet.jobs.watch_step import watch
@@ -136,7 +137,7 @@ def _day(text):
 
 
 def _version(world):
-    return registry.versions(world.client, "flights-sklearn")[-1]
+    return versions_of(world.client, "flights-sklearn")[-1]
 
 
 def test_of_a_long_absence_only_the_newest_days_are_measured_and_no_window_spans_the_gap(world):

@@ -101,7 +101,8 @@ def test_the_exit_code_reaches_the_shell():
 def test_reading_the_configuration_imports_no_engine_and_no_mlflow():
     heavy = [name for name in HEAVY if name != "pydantic"]
     said = python(
-        "import sys\nfrom ratchet import configuration, errors\nfrom ratchet.cli import events\nconfiguration.load('dev', (), None, {})\n"
+        "import sys\nfrom ratchet import configuration, errors\nfrom ratchet.cli import events\n"
+        "configuration.load('dev', (), None, {})\n"
         f"print([name for name in {heavy} if name in sys.modules])"
     )
     assert said.strip() == "[]"

@@ -6,7 +6,7 @@ import pytest
 from ratchet.core.evaluation.counts import Confusion, Counts
 from ratchet.core.evaluation.f1 import f1_of, precision_of, recall_of
 from ratchet.errors import FailedError
-from ratchet.io.records.registry import Version
+from ratchet.io.records.version import Version
 from ratchet.io.table import inspection
 from ratchet.jobs import rivals
 from ratchet.settings import Data, Label, Promotion, Settings
@@ -19,17 +19,15 @@ BAD = np.ones(80, dtype=bool)
 THRESHOLD = 0.5
 
 
-def version(number, *, champion=False, f1=0.4, columns=()):
+def version(number, *, champion=False, f1=0.4):
     return Version(
+        model="flights-sklearn",
         number=number,
-        uri=f"models:/flights-sklearn/{number}",
         run_id=f"r{number}",
         f1=f1,
         test_window=None,
-        columns=columns,
         aliases=("champion",) if champion else (),
         tags={},
-        move=None,
         created=datetime(2013, 12, 1, tzinfo=UTC),
     )
 
@@ -88,9 +86,9 @@ def test_nothing_is_rescored_where_recorded_values_are_compared():
 def test_only_columns_that_the_data_have_and_the_trainer_does_not_read_are_extra(tmp_path):
     file = event_tables.parquet(tmp_path / "events.parquet")
     table = inspection.inspect(event_tables.settings(file, numeric=("speed",), categorical=()))
-    chosen = [version(1, columns=("speed", "stops")), version(2, columns=("carrier", "gone"))]
-    assert rivals.extra_columns(chosen, table) == ("carrier", "stops")
-    assert rivals.extra_columns([version(1, columns=("speed",))], table) == ()
+    trained_on = [("speed", "stops"), ("carrier", "gone")]
+    assert rivals.extra_columns(trained_on, table) == ("carrier", "stops")
+    assert rivals.extra_columns([("speed",)], table) == ()
 
 
 def test_a_version_is_measured_on_the_candidates_rows():

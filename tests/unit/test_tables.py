@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ratchet.cli import tables
-from ratchet.jobs.results import Result
+from ratchet.jobs.promotion.results import Result
 from ratchet.jobs.show import Row
 from ratchet.settings import Settings
 

@@ -54,7 +54,7 @@ def register(environment: str, overrides: tuple[str, ...], cycle: str | None) ->
     settings = settings_of(environment, overrides)
     from ratchet.cli import tables
     from ratchet.core import cycle_ids
-    from ratchet.jobs import register
+    from ratchet.jobs.promotion import register
 
     results = register.register(settings, None if cycle is None else cycle_ids.checked(cycle))
     tables.print_results(results, settings)
@@ -76,7 +76,7 @@ def validate(engine: str, environment: str, overrides: tuple[str, ...], cycle: s
     """
     settings = settings_of(environment, overrides)
     from ratchet.core import cycle_ids
-    from ratchet.jobs import validate
+    from ratchet.jobs.promotion import validate
 
     verdict = validate.validate(settings, engine, same_settings(environment, overrides), cycle_ids.checked(cycle))
     click.echo(f"{engine}: {verdict.outcome}: {verdict.reason}" if verdict else f"{engine}: nothing is staged")
@@ -100,7 +100,7 @@ def rollout(environment: str, overrides: tuple[str, ...], cycle: str | None, fai
     settings = settings_of(environment, overrides)
     from ratchet.cli import tables
     from ratchet.core import cycle_ids
-    from ratchet.jobs import rollout
+    from ratchet.jobs.promotion import rollout
 
     checked = None if cycle is None else cycle_ids.checked(cycle)
     results = rollout.rollout(settings, checked, dict(_failure(text) for text in failed))

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ratchet.jobs.results import MEASURES, Result
+from ratchet.jobs.promotion.results import MEASURES, Result
 from ratchet.settings import Settings
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ def show(environment: str, overrides: tuple[str, ...], *, as_json: bool) -> None
 def rollback(model: str, environment: str, overrides: tuple[str, ...], because: str) -> None:
     """Move the alias `champion` of MODEL (such as flights-sklearn) to the version that `previous` names."""
     settings = settings_of(environment, overrides)
-    from ratchet.jobs import promote
+    from ratchet.jobs.promotion import promote
 
     click.echo(promote.rollback(settings, model, because))
 
@@ -37,6 +37,6 @@ def rollback(model: str, environment: str, overrides: tuple[str, ...], because: 
 def promote(model: str, version: int, environment: str, overrides: tuple[str, ...], because: str) -> None:
     """Move the alias `champion` of MODEL (such as flights-sklearn) to VERSION."""
     settings = settings_of(environment, overrides)
-    from ratchet.jobs import promote
+    from ratchet.jobs.promotion import promote
 
     click.echo(promote.promote(settings, model, version, because))

@@ -1,15 +1,16 @@
 """Promoted, staged or held, and why in one sentence.
 
-`jobs.register` decides here, once for each run; what is staged, `jobs.conclude` makes promoted or held later. Only the
-standard library is imported.
+`jobs.promotion.register` decides here, once for each run; what is staged, `jobs.promotion.conclude` makes promoted or
+held later. Only the standard library is imported.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from math import floor, isnan
-from typing import Literal
+from typing import Any, Literal
 
 from ratchet.core.rival import Rival
+from ratchet.errors import FailedError
 
 Outcome = Literal["promoted", "staged", "held"]
 
@@ -41,6 +42,37 @@ class Decision:
     def promoted(self) -> bool:
         """Whether the candidate becomes the champion."""
         return self.outcome == "promoted"
+
+    def to_record(self) -> dict[str, Any]:
+        """What `decision.json` says of it."""
+        return {
+            "outcome": self.outcome,
+            "reason": self.reason,
+            "version": self.version,
+            "f1": self.f1,
+            "f1_all_positive": self.f1_all_positive,
+            "probability_better": self.probability,
+            "versions": [asdict(rival) for rival in self.rivals],
+            "versions_without_f1": list(self.unknown),
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], where: str) -> "Decision":
+        """Read it again; raises FailedError, with where it was found, where it is not what `to_record` writes."""
+        try:
+            return cls(
+                outcome=record["outcome"],
+                reason=record["reason"],
+                f1=record["f1"],
+                f1_all_positive=record["f1_all_positive"],
+                probability=record["probability_better"],
+                rivals=tuple(Rival(**rival) for rival in record["versions"]),
+                unknown=tuple(record["versions_without_f1"]),
+                version=record["version"],
+            )
+        except (KeyError, TypeError) as error:
+            message = f"decision.json of {where} can't be read: {error!r}; train again"
+            raise FailedError(message) from error
 
 
 def decide(

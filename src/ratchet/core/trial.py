@@ -1,7 +1,7 @@
 """Whether a version may serve, judged by how its server behaved when it was tried.
 
-`jobs.validate` tries a version in the image that will serve it and writes the verdict to the version as a tag;
-`jobs.conclude` goes by it. Only the standard library is imported.
+`jobs.promotion.validate` tries a version in the image that will serve it and writes the verdict to the version as a
+tag; `jobs.promotion.conclude` goes by it. Only the standard library is imported.
 """
 
 import json

@@ -18,7 +18,7 @@ from ratchet.core import cycle_ids
 from ratchet.errors import RatchetError
 from ratchet.io.processes import StepProcess
 from ratchet.io.runner import Ended, OnEvent, Order, Step
-from ratchet.jobs.results import Result
+from ratchet.jobs.promotion.results import Result
 from ratchet.settings import Settings, bytes_of
 
 # Python, MLflow and the pictures, beside the rows or the JVM's heap.
@@ -101,10 +101,10 @@ class _Registrar:
 
 
 def _import_register() -> None:
-    import ratchet.jobs.register  # noqa: F401  # for what the import itself does
+    import ratchet.jobs.promotion.register  # noqa: F401  # for what the import itself does
 
 
 def _register(settings: Settings, cycle: str, on_event: OnEvent) -> Sequence[Result]:
-    from ratchet.jobs.register import register
+    from ratchet.jobs.promotion.register import register
 
     return register(settings, cycle, on_event)

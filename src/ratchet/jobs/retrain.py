@@ -17,7 +17,7 @@ import structlog
 from ratchet.errors import ConfigurationError, DataError, FailedError, RatchetError
 from ratchet.io.runner import Ended, Order, Runner, Step
 from ratchet.jobs import progress
-from ratchet.jobs.results import Result
+from ratchet.jobs.promotion.results import Result
 from ratchet.settings import Settings
 
 log = structlog.get_logger()

@@ -3,7 +3,7 @@
 Called by `jobs.train`. A version that can't be scored counts with the F1 that its own run recorded, and says why.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -15,7 +15,7 @@ from ratchet.core.evaluation.f1 import f1_of, precision_of, recall_of
 from ratchet.core.rival import Rival
 from ratchet.engines.base import Engine
 from ratchet.errors import RatchetError
-from ratchet.io.records.registry import Version
+from ratchet.io.records.version import Version
 from ratchet.io.table.inspection import Table
 from ratchet.settings import Promotion, Settings
 
@@ -39,9 +39,9 @@ def to_rescore(versions: Sequence[Version], promotion: Promotion) -> tuple[Versi
     return tuple(ranked[: promotion.rescore])
 
 
-def extra_columns(chosen: Sequence[Version], table: Table) -> tuple[str, ...]:
-    """Columns that the data have and only existing versions need."""
-    wanted = {name for version in chosen for name in version.columns}
+def extra_columns(trained_on: Iterable[Sequence[str]], table: Table) -> tuple[str, ...]:
+    """Columns that the data have and only existing versions need. trained_on: the features of each version."""
+    wanted = {name for names in trained_on for name in names}
     return tuple(sorted((wanted & set(table.schema.names)) - set(table.features)))
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import structlog
 
+from ratchet.core.moments import now
 from ratchet.engines.base import BatchScorer, Tally
 from ratchet.engines.opening import open_scorer
 from ratchet.errors import ConfigurationError
-from ratchet.io.records import alias_moves, registry
 from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.records.registered_model import champion_of, exists, versions_of
 from ratchet.io.table import scoring_table
 from ratchet.io.table.score_target import Target
 from ratchet.io.table.table import Table
@@ -74,12 +75,12 @@ def _score(scorer: BatchScorer, model: str, version: int, table: Table, target: 
     begun = time.monotonic()
     about = {"model": model, "version": version, "engine": scorer.name, "source": table.uri}
     log.info("score.started", model=model, version=version, source=table.uri, target=target.uri)
-    target.begin({**about, "at": alias_moves.now()})
+    target.begin({**about, "at": now()})
     tally = _with_progress(scorer, table, target, version)
     for name, rows in tally.infinite.items():
         log.warning("data.warning", warning=f"the column {name!r} of {table.uri} is infinite in {rows:,} rows")
     done = {"rows": tally.rows, "positives": tally.positives}
-    target.finish(version, scoring_table.rows_of(table), {**about, **done, "at": alias_moves.now()})
+    target.finish(version, scoring_table.rows_of(table), {**about, **done, "at": now()})
     seconds = round(time.monotonic() - begun, 2)
     log.info("score.done", model=model, version=version, target=target.uri, seconds=seconds, **done)
     return Summary(model, version, tally.rows, tally.positives, target.uri)
@@ -111,10 +112,10 @@ def _given(address: str | None, argument: str, key: str) -> str:
 def _chosen(settings: Settings, model: str, number: int | None) -> int:
     """That number, or the champion's. Raises ConfigurationError where there is no such version."""
     client = connect(settings)
-    wanted = registry.champion(client, model) if number is None else number
-    if wanted is not None and registry.exists(client, model, wanted):
+    wanted = champion_of(client, model) if number is None else number
+    if wanted is not None and exists(client, model, wanted):
         return wanted
-    known = ", ".join(str(version.number) for version in registry.versions(client, model))
+    known = ", ".join(str(version.number) for version in versions_of(client, model))
     if not known:
         message = f"MLflow at {settings.tracking.uri} has no version of {model}: `ratchet retrain` makes the first"
     elif number is None:

@@ -1,7 +1,7 @@
 """A server for one version of one engine's model: it answers at once, and with the model as soon as that is there.
 
-`cli` calls it, in a cluster in a Deployment whose pod template names the version; `jobs.validate` starts one to try a
-version.
+`cli` calls it, in a cluster in a Deployment whose pod template names the version; `jobs.promotion.validate` starts one
+to try a version.
 """
 
 import os

@@ -6,10 +6,11 @@ from datetime import datetime
 from mlflow.tracking import MlflowClient
 
 from ratchet.core.rival import Rival
-from ratchet.io.records import candidates, registry
+from ratchet.io.records import candidates
 from ratchet.io.records.candidates import Candidate
 from ratchet.io.records.connection import connect, mlflow_errors
-from ratchet.io.records.registry import Version
+from ratchet.io.records.registered_model import versions_of
+from ratchet.io.records.version import Version
 from ratchet.settings import Settings
 
 
@@ -51,7 +52,7 @@ def _rows(client: MlflowClient, settings: Settings, engine: str) -> list[Row]:
     name = settings.registered_name(engine)
     newest = candidates.newest(client, settings, engine)
     today = _today(client, newest)
-    versions = registry.versions(client, name)
+    versions = versions_of(client, name)
     rows = [_of_version(name, engine, version, newest, today) for version in versions]
     if newest is not None and all(version.run_id != newest.run_id for version in versions):
         rows.append(_of_candidate(name, newest))

@@ -17,8 +17,9 @@ from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.base import Engine
 from ratchet.engines.opening import open_engine
 from ratchet.errors import FailedError
-from ratchet.io.records import candidates, registry, samples, tracking
+from ratchet.io.records import candidates, samples, tracking
 from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.records.tracking import Run
 from ratchet.io.table import inspection
 from ratchet.io.table.inspection import Table
@@ -73,9 +74,11 @@ def train(
 def _train(
     settings: Settings, run: Run, engine: Engine, table: Table, snapshot: Snapshot, windows: Windows, cycle: str
 ) -> float:
-    versions = registry.versions(run.client, settings.registered_name(engine.name))
+    model = RegisteredModel.read(run.client, settings.registered_name(engine.name))
+    versions = () if model is None else model.versions
     chosen = rivals.to_rescore(versions, settings.promotion)
-    summaries = _timed("read", engine.read, table, windows, rivals.extra_columns(chosen, table))
+    trained_on = [model.columns(version) for version in chosen] if model else []
+    summaries = _timed("read", engine.read, table, windows, rivals.extra_columns(trained_on, table))
     warnings = (*table.remarks, *engine.warnings)
     for warning in warnings:
         log.warning("data.warning", warning=warning)

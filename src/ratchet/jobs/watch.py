@@ -20,8 +20,9 @@ import structlog
 from ratchet.core import cycle_ids
 from ratchet.core.watch_verdict import TAG, WatchVerdict
 from ratchet.errors import RatchetError
-from ratchet.io.records import candidates, orphaned_runs, registry
+from ratchet.io.records import candidates, orphaned_runs
 from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.runner import Order, Runner
 from ratchet.jobs import progress
 from ratchet.jobs.retrain import Cycle, retrain, run_steps, runner_for
@@ -76,7 +77,8 @@ def _judged(settings: Settings, engines: Sequence[str], done: Watch) -> list[_Lo
     client, low = connect(settings), []
     for engine in engines:
         name = settings.registered_name(engine)
-        champion = next((version for version in registry.versions(client, name) if version.champion), None)
+        model = RegisteredModel.read(client, name)
+        champion = None if model is None else model.champion
         label = name if champion is None else f"version {champion.number} of {name}"
         if champion is None or TAG not in champion.tags:
             why = "has no champion yet" if champion is None else "has not been measured on a new day yet"

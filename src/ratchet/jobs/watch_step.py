@@ -16,8 +16,8 @@ from ratchet.core.watch_verdict import WatchVerdict, floor_of, judge
 from ratchet.core.windows import Window
 from ratchet.engines.opening import open_engine
 from ratchet.errors import FailedError
-from ratchet.io.records import registry
 from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.records.watch_record import Record, Span
 from ratchet.io.table import inspection
 from ratchet.io.table.inspection import Table
@@ -41,7 +41,8 @@ def watch(settings: Settings, engine: str) -> Watched:
     """Measure an engine's champion on the newest days and judge it. Raises RatchetError."""
     with mlflow_errors(settings):
         client, name = connect(settings), settings.registered_name(engine)
-        champion = next((version for version in registry.versions(client, name) if version.champion), None)
+        model = RegisteredModel.read(client, name)
+        champion = None if model is None else model.champion
         if champion is None:
             return Watched(f"{name} has no champion yet: there is nothing to watch")
         record = Record(client, champion)

@@ -1,7 +1,7 @@
 """The decision's place in report.html: the trainer leaves it open, the registrar fills it in.
 
-`report.page` puts `open_section` at the top of the page; `jobs.register`, which has neither templates nor pictures,
-calls `with_decision`. The section stands between two markers, brings its own colours, and loads nothing.
+`report.page` puts `open_section` at the top of the page; `jobs.promotion.register`, which has neither templates nor
+pictures, calls `with_decision`. The section stands between two markers, brings its own colours, and loads nothing.
 """
 
 import re

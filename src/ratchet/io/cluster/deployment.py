@@ -1,7 +1,7 @@
 """A server's Deployment: which version it is told to serve, and how far it is with that.
 
 The version stands in the pod template as an annotation, so that moving it is a rollout like any other; no manifest has
-it, and applying the manifests again leaves it alone. `jobs.rollout` is the caller.
+it, and applying the manifests again leaves it alone. `jobs.promotion.rollout` is the caller.
 """
 
 from dataclasses import dataclass

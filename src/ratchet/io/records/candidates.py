@@ -1,14 +1,15 @@
 """The runs on which the registrar decides: finding them, reading their evidence, writing the decision to them.
 
-`jobs.register` and `jobs.show` are the callers.
+`jobs.promotion.register` and `jobs.show` are the callers.
 """
 
 import json
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from mlflow.entities import Run, RunTag
 from mlflow.tracking import MlflowClient
@@ -116,43 +117,44 @@ def rivals(client: MlflowClient, candidate: Candidate) -> tuple[Rival, ...]:
     return Rival.from_csv(artifact(client, candidate.run_id, COMPARISON).decode("utf-8"))
 
 
-def record(
-    client: MlflowClient, candidate: Candidate, decision: Decision, settings: Settings, details: Mapping[str, str]
-) -> None:
-    """Write a decision to its run: decision.json, the report's section, and last the tags, in one request.
+def read_decision(client: MlflowClient, candidate: Candidate) -> Mapping[str, Any]:
+    """The content of the candidate's decision.json; raises FailedError where it has none that can be read."""
+    text = artifact(client, candidate.run_id, DECISION).decode("utf-8")
+    try:
+        return dict(json.loads(text))
+    except (TypeError, ValueError) as error:
+        message = f"decision.json of the run {candidate.run_id} can't be read: {text[:100]!r}; train again"
+        raise FailedError(message) from error
 
-    details: what else decision.json should hold, such as who decided and when.
+
+def write_decision(client: MlflowClient, candidate: Candidate, decision: Decision, about: Mapping[str, Any]) -> None:
+    """Write decision.json to the candidate's run.
+
+    about: what it says beside the decision and the candidate: the model, who decided, when, by which settings.
     """
-    name = settings.registered_name(candidate.engine)
-    _write(client, candidate, DECISION, _json(candidate, decision, settings, details))
-    report = artifact(client, candidate.run_id, REPORT).decode("utf-8")
-    _write(client, candidate, REPORT, with_decision(report, decision, name))
-    tags = {"ratchet.decision": decision.outcome, "ratchet.reason": decision.reason}
-    client.log_batch(candidate.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-
-
-def _json(candidate: Candidate, decision: Decision, settings: Settings, details: Mapping[str, str]) -> str:
-    content = {
-        "outcome": decision.outcome,
-        "reason": decision.reason,
-        "model": settings.registered_name(candidate.engine),
-        "version": decision.version,
+    of_candidate = {
         "engine": candidate.engine,
         "cycle": candidate.cycle,
         "run_id": candidate.run_id,
         "as_of": candidate.tags.get("ratchet.as_of"),
         "test_from": candidate.test_window[0],
         "test_until": candidate.test_window[1],
-        "f1": decision.f1,
-        "f1_all_positive": decision.f1_all_positive,
-        "probability_better": decision.probability,
         "metrics": dict(sorted(candidate.metrics.items())),
-        "versions": [asdict(rival) for rival in decision.rivals],
-        "versions_without_f1": list(decision.unknown),
-        "promotion": settings.promotion.model_dump(),
-        **details,
     }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    content = {**decision.to_record(), **of_candidate, **about, **decision.to_record()}
+    _write(client, candidate, DECISION, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def record(client: MlflowClient, candidate: Candidate, decision: Decision, about: Mapping[str, Any]) -> None:
+    """Write a decision to its run: decision.json, the report's section, and last the tags, in one request.
+
+    about: as for `write_decision`.
+    """
+    write_decision(client, candidate, decision, about)
+    report = artifact(client, candidate.run_id, REPORT).decode("utf-8")
+    _write(client, candidate, REPORT, with_decision(report, decision, about["model"]))
+    tags = {"ratchet.decision": decision.outcome, "ratchet.reason": decision.reason}
+    client.log_batch(candidate.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
 def _of(engine: str, cycle: str | None) -> str:

@@ -23,8 +23,19 @@ from ratchet.settings import Settings
 _LONGEST_ERROR = 300
 _TOO_MANY_REQUESTS = 429
 _TRANSIENT = frozenset({"TEMPORARILY_UNAVAILABLE", "RESOURCE_EXHAUSTED", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED"})
+_ABSENT = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"})
 _REFUSED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED", "CUSTOMER_UNAUTHORIZED"})
 _CREDENTIALS = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403", "401"})
+
+
+@contextmanager
+def ignoring_absent() -> Iterator[None]:
+    """Go on where MLflow has no such thing."""
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code not in _ABSENT:
+            raise
 
 
 def connect(settings: Settings) -> MlflowClient:

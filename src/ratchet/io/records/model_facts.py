@@ -10,16 +10,16 @@ from math import isfinite
 from typing import Any
 
 from mlflow.entities import Run
-from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
 from ratchet.core import trial
 from ratchet.core.exported import Champion, ModelFacts
 from ratchet.core.watch_verdict import floor_of
-from ratchet.io.records import alias_moves, registry
-from ratchet.io.records.alias_moves import CHAMPION, ignoring_absent
-from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.records.connection import connect, ignoring_absent, mlflow_errors
 from ratchet.io.records.decision_counts import DecisionCounts
+from ratchet.io.records.registered_model import RegisteredModel, listed
+from ratchet.io.records.version import CHAMPION
 from ratchet.settings import Settings, Watch
 
 _DAY_SECONDS = 86_400
@@ -44,11 +44,11 @@ class Models:
 
     def _facts(self, client: MlflowClient, engine: str, decisions: Mapping[str, int]) -> ModelFacts:
         name = self._settings.registered_name(engine)
-        model = registry.registered(client, name)
+        model = RegisteredModel.read(client, name)
         if model is None:
             return ModelFacts(name, decisions=decisions)
-        versions = sorted(registry.listed(client, name), key=lambda version: int(version.version), reverse=True)
-        number = alias_moves.named(model, CHAMPION)
+        versions = sorted(listed(client, name), key=lambda version: int(version.version), reverse=True)
+        number = model.aliases.get(CHAMPION)
         named = next((version for version in versions if int(version.version) == number), None)
         return ModelFacts(
             model=name,

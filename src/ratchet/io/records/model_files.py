@@ -13,8 +13,8 @@ import mlflow
 import structlog
 
 from ratchet.errors import ConfigurationError
-from ratchet.io.records import registry
 from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.records.registered_model import champion_of, exists
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
@@ -29,7 +29,7 @@ def files_of(settings: Settings, name: str, number: int, cache: Path) -> Path:
         return folder
     with mlflow_errors(settings):
         client = connect(settings)
-        if not registry.exists(client, name, number):
+        if not exists(client, name, number):
             message = f"MLflow at {settings.tracking.uri} has no version {number} of {name}; `ratchet show` lists them"
             raise ConfigurationError(message)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def first_champion(settings: Settings, name: str, sleep: Callable[[float], None]
     told = False
     with mlflow_errors(settings):
         client = connect(settings)
-        while (number := registry.champion(client, name)) is None:
+        while (number := champion_of(client, name)) is None:
             if not told:
                 log.info("serve.waiting", model=name, why=f"{name} has no champion yet")
                 told = True

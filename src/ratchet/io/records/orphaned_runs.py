@@ -1,8 +1,8 @@
 """Runs on which nobody works any more: they end as KILLED, as they would have, had there been time.
 
 SIGKILL and a lost machine leave a run RUNNING. The next attempt at it says so (`io.records.tracking`), and the
-registrar of the cycle (`jobs.register`), which a coordinator starts when the trainers are over. Should one of them
-still be at work, no harm is done: its own end is written over this one.
+registrar of the cycle (`jobs.promotion.register`), which a coordinator starts when the trainers are over. Should one of
+them still be at work, no harm is done: its own end is written over this one.
 """
 
 import json

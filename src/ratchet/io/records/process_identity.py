@@ -3,6 +3,7 @@
 A registrar's lock and a trainer's run carry it, so that whoever comes later need not wait for the dead.
 """
 
+import getpass
 import os
 import re
 import socket
@@ -26,6 +27,15 @@ class ProcessIdentity:
     place: str
     pid: int
     started: str
+
+
+def who() -> str:
+    """The user and the machine of this process, for those who read a record."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's numeric user has no name
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"
 
 
 def own() -> ProcessIdentity:

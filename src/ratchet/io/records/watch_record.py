@@ -22,9 +22,8 @@ from ratchet.core.evaluation.rolling import RollingDay
 from ratchet.core.watch_verdict import TAG, WatchVerdict
 from ratchet.core.windows import Window
 from ratchet.errors import FailedError
-from ratchet.io.records import registry
-from ratchet.io.records.registry import Version
 from ratchet.io.records.tracking import METRICS_A_BATCH, rolling_metrics
+from ratchet.io.records.version import Version, columns_of
 
 COUNTS = "counts.csv"
 _FOLDER = "watch"
@@ -91,7 +90,7 @@ class Record:
 
     def columns(self) -> Mapping[str, tuple[str, ...]]:
         """The numeric and the categorical features that it was trained on; empty where its run doesn't say."""
-        kinds = registry.columns_of(self._run)
+        kinds = columns_of(self._run)
         roles = {"numeric": "double", "categorical": "string"}
         named = {role: tuple(name for name, kind in kinds.items() if kind == wanted) for role, wanted in roles.items()}
         return named if any(named.values()) else {}

@@ -1,4 +1,4 @@
-"""A version's server as a process of its own, while it is tried; `jobs.validate` sends it requests."""
+"""A version's server as a process of its own, while it is tried; `jobs.promotion.validate` sends it requests."""
 
 import json
 import signal

@@ -1,7 +1,7 @@
 """From a candidate's evidence and today's versions to a decision.
 
 The trainer compared the candidate with the versions that there were; some may have been deleted or made since. Called
-by `jobs.register`, under the lock, so that what it sees stays true.
+by `jobs.promotion.register`, under the lock, so that what it sees stays true.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from math import isclose
 from ratchet.core.decision import Decision, decide
 from ratchet.core.rival import Rival
 from ratchet.io.records.candidates import Candidate
-from ratchet.io.records.registry import Version
+from ratchet.io.records.version import Version
 from ratchet.settings import Promotion
 
 

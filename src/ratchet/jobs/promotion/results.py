@@ -1,6 +1,6 @@
 """What a registrar says of a candidate.
 
-`jobs.register` makes it, a cycle reads it off the registrar's events, `tables` prints it.
+`jobs.promotion.register` makes it, a cycle reads it off the registrar's events, `tables` prints it.
 """
 
 from collections.abc import Mapping

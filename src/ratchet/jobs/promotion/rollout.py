@@ -12,10 +12,10 @@ from mlflow.tracking import MlflowClient
 from ratchet.errors import RatchetError
 from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.runner import OnEvent
-from ratchet.jobs.conclude import conclude
-from ratchet.jobs.register import log_event, told
-from ratchet.jobs.results import Result
-from ratchet.jobs.servers import Servers
+from ratchet.jobs.promotion.conclude import conclude
+from ratchet.jobs.promotion.register import log_event, told
+from ratchet.jobs.promotion.results import Result
+from ratchet.jobs.promotion.servers import Servers
 from ratchet.settings import Settings
 
 log = structlog.get_logger()

@@ -1,7 +1,8 @@
 """Tries a staged version in the image that will serve it, and writes the verdict to the version.
 
 `cli` calls it, as a step of a cycle. The version's server is a process of its own, started as in a Deployment; it is
-sent the trainer's sample and what no server may accept. Nothing is decided here: `jobs.conclude` goes by the verdict.
+sent the trainer's sample and what no server may accept. Nothing is decided here: `jobs.promotion.conclude` goes by the
+verdict.
 """
 
 import time
@@ -10,14 +11,15 @@ from collections.abc import Callable, Sequence
 import structlog
 from mlflow.tracking import MlflowClient
 
+from ratchet.core.moments import now
 from ratchet.core.trial import TAG, Trial, TrialVerdict, judge
-from ratchet.io.records import alias_moves, candidates, registry, samples
+from ratchet.io.records import candidates, samples
 from ratchet.io.records.connection import connect, mlflow_errors
-from ratchet.io.records.registry import Version
+from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.records.samples import SampleRows
+from ratchet.io.records.version import Version
 from ratchet.io.serving.trial_server import TrialError, TrialServer
 from ratchet.io.table import memory
-from ratchet.jobs.register import own_version
 from ratchet.settings import Settings, bytes_of
 
 log = structlog.get_logger()
@@ -46,7 +48,7 @@ def validate(settings: Settings, engine: str, options: Sequence[str], cycle: str
         log.info("validate.started", model=name, version=version.number, rows=len(sample.rows))
         limit = memory.available() if settings.serving.memory_limit is None else bytes_of(settings.serving.memory_limit)
         trial = _tried(settings, engine, options, version.number, sample)
-        verdict = judge(trial, settings.serving.latency_seconds, limit, alias_moves.now())
+        verdict = judge(trial, settings.serving.latency_seconds, limit, now())
         client.set_model_version_tag(name, str(version.number), TAG, verdict.to_tag())
     log.info("validate.done", model=name, version=version.number, outcome=verdict.outcome, why=verdict.reason)
     return verdict
@@ -56,7 +58,8 @@ def _staged(client: MlflowClient, settings: Settings, engine: str, cycle: str) -
     candidate = candidates.newest(client, settings, engine, cycle)
     if candidate is None:
         return None
-    own = own_version(registry.versions(client, settings.registered_name(engine)), candidate.run_id)
+    model = RegisteredModel.read(client, settings.registered_name(engine))
+    own = None if model is None else model.made_from(candidate.run_id)
     return own if own is not None and own.staged else None
 
 

@@ -1,18 +1,16 @@
 """Moving `champion` by hand; who, when and why are recorded on the version and on the registered model."""
 
-from collections.abc import Sequence
-
 import structlog
 from mlflow.tracking import MlflowClient
 
 from ratchet.errors import ConfigurationError
-from ratchet.io.records import alias_moves, registry
-from ratchet.io.records.alias_moves import PREVIOUS, Move
 from ratchet.io.records.connection import connect, mlflow_errors
-from ratchet.io.records.lock import Lock, locked
-from ratchet.io.records.registry import Version
-from ratchet.jobs import conclude
-from ratchet.jobs.servers import follow_by_hand
+from ratchet.io.records.process_identity import who
+from ratchet.io.records.registered_model import RegisteredModel
+from ratchet.io.records.version import PREVIOUS, Version
+from ratchet.jobs.promotion.case import held_model
+from ratchet.jobs.promotion.conclude import approve
+from ratchet.jobs.promotion.servers import follow_by_hand
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
@@ -42,20 +40,15 @@ def _move(settings: Settings, model: str, version: int | None, because: str) -> 
     with mlflow_errors(settings):
         client = connect(settings)
         _check_exists(client, settings, model)
-        verb = "rollback" if version is None else "promote"
-        by = alias_moves.who()
-        with locked(client, model, settings.promotion.lock_seconds, f"ratchet {verb} by {by}") as lock:
-            registry.settle(client, model)
-            existing = registry.versions(client, model)
-            target = _before(model, existing) if version is None else _numbered(model, existing, version)
-            champion = next((other for other in existing if other.champion), None)
+        verb, by = "rollback" if version is None else "promote", who()
+        with held_model(client, settings, model, verb) as held:
+            target = _before(held) if version is None else _numbered(held, version)
+            champion = held.champion
             if not target.champion:
-                lock.check()
-                move = Move(None if champion is None else champion.number, f"{by}, by hand", alias_moves.now(), because)
-                alias_moves.begin(client, model, target.number, move)
-                alias_moves.finish(client, model, target.number, move)
+                held.begin(target.number, held.next_move(f"{by}, by hand", because))
+                held.settle()
             if target.staged:
-                _approve(client, settings, lock, target.number, f"approved by {by}: {because}")
+                approve(held, target.number, f"approved by {by}: {because}")
         follow_by_hand(settings, client, model)
     if target.champion:
         return f"version {target.number} of {model} is the champion already"
@@ -64,30 +57,27 @@ def _move(settings: Settings, model: str, version: int | None, because: str) -> 
     return f"version {target.number} of {model} is the champion now; {was}"
 
 
-def _approve(client: MlflowClient, settings: Settings, lock: Lock, number: int, why: str) -> None:
-    existing = registry.versions(client, lock.name)
-    conclude.approve(client, settings, lock, _numbered(lock.name, existing, number), existing, why)
-
-
 def _check_exists(client: MlflowClient, settings: Settings, model: str) -> None:
-    if registry.registered(client, model) is None:
+    if RegisteredModel.read(client, model) is None:
         own = " and ".join(settings.registered_name(engine) for engine in settings.retrain.engines)
         message = f"MLflow at {settings.tracking.uri} has no registered model {model!r}; the configured ones are {own}"
         raise ConfigurationError(message)
 
 
-def _before(model: str, existing: Sequence[Version]) -> Version:
-    for version in existing:
-        if PREVIOUS in version.aliases:
-            return version
-    message = f"{model} has no alias `{PREVIOUS}`, so there is nothing to go back to; `ratchet promote` takes a version"
+def _before(model: RegisteredModel) -> Version:
+    number = model.aliases.get(PREVIOUS)
+    if number is not None:
+        return _numbered(model, number)
+    message = (
+        f"{model.name} has no alias `{PREVIOUS}`, so there is nothing to go back to; `ratchet promote` takes a version"
+    )
     raise ConfigurationError(message)
 
 
-def _numbered(model: str, existing: Sequence[Version], number: int) -> Version:
-    for version in existing:
-        if version.number == number:
-            return version
-    known = ", ".join(str(version.number) for version in existing) or "none"
-    message = f"{model} has no version {number}; there are: {known}"
+def _numbered(model: RegisteredModel, number: int) -> Version:
+    found = model.numbered(number)
+    if found is not None:
+        return found
+    known = ", ".join(str(version.number) for version in model.versions) or "none"
+    message = f"{model.name} has no version {number}; there are: {known}"
     raise ConfigurationError(message)

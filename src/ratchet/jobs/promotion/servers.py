@@ -1,6 +1,7 @@
 """Brings the servers of a cluster to what `champion` names, or both back to what they were.
 
-`jobs.rollout` calls it at the end of a cycle, `jobs.promote` where somebody moves `champion` by hand.
+`jobs.promotion.rollout` calls it at the end of a cycle, `jobs.promotion.promote` where somebody moves `champion` by
+hand.
 """
 
 import os
@@ -15,8 +16,10 @@ from ratchet.errors import FailedError
 from ratchet.io.cluster import credentials
 from ratchet.io.cluster.api import Api
 from ratchet.io.cluster.deployment import ServerDeployment
-from ratchet.io.records import registry
-from ratchet.jobs import conclude
+from ratchet.io.records.registered_model import champion_of
+from ratchet.io.records.version import CHAMPION
+from ratchet.jobs.promotion.case import held_model
+from ratchet.jobs.promotion.conclude import go_back
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
@@ -62,7 +65,7 @@ class Servers:
         rollouts = []
         for engine in engines:
             servers = ServerDeployment(self._api, engine)
-            champion = registry.champion(self._client, self._settings.registered_name(engine))
+            champion = champion_of(self._client, self._settings.registered_name(engine))
             if champion is None or not servers.exists():
                 continue
             moved = servers.told() != champion
@@ -109,7 +112,10 @@ class Servers:
     def _go_back(self, rollout: _Rollout, why: str) -> str:
         version, name = rollout.version, self._settings.registered_name(rollout.engine)
         reason = f"version {version} was promoted, and its servers were taken back: {why}"
-        champion = conclude.go_back(self._client, self._settings, name, version, reason)
+        with held_model(self._client, self._settings, name, "rollout") as model:
+            if model.aliases.get(CHAMPION) == version:  # else somebody has moved it meanwhile
+                go_back(model, version, reason)
+            champion = model.aliases.get(CHAMPION)
         rollout.servers.tell(champion)
         log.error("rollout.went_back", deployment=rollout.servers.name, version=champion, why=reason)
         return reason

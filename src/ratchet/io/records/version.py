@@ -1,0 +1,152 @@
+"""A version of a registered model, and the tags by which it says what became of it.
+
+`registered_model` reads versions and changes them; trainers compare their candidates with them.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from math import isfinite
+
+from mlflow.entities import Run
+from mlflow.entities.model_registry import ModelVersion
+
+from ratchet.errors import FailedError
+
+CHAMPION = "champion"
+PREVIOUS = "previous"
+STAGING = "staging"
+
+MOVE = "ratchet.move"
+DECISION = "ratchet.decision"
+REASON = "ratchet.reason"
+ROLLED_BACK = "ratchet.rolled_back"
+# When it was staged, in ISO 8601; it stays.
+STAGED = "ratchet.staged"
+# Only the registrar writes it: versions that share it are one, made twice by a repeated request.
+MADE_FROM = "ratchet.run"
+_F1 = "ratchet.f1"
+_TEST_WINDOW = ("ratchet.test_from", "ratchet.test_until")
+
+
+@dataclass(frozen=True)
+class Move:
+    """`champion` goes to a version.
+
+    previous: the version that it leaves, None where there was none. by: who moved it. at: when, in ISO 8601. because:
+    why. done: whether the aliases have been moved.
+    """
+
+    previous: int | None
+    by: str
+    at: str
+    because: str
+    done: bool = False
+
+    @classmethod
+    def from_tag(cls, text: str, where: str) -> "Move":
+        """Read a version's tag; raises FailedError, with the version, where it is none."""
+        try:
+            return cls(**json.loads(text))
+        except (TypeError, ValueError) as error:
+            message = f"the tag {MOVE} of {where} can't be read: {text!r}; delete the tag in MLflow"
+            raise FailedError(message) from error
+
+    def to_tag(self) -> str:
+        """The move as a tag's value."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Version:
+    """An existing version of a registered model.
+
+    f1: what its own run recorded, None where it is not known. test_window: first day and end of the rows on which that
+    was measured.
+    """
+
+    model: str
+    number: int
+    run_id: str
+    f1: float | None
+    test_window: tuple[str, str] | None
+    aliases: tuple[str, ...]
+    tags: Mapping[str, str]
+    created: datetime
+
+    @property
+    def uri(self) -> str:
+        """Its address for MLflow."""
+        return f"models:/{self.model}/{self.number}"
+
+    @property
+    def move(self) -> Move | None:
+        """Its last promotion, None where there was none; raises FailedError where its tag can't be read."""
+        text = self.tags.get(MOVE)
+        return None if text is None else Move.from_tag(text, f"version {self.number} of {self.model}")
+
+    @property
+    def made_from(self) -> str | None:
+        """The run that the registrar made it from; None where it was made by hand."""
+        return self.tags.get(MADE_FROM)
+
+    @property
+    def champion(self) -> bool:
+        """Whether it serves."""
+        return CHAMPION in self.aliases
+
+    @property
+    def by_registrar(self) -> bool:
+        """Whether the registrar has finished making it: it was staged, or its way to `champion` is written down."""
+        return MOVE in self.tags or STAGED in self.tags
+
+    @property
+    def rolled_back(self) -> str | None:
+        """Why its servers were taken back; None where they were not."""
+        return self.tags.get(ROLLED_BACK)
+
+    @property
+    def staged(self) -> bool:
+        """Whether it waits for the word that says if it may serve."""
+        return STAGED in self.tags and self.tags.get(DECISION) == "staged"
+
+
+def tells_all(found: ModelVersion) -> bool:
+    """Whether a version's own tags say how it was measured; else its run may."""
+    return _F1 in found.tags and all(name in found.tags for name in _TEST_WINDOW)
+
+
+def version_of(found: ModelVersion, run: Run | None) -> Version:
+    """A version from what MLflow has of it. run: where its own tags don't tell all."""
+    tags = dict(found.tags)
+    measured = (run.data.tags if run else {}) | tags
+    window = tuple(measured[name] for name in _TEST_WINDOW if name in measured)
+    return Version(
+        model=found.name,
+        number=int(found.version),
+        run_id=found.run_id or "",
+        f1=_f1(tags.get(_F1, run.data.metrics.get("f1") if run else None)),
+        test_window=(window[0], window[1]) if len(window) == len(_TEST_WINDOW) else None,
+        aliases=(),
+        tags=tags,
+        created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
+    )
+
+
+def columns_of(run: Run | None) -> Mapping[str, str]:
+    """The features in the schema of the run's data, with their types; the label is the one that is boolean."""
+    for data in run.inputs.dataset_inputs if run and run.inputs else ():
+        columns = json.loads(data.dataset.schema or "{}").get("mlflow_colspec", ())
+        kinds = {column["name"]: str(column.get("type")) for column in columns if column.get("type") != "boolean"}
+        if kinds:
+            return kinds
+    return {}
+
+
+def _f1(recorded: str | float | None) -> float | None:
+    try:
+        number = float("nan" if recorded is None else recorded)
+    except ValueError:
+        return None
+    return number if isfinite(number) else None

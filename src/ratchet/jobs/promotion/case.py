@@ -1,0 +1,133 @@
+"""A candidate before those who decide: its run, its registered model under the lock, and who decides.
+
+`decision.json` is the decision's memory. It is written before the version is made; whoever goes on reads it back, and
+nobody judges a second time what a version was made of.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mlflow.tracking import MlflowClient
+
+from ratchet.core.decision import Decision, Outcome
+from ratchet.core.moments import now
+from ratchet.io.records import candidates, process_identity
+from ratchet.io.records.candidates import Candidate
+from ratchet.io.records.registered_model import RegisteredModel
+from ratchet.io.records.version import DECISION, MOVE, REASON, STAGED, Version
+from ratchet.jobs.promotion.judging import judge
+from ratchet.jobs.promotion.results import Result
+from ratchet.settings import Settings
+
+_COPIED_TAGS = ("ratchet.cycle", "ratchet.engine", "ratchet.as_of", "ratchet.test_from", "ratchet.test_until")
+
+
+def by(verb: str) -> str:
+    """Who decides, such as `ratchet register by ann@laptop`."""
+    return f"ratchet {verb} by {process_identity.who()}"
+
+
+def held_model(
+    client: MlflowClient, settings: Settings, name: str, verb: str
+) -> AbstractContextManager[RegisteredModel]:
+    """A registered model under its lock, for a verb. Raises TemporaryError where it is locked for too long."""
+    return RegisteredModel.held(client, name, settings.promotion.lock_seconds, by(verb))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A candidate and its registered model. verb: of `ratchet`, that decides."""
+
+    model: RegisteredModel
+    candidate: Candidate
+    verb: str
+
+    @classmethod
+    def of(cls, model: RegisteredModel, run_id: str, verb: str) -> "Case":
+        """Read the candidate only now: it may have been decided on while this process waited for the lock."""
+        return cls(model, candidates.read(model.client, run_id), verb)
+
+    @property
+    def own(self) -> Version | None:
+        """The version that the registrar has made of the candidate; None where there is none."""
+        return self.model.made_from(self.candidate.run_id)
+
+    def judged(self, settings: Settings) -> Decision:
+        """Decide on the candidate against the versions that there are now."""
+        compared = candidates.rivals(self.model.client, self.candidate)
+        others = [version for version in self.model.versions if version.run_id != self.candidate.run_id]
+        decision = judge(self.candidate, compared, others, settings.promotion)
+        tried_first = settings.promotion.validation or settings.promotion.approval == "manual"
+        return replace(decision, outcome="staged") if decision.promoted and tried_first else decision
+
+    def decided(self, own: Version) -> Decision:
+        """What was decided when its version was made."""
+        record = candidates.read_decision(self.model.client, self.candidate)
+        return replace(Decision.from_record(record, f"the run {self.candidate.run_id}"), version=own.number)
+
+    def with_version(self, decision: Decision, settings: Settings) -> Decision:
+        """Make a version of the candidate, when the decision has been written down; the same with its number."""
+        candidates.write_decision(self.model.client, self.candidate, decision, self._about(settings))
+        candidate = self.candidate
+        tags = {
+            DECISION: decision.outcome,
+            REASON: decision.reason,
+            "ratchet.f1": repr(decision.f1),
+            **{key: candidate.tag(key) for key in _COPIED_TAGS},
+            **self._last_tag(decision),
+        }
+        evidence = f"[The report]({candidate.page}) lies at `{candidate.report}`."
+        description = f"{decision.reason}.\n\nCycle {candidate.cycle}. {evidence}"
+        model_uri = candidate.tag("ratchet.model_uri")
+        number = self.model.create(candidate.run_id, model_uri, tags=tags, description=description)
+        return replace(decision, version=number)
+
+    def record(self, decision: Decision, settings: Settings) -> None:
+        """Write a decision to the candidate's run, with its tags last."""
+        candidates.record(self.model.client, self.candidate, decision, self._about(settings))
+
+    def conclude(self, own: Version, outcome: Outcome, reason: str) -> None:
+        """Say the last word on a version: on itself, then on its run; under the lock."""
+        self.model.check()
+        if outcome == "promoted" and own.move is None:
+            self.model.begin(own.number, self.model.next_move(by(self.verb), reason))
+        self.model.decide(own.number, outcome, reason)
+        self.rewrite(own, outcome, reason)
+        self.model.check()
+        self.model.settle()
+
+    def rewrite(self, own: Version, outcome: Outcome, reason: str) -> None:
+        """Write to the candidate's run what became of its version; all else stays as it was decided."""
+        record = candidates.read_decision(self.model.client, self.candidate)
+        decision = replace(self.decided(own), outcome=outcome, reason=reason)
+        candidates.record(self.model.client, self.candidate, decision, {**record, **_signature()})
+
+    def result(self, outcome: Outcome, reason: str, version: int | None) -> Result:
+        """What became of the candidate."""
+        candidate = self.candidate
+        return Result(
+            engine=candidate.engine,
+            model=self.model.name,
+            cycle=candidate.cycle,
+            outcome=outcome,
+            reason=reason,
+            version=version,
+            run_id=candidate.run_id,
+            metrics=candidate.metrics,
+            report=candidate.report,
+        )
+
+    def _last_tag(self, decision: Decision) -> dict[str, str]:
+        """What makes the version the registrar's own: that it is staged, or its way to `champion`."""
+        if decision.outcome == "staged":
+            return {STAGED: now()}
+        return {MOVE: self.model.next_move(by(self.verb), decision.reason).to_tag()}
+
+    def _about(self, settings: Settings) -> Mapping[str, Any]:
+        return {"model": self.model.name, "promotion": settings.promotion.model_dump(), **_signature()}
+
+
+def _signature() -> Mapping[str, str]:
+    return {"decided_by": process_identity.who(), "decided_at": now()}

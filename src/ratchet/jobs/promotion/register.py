@@ -1,0 +1,105 @@
+"""The registrar: decides on a cycle's candidates, makes versions of what is better, and moves `champion` last.
+
+`cli` calls it, in an image that has no engine. It may be killed between any two requests and run again: the same state
+follows. What makes a promotion final is one request, the creation of the version with the decision and the move of the
+aliases as its tags; all acts after it look first whether they have been done, or may be repeated.
+
+Where a version is to be tried or approved first, what is better is staged here, and `jobs.promotion.conclude` has the
+last word.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+from mlflow.tracking import MlflowClient
+
+from ratchet.core.decision import Outcome
+from ratchet.errors import RatchetError
+from ratchet.io.records import candidates, orphaned_runs, registered_model
+from ratchet.io.records.connection import connect, mlflow_errors
+from ratchet.io.runner import OnEvent
+from ratchet.jobs.promotion.case import Case, held_model
+from ratchet.jobs.promotion.results import MEASURES, Result
+from ratchet.settings import Settings
+
+log = structlog.get_logger()
+
+
+def log_event(event: Mapping[str, Any]) -> None:
+    """Log an event that says its level and its name itself."""
+    told = dict(event)
+    getattr(log, told.pop("level"))(told.pop("event"), **told)
+
+
+def register(settings: Settings, cycle: str | None, tell: OnEvent = log_event) -> list[Result]:
+    """Decide on the candidates of a cycle, one for each configured engine.
+
+    cycle: None is the newest with a complete run. An engine without a candidate is a result with the outcome
+    `missing`. tell: gets each decision as an event, when it has been made. Raises RatchetError; one engine's error is
+    raised when the others have been decided on.
+    """
+    with mlflow_errors(settings):
+        client = connect(settings)
+        return decide_all(client, settings, cycle, tell)
+
+
+def decide_all(client: MlflowClient, settings: Settings, cycle: str | None, tell: OnEvent = log_event) -> list[Result]:
+    """The same with a client that is connected."""
+    cycle = cycle or candidates.newest_cycle(client, settings)
+    if cycle:
+        orphaned_runs.close_of_cycle(client, settings.experiment, cycle)
+    results: list[Result] = []
+    errors: list[RatchetError] = []
+    for engine in settings.retrain.engines:
+        try:
+            with mlflow_errors(settings):
+                result = _decide(client, settings, engine, cycle)
+        except RatchetError as error:
+            tell({"event": "register.failed", "level": "error", "engine": engine, "cycle": cycle, "error": str(error)})
+            errors.append(error)
+        else:
+            tell({"event": "register.decided", "level": "info", **told(result)})
+            results.append(result)
+    if errors:
+        raise errors[0]
+    return results
+
+
+def told(result: Result) -> dict[str, Any]:
+    """A result as an event: all of it, but of the metrics only those that the table of a cycle shows."""
+    metrics = result.metrics or {}
+    return asdict(result) | {"metrics": {name: metrics[name] for name in MEASURES.values() if name in metrics}}
+
+
+def _decide(client: MlflowClient, settings: Settings, engine: str, cycle: str | None) -> Result:
+    name = settings.registered_name(engine)
+    candidate = candidates.newest(client, settings, engine, cycle) if cycle else None
+    if candidate is None:
+        reason = candidates.why_missing(client, settings, engine, cycle) if cycle else "no cycle has a complete run"
+        return Result(engine, name, cycle, "missing", reason)
+    registered_model.ensure(client, name)
+    with held_model(client, settings, name, "register") as model:
+        case = Case.of(model, candidate.run_id, "register")
+        return case.result(*_settled(case, settings))
+
+
+def _settled(case: Case, settings: Settings) -> tuple[Outcome, str, int | None]:
+    """Outcome, reason and version of a candidate, with everything done that follows."""
+    candidate, own = case.candidate, case.own
+    if candidate.outcome == "held" or (candidate.outcome is not None and own is not None):
+        return candidate.outcome, candidate.tag("ratchet.reason"), None if own is None else own.number
+    if own is not None:
+        decision = case.decided(own)
+    else:
+        decision = case.judged(settings)
+        if decision.outcome != "held":
+            decision = case.with_version(decision, settings)
+    if decision.version is not None:
+        case.model.link(decision.version, candidate.tag("ratchet.model_uri"))
+    case.record(decision, settings)
+    if decision.outcome != "held":
+        case.model.check()
+        case.model.settle()
+    return decision.outcome, decision.reason, decision.version
