@@ -13,7 +13,7 @@ settings.load_profile("quick")
 # Files that share what a worker has only one of: a Spark session, an MLflow server.
 GROUPS = {
     "spark": ("test_spark_engine", "test_scorers", "test_score"),
-    "server": ("test_registry", "test_register", "test_staging", "test_watch"),
+    "server": ("test_registry", "test_register", "test_staging", "test_watch", "test_interleavings"),
 }
 # The dearest first, so that no worker begins with a long one when the others have none left.
 DEAR = (

@@ -3,6 +3,7 @@ import json
 
 import mlflow
 import pytest
+import requests
 from mlflow.tracking import MlflowClient
 
 from ratchet.errors import FailedError, TemporaryError
@@ -212,6 +213,20 @@ def test_a_confidence_that_is_asked_for_must_be_reached(mlflow_server):
     add_and_decide(strict, "c1", 0.53)
     assert add_and_decide(strict, "c2", 0.54, metrics={"probability_better": 0.8})[1].outcome == "held"
     assert add_and_decide(strict, "c3", 0.54, metrics={"probability_better": 0.95})[1].outcome == "promoted"
+
+
+def test_a_promotion_lists_the_versions_three_times_at_most(settings, monkeypatch):
+    for number in range(3):
+        add_and_decide(settings, f"c{number}", 0.5 + number / 100)
+    add_run(settings, "c3", 0.6)
+    asked, send = [], requests.Session.send
+    monkeypatch.setattr(
+        requests.Session, "send", lambda own, request, **more: asked.append(request) or send(own, request, **more)
+    )
+    assert decide(settings, "c3").outcome == "promoted"
+    assert len([request for request in asked if "/model-versions/search" in request.url]) <= 3
+    # It does not grow with the versions that there are; `docs/bench.md` has the number.
+    assert len(asked) <= 53
 
 
 @pytest.mark.parametrize("f1", [0.53, 0.39])
