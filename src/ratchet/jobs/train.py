@@ -6,8 +6,10 @@ just one of them. Whatever kills it, running it again for the same cycle ends in
 
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -26,6 +28,9 @@ from ratchet.io.table.inspection import Table
 from ratchet.io.table.snapshot import Snapshot
 from ratchet.jobs import pinned_snapshot, rivals
 from ratchet.settings import Settings
+
+if TYPE_CHECKING:
+    from ratchet.jobs.evidence import Result
 
 log = structlog.get_logger()
 
@@ -68,22 +73,33 @@ def train(
             memory = inspection.memory_needed(table, windows, settings.sklearn.estimator)
             log.info("table.looked", files=len(table.files), until=windows.as_of.isoformat(), memory=memory)
             run.tags(_window_tags(windows) | ({} if because is None else {"ratchet.because": because}))
-            return Trained(run.run_id, _train(settings, run, engine, table, snapshot, windows, cycle), already=False)
+            work = _Work(settings, run, engine, table, snapshot, windows, cycle)
+            return Trained(run.run_id, _train(work), already=False)
 
 
-def _train(
-    settings: Settings, run: Run, engine: Engine, table: Table, snapshot: Snapshot, windows: Windows, cycle: str
-) -> float:
+@dataclass(frozen=True)
+class _Work:
+    """What a trainer has before it: the table and its windows, an engine, and a run to write to."""
+
+    settings: Settings
+    run: Run
+    engine: Engine
+    table: Table
+    snapshot: Snapshot
+    windows: Windows
+    cycle: str
+
+
+def _train(work: _Work) -> float:
+    """Measure a candidate and log it; returns its F1."""
+    settings, run, engine, windows = work.settings, work.run, work.engine, work.windows
     model = RegisteredModel.read(run.client, settings.registered_name(engine.name))
     versions = () if model is None else model.versions
     chosen = rivals.to_rescore(versions, settings.promotion)
     trained_on = [model.columns(version) for version in chosen] if model else []
-    summaries = _timed("read", engine.read, table, windows, rivals.extra_columns(trained_on, table))
-    warnings = (*table.remarks, *engine.warnings)
-    for warning in warnings:
-        log.warning("data.warning", warning=warning)
-    for window, context in ((windows.train, "training"), (windows.test, "test")):
-        run.data_input(context, table.uri, inspection.digest(table, window), inspection.column_kinds(table))
+    extra = rivals.extra_columns(trained_on, work.table)
+    summaries = _timed("read", engine.read, work.table, windows, extra)
+    warnings = _tell_of_data(work)
     # Drawing takes a second to import; the fit, which spends most of its time outside Python, leaves room for it.
     background.begin("import-evidence", _import_evidence)
     parameters = _timed("fit", engine.fit)
@@ -95,22 +111,29 @@ def _train(
     compared = _timed("compare", rivals.compare, settings, engine, versions, chosen, counts, threshold.value)
     features = _timed("count_features", engine.count_features)
     run.params(_not_yet_logged(run, parameters))
+    from ratchet.jobs.evidence import Result
+
+    data = (work.cycle, work.snapshot, windows, summaries, warnings)
+    result = Result(settings, engine.name, *data, parameters, threshold, counts, compared, features)
+    return _log(work, result, logged)
+
+
+def _tell_of_data(work: _Work) -> tuple[str, ...]:
+    """Log what was read, with what is to be said of it; returns the warnings."""
+    table, windows = work.table, work.windows
+    warnings = (*table.remarks, *work.engine.warnings)
+    for warning in warnings:
+        log.warning("data.warning", warning=warning)
+    for window, context in ((windows.train, "training"), (windows.test, "test")):
+        work.run.data_input(context, table.uri, inspection.digest(table, window), inspection.column_kinds(table))
+    return warnings
+
+
+def _log(work: _Work, result: "Result", logged: Future[str]) -> float:
+    """Log what was measured, and the model when it is saved; complete is a run whose logged model does as it should."""
     from ratchet.jobs import evidence
 
-    result = evidence.Result(
-        settings,
-        engine.name,
-        cycle,
-        snapshot,
-        windows,
-        summaries,
-        warnings,
-        parameters,
-        threshold,
-        counts,
-        compared,
-        features,
-    )
+    run, engine = work.run, work.engine
     found = _timed("evaluate", evidence.evaluate, result)
     sample = _timed("sample", engine.sample)
     model_uri = _timed("log_model", logged.result)
@@ -124,7 +147,7 @@ def _train(
         raise FailedError(message)
     run.tags({"ratchet.complete": "true"})
     f1 = found.metrics["f1"]
-    log.info("train.done", f1=round(f1, 4), threshold=round(threshold.value, 4), model=model_uri)
+    log.info("train.done", f1=round(f1, 4), threshold=round(result.threshold.value, 4), model=model_uri)
     return f1
 
 

@@ -88,10 +88,7 @@ class Spark:
             text_counts = window_facts.counts_of_texts(found, about[_TRAIN], about[_TEST], table)
             about[_TRAIN] = window_facts.with_distinct(about[_TRAIN], found)
             self.warnings = _judged(about, table)
-            self._versions_rows = self._window(_TEST)
-            if extra:
-                rows = reading.frame(spark, table, [windows.test], extra).persist()
-                self._versions_rows = rows.where(f"{WINDOW} = 0")
+            self._versions_rows = self._rows_for_versions(extra)
         self._numbers = window_facts.numbers(numeric[_TRAIN], about[_TRAIN].rows)
         then, now = (
             (*features.counts(numeric[place]), *counts)
@@ -100,6 +97,13 @@ class Spark:
         self._features = then, now
         train, calibration, test = (window_facts.summary(groups, place, facts) for place, facts in enumerate(about))
         return train, calibration, test
+
+    def _rows_for_versions(self, extra: Sequence[str]) -> Any:
+        """The test rows, with the columns that only existing versions need."""
+        if not extra:
+            return self._window(_TEST)
+        rows = reading.frame(self._session.get(), self._table, [self._windows.test], extra).persist()
+        return rows.where(f"{WINDOW} = 0")
 
     def fit(self) -> Mapping[str, str]:
         from pyspark.ml import Pipeline
