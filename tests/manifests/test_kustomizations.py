@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.manifests import rules
-from tests.manifests.kustomize import OVERLAYS, ROOT, build, copy_tracked, copy_tree
+from tests.manifests.kustomize import OVERLAYS, ROOT, build, copy_tracked, copy_tree, need_kubectl
 
 K8S = ROOT / "k8s"
 OPERATOR = "https://github.com/kubeflow/spark-operator//config/default?ref=v2.5.1"
@@ -238,3 +238,29 @@ def test_what_is_scored_is_a_plain_setting(overlays):
 def test_only_addresses_of_the_pinned_operator_are_read_from_elsewhere():
     lines = [line.strip() for path in K8S.rglob("*.yaml") for line in path.read_text().splitlines()]
     assert [line for line in lines if re.match(r"- https?://", line)] == [f"- {OPERATOR}"]
+
+
+def test_a_step_gets_what_every_step_has_once_and_keeps_what_is_changed_after_that(tmp_path):
+    need_kubectl()
+    folder = copy_tree(tmp_path) / "k8s/overlays/own"
+    (folder / "first").mkdir(parents=True)
+    (folder / "first/kustomization.yaml").write_text("""\
+apiVersion: kustomize.config.k8s.io/v1alpha1
+kind: Component
+patches:
+  - target: {kind: CronJob, name: register}
+    patch: "- {op: replace, path: /spec/successfulJobsHistoryLimit, value: 9}"
+""")
+    (folder / "kustomization.yaml").write_text("""\
+apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+resources: [../../base]
+components: [first, ../../components/watch, ../../components/serving]
+""")
+    objects = build(folder)
+    steps = by_kind(objects, "CronJob")
+    assert steps["register"]["spec"]["successfulJobsHistoryLimit"] == 9
+    assert steps["rollout"]["spec"]["successfulJobsHistoryLimit"] == 3
+    (container,) = steps["register"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    assert len(container["envFrom"]) == 3
+    assert not [thing for thing in objects if "ratchet/is" in thing["metadata"].get("annotations", {})]
