@@ -240,24 +240,51 @@ def test_only_addresses_of_the_pinned_operator_are_read_from_elsewhere():
     assert [line for line in lines if re.match(r"- https?://", line)] == [f"- {OPERATOR}"]
 
 
-def test_a_step_gets_what_every_step_has_once_and_keeps_what_is_changed_after_that(tmp_path):
+def composed(folder, *components):
+    """The objects of an overlay of the base with these components, in this order."""
+    (folder / "kustomization.yaml").write_text(
+        "apiVersion: kustomize.config.k8s.io/v1beta1\n"
+        "kind: Kustomization\n"
+        "namespace: ratchet\n"
+        "resources: [../../base]\n"
+        f"components: [{', '.join(components)}]\n"
+    )
+    return build(folder)
+
+
+@pytest.fixture
+def own(tmp_path):
     need_kubectl()
     folder = copy_tree(tmp_path) / "k8s/overlays/own"
-    (folder / "first").mkdir(parents=True)
-    (folder / "first/kustomization.yaml").write_text("""\
+    folder.mkdir()
+    return folder
+
+
+WORKLOADS = [f"../../components/{name}" for name in ("minio", "serving", "sample-data", "batch-scoring", "watch")]
+POLICIES = "../../components/network-policy"
+
+
+def test_network_policies_may_come_before_the_workloads_or_after_them(own):
+    first, last = composed(own, POLICIES, *WORKLOADS), composed(own, *WORKLOADS, POLICIES)
+    assert by_kind(first, "NetworkPolicy") == by_kind(last, "NetworkPolicy")
+    assert list(rules.connections_have_two_ends(last)) == []
+
+
+def test_without_network_policies_no_pod_is_closed(own):
+    """A policy for one connection closes all others of its pods, of which nobody would then speak."""
+    assert not by_kind(composed(own, *WORKLOADS, "../../components/generated-secrets"), "NetworkPolicy")
+
+
+def test_a_step_gets_what_every_step_has_once_and_keeps_what_is_changed_after_that(own):
+    (own / "first").mkdir()
+    (own / "first/kustomization.yaml").write_text("""\
 apiVersion: kustomize.config.k8s.io/v1alpha1
 kind: Component
 patches:
   - target: {kind: CronJob, name: register}
     patch: "- {op: replace, path: /spec/successfulJobsHistoryLimit, value: 9}"
 """)
-    (folder / "kustomization.yaml").write_text("""\
-apiVersion: kustomize.config.k8s.io/v1beta1
-kind: Kustomization
-resources: [../../base]
-components: [first, ../../components/watch, ../../components/serving]
-""")
-    objects = build(folder)
+    objects = composed(own, "first", "../../components/watch", "../../components/serving")
     steps = by_kind(objects, "CronJob")
     assert steps["register"]["spec"]["successfulJobsHistoryLimit"] == 9
     assert steps["rollout"]["spec"]["successfulJobsHistoryLimit"] == 3

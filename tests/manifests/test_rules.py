@@ -117,9 +117,9 @@ TWINS = {
         "open outwards": lambda o: one(o, "NetworkPolicy", "default-deny")["spec"].update(policyTypes=["Ingress"]),
     },
     rules.policies_choose_pods: {
-        "a name of nobody": lambda o: one(o, "NetworkPolicy", "to-minio")["spec"]["podSelector"]["matchExpressions"][0][
-            "values"
-        ].append("trainers"),
+        "a name of nobody": lambda o: one(o, "NetworkPolicy", "to-minio")["spec"]["podSelector"]["matchLabels"].update(
+            {"ratchet/uses-s3": "trainers"}
+        ),
     },
     rules.connections_have_two_ends: {
         "nobody lets in": lambda o: remove(o, "NetworkPolicy", "at-mlflow"),
