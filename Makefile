@@ -86,14 +86,16 @@ deploy-local: ## From nothing, or from what is there, to Ratchet in a kind clust
 	@$(SKAFFOLD_RUN) || { echo "deploy: skaffold could not build, load or apply; its last lines say which" >&2; exit 1; }
 	@k8s/kind/ready
 
+IN_CLUSTER := $(RUN)/ratchet in-cluster --context kind-ratchet
+
 .PHONY: retrain
-retrain: ## Run one cycle in the kind cluster, follow it, and end as it ends
-	@k8s/kind/retrain
+retrain: setup ## Run one cycle in the kind cluster, follow it, and end as it ends
+	@$(IN_CLUSTER) retrain
 
 # FROM, TO and MODEL_VERSION go over what stands in the overlay's settings.
 .PHONY: score
-score:
-	@CONTEXT=kind-ratchet k8s/score $(ENGINE) $(FROM) $(TO) $(if $(MODEL_VERSION),--version $(MODEL_VERSION))
+score: setup
+	@$(IN_CLUSTER) score $(ENGINE) $(FROM) $(TO) $(if $(MODEL_VERSION),--version $(MODEL_VERSION))
 
 .PHONY: delete-local
 delete-local: ## Remove the kind cluster and everything in it

@@ -6,6 +6,7 @@ of a core, which the pods that are waited for need themselves.
 
 import json
 import subprocess
+import sys
 import time
 from contextlib import contextmanager
 from functools import cache
@@ -15,6 +16,7 @@ from ratchet.io.cluster import api, credentials
 
 CONTEXT = "kind-ratchet"
 NAMESPACE = "ratchet"
+IN_CLUSTER = (sys.executable, "-m", "ratchet", "in-cluster", "--context", CONTEXT)
 NODE = "ratchet-control-plane"
 _RESOURCES = {
     resource.plural: resource

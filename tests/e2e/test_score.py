@@ -2,17 +2,14 @@
 
 import copy
 import json
-import os
 import secrets
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.e2e import cycles
-from tests.e2e.cluster import CONTEXT, create, every, get, kubectl, wait_until
+from tests.e2e.cluster import IN_CLUSTER, create, every, get, kubectl, wait_until
 
-ROOT = Path(__file__).parents[2]
 MONTH = "s3://ratchet-data/flights/year_month=2013-07"
 SECONDS = 420
 
@@ -129,8 +126,8 @@ def test_a_pod_that_is_lost_is_replaced_and_the_result_is_whole(trained, target,
     assert done(cycles.logs_of_job(name))["rows"] == 327_346
 
 
-def test_the_script_scores_with_spark_and_ends_as_the_driver_ends(trained, target):
-    words = (ROOT / "k8s/score", "spark", MONTH, f"{target}/script", *options(trained))
+def test_a_score_in_the_cluster_ends_as_its_driver_ends(trained, target):
+    words = (*IN_CLUSTER, "score", "spark", MONTH, f"{target}/verb", *options(trained))
     told = _run(words)
     assert told.returncode == 0, told.stderr
     assert "score.done" in told.stdout
@@ -140,5 +137,4 @@ def test_the_script_scores_with_spark_and_ends_as_the_driver_ends(trained, targe
 
 
 def _run(words):
-    variables = {**os.environ, "CONTEXT": CONTEXT}
-    return subprocess.run(words, env=variables, capture_output=True, text=True, timeout=SECONDS, check=False)
+    return subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.e2e import cycles, exporter, servers, tracking
-from tests.e2e.cluster import CONTEXT, command, create, get, kubectl, patching, wait_until, wait_until_at_rest
+from tests.e2e.cluster import IN_CLUSTER, command, create, get, kubectl, patching, wait_until, wait_until_at_rest
 from tests.e2e.ports import forwarded
 
 POOR, BETTER = "sklearn.params.max_iter=1", "sklearn.params.max_iter=40"
@@ -237,8 +237,7 @@ def test_a_version_waits_for_approval_and_goes_back_by_a_word_from_outside(serve
     exporter.must_say_the_truth(served.model)
     settings = ("--set", f"model={served.model}", "--set", "serving.settle_seconds=2")
     words = ["promote", name, str(staged), "--because", "we looked at $it", *settings]
-    where = {**os.environ, "CONTEXT": CONTEXT, "USER": "eve"}
-    said = command("k8s/by-hand", *words, seconds=300, environment=where)
+    said = command(*IN_CLUSTER, *words, seconds=300, environment={**os.environ, "USER": "eve"})
     assert f"version {staged} of {name} is the champion now" in said
     assert (served.aliases, servers.told()) == ({"champion": staged, "previous": 1}, staged)
     move = json.loads(tracking.versions(served.model)[-1]["tags"]["ratchet.move"])

@@ -10,7 +10,7 @@ from typing import Never
 
 import click
 
-from ratchet.cli import answers, cycle, files, installing, versions, watching
+from ratchet.cli import answers, cycle, files, in_cluster, installing, versions, watching
 from ratchet.cli.group import Verbs
 
 # OpenMP's threads spin while they wait; on a busy machine a fit then takes several times as long.
@@ -49,6 +49,7 @@ for _verb in (
     versions.promote,
     files.data,
     files.schema,
+    in_cluster.in_cluster,
     installing.secrets,
 ):
     main.add_command(_verb)

@@ -82,7 +82,7 @@ def validate(engine: str, environment: str, overrides: tuple[str, ...], cycle: s
     click.echo(f"{engine}: {verdict.outcome}: {verdict.reason}" if verdict else f"{engine}: nothing is staged")
 
 
-@click.command(short_help="Let what was validated serve, and roll the servers to the champions.")
+@click.command(short_help="Let what was validated serve; roll the servers to the champions.")
 @with_settings
 @click.option("--cycle", metavar="ID", help="Id of a cycle whose staged versions get the last word. Default: none.")
 @click.option(

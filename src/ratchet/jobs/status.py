@@ -49,8 +49,7 @@ def status(namespace: str | None, context: str | None) -> list[CycleStatus]:
 
     namespace, context: None are the pod's own inside of a cluster, else `ratchet` and the kubeconfig's current one.
     """
-    way_in = (credentials.inside() if context is None else None) or credentials.outside(context)
-    api = Api(way_in, namespace or os.environ.get("RATCHET_NAMESPACE") or NAMESPACE, patience=0)
+    api = Api(credentials.found(context), namespace or os.environ.get("RATCHET_NAMESPACE") or NAMESPACE, patience=0)
     jobs = [job for job in api.items(JOBS) if cycles.is_cycle(job)]
     jobs.sort(key=lambda job: str(job["metadata"].get("creationTimestamp")), reverse=True)
     return [cycle_of(job, datetime.now(UTC)) for job in jobs]

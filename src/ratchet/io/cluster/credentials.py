@@ -30,6 +30,11 @@ class Credentials:
     verify: bool = True
 
 
+def found(context: str | None) -> Credentials:
+    """The access of a context of the kubeconfig; None is the pod's own inside of a cluster, else the current one."""
+    return (inside() if context is None else None) or outside(context)
+
+
 def inside(variables: Mapping[str, str] = os.environ, account: Path = _ACCOUNT) -> Credentials | None:
     """The access of the pod that this process runs in; None where it runs in none, or in one without a token."""
     host, port = variables.get("KUBERNETES_SERVICE_HOST"), variables.get("KUBERNETES_SERVICE_PORT")

@@ -46,11 +46,11 @@ def begin(api: Api, name: str, arguments: Sequence[str]) -> str | None:
 
 
 def made_from(definition: Json, name: str, arguments: Sequence[str]) -> Json:
-    """The Job; its CronJob owns it, so that it counts among those that are kept."""
+    """The Job of a CronJob whose container has its name; it owns the Job, which so counts among those that are kept."""
     template = copy.deepcopy(definition["spec"]["jobTemplate"])
     head, metadata = template.get("metadata", {}), definition["metadata"]
     for container in template["spec"]["template"]["spec"]["containers"]:
-        if container["name"] == _DEFINITION:
+        if container["name"] == metadata["name"]:
             container.setdefault("args", []).extend(escaped(arguments))
     owner = {
         "apiVersion": CRON_JOBS.api_version,

@@ -28,15 +28,18 @@ class Follower:
 
     def events(self) -> list[Mapping[str, Any]] | None:
         """The events that are new; None where the log can't be had just now."""
+        lines = self.lines()
+        return None if lines is None else [event for line in lines if (event := event_in(line)) is not None]
+
+    def lines(self) -> list[str] | None:
+        """The lines that are new; None where the log can't be had just now."""
         since = None if self._last is None else self._last - _OVERLAP
         text = self._api.log(self._pod, self._container, None if since is None else f"{since:%Y-%m-%dT%H:%M:%SZ}")
         if text is None:
             return None
-        found = []
-        for line in self._new(text):
+        found = list(self._new(text))
+        for line in found:
             self.said = sentence_in(line) or self.said
-            if (event := _event(line)) is not None:
-                found.append(event)
         return found
 
     def _new(self, text: str) -> Iterator[str]:
@@ -53,7 +56,8 @@ class Follower:
             self._seen = {stamped: moment for stamped, moment in self._seen.items() if moment >= border}
 
 
-def _event(line: str) -> Mapping[str, Any] | None:
+def event_in(line: str) -> Mapping[str, Any] | None:
+    """The event that a line of a log is; None where it is none."""
     if not line.startswith("{"):
         return None
     try:
