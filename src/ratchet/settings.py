@@ -166,8 +166,8 @@ class Evaluation(Section):
     """Scores are counted to a multiple of one over this power of two: it bounds the table behind every number."""
     rolling_days: Annotated[int, Field(ge=1, le=366)] = 7
     """Calendar days in a rolling window, the day itself included."""
-    bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 2_000
-    """Resamples of the test window's days behind intervals and probabilities; 2,000 puts 1 % error on a probability."""
+    bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 10_000
+    """Resamples of the test window's days behind intervals and probabilities; 10,000 err by 0.5 % on a probability."""
 
     @model_validator(mode="after")
     def _power_of_two(self) -> "Evaluation":
@@ -182,8 +182,12 @@ class Promotion(Section):
 
     compare: Literal["same_rows", "recorded"] = "same_rows"
     """`same_rows`: existing versions are scored on the candidate's test rows. `recorded`: their own runs' F1 counts."""
+    against: Literal["all", "champion"] = "all"
+    """`all`: a candidate must be better than every existing version. `champion`: than the one that serves."""
     confidence: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Probability of being truly better that a candidate must reach. None: a greater F1 is enough."""
+    """Probability of being truly better than the best of them that is asked for. None: a greater F1 is enough."""
+    set_aside: Flag = True
+    """Whether versions that were rolled back, or failed their trial, are no rivals any more."""
     rescore: Annotated[int, Field(ge=1, le=1_000)] = 20
     """How many existing versions are scored anew, the champion always among them, then the newest."""
     lock_seconds: Annotated[int, Field(ge=5, le=3_600)] = 60

@@ -39,10 +39,10 @@ def _experiment(uri, name, artifacts):
     return client.create_experiment(name, artifact_location=artifacts and Path(artifacts).as_uri())
 
 
-def rival(version, f1, candidate_f1, basis="same_rows", note="", *, recorded_f1=None):
+def rival(version, f1, candidate_f1, basis="same_rows", note="", *, recorded_f1=None, probability=None):
     recorded = f1 if recorded_f1 is None else recorded_f1
     return Rival(
-        version, basis, f1, None, None, None, None, recorded, candidate_f1 - f1, None, champion=False, note=note
+        version, basis, f1, None, None, None, None, recorded, candidate_f1 - f1, probability, champion=False, note=note
     )
 
 
@@ -59,6 +59,7 @@ def add_run(
     engine="sklearn",
     rivals=None,
     compared=True,
+    probability=None,
     tags=None,
     metrics=None,
     status="FINISHED",
@@ -67,7 +68,8 @@ def add_run(
     """A run as a trainer leaves it; returns its id.
 
     rivals: F1 on the candidate's rows by version; None: that of all existing versions, as recorded. compared: whether
-    there are such rows at all. logged: log the model as MLflow's own kind (`models:/m-…`), not as a folder of the run.
+    there are such rows at all. probability: that the candidate is truly better, in each row. logged: log the model as
+    MLflow's own kind (`models:/m-…`), not as a folder of the run.
     """
     client = MlflowClient(settings.tracking.uri)
     own_tags = {
@@ -89,7 +91,8 @@ def add_run(
     if compared:
         recorded = _recorded(client, settings.registered_name(engine))
         rows = [
-            rival(number, value, f1, recorded_f1=recorded[number]) for number, value in (rivals or recorded).items()
+            rival(number, value, f1, recorded_f1=recorded[number], probability=probability)
+            for number, value in (rivals or recorded).items()
         ]
     with TemporaryDirectory() as folder:
         (Path(folder) / "comparison.csv").write_text(Rival.to_csv(rows))

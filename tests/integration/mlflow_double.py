@@ -119,6 +119,9 @@ class MlflowDouble:
     def set_model_version_tag(self, name, version, key, value):
         self._version(name, version).tags[key] = value
 
+    def delete_model_version_tag(self, name, version, key):
+        self._version(name, version).tags.pop(key, None)
+
     def update_model_version(self, name, version, description=None):
         self._version(name, version)
 

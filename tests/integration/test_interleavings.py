@@ -90,6 +90,7 @@ class World:
             assert (run.data.tags["ratchet.decision"], run.data.tags["ratchet.reason"]) == said
             assert (decision["outcome"], decision["reason"], decision["version"]) == (*said, version.number)
             assert not (version.champion and version.rolled_back), "what was taken back serves"
+            assert not (version.champion and "ratchet.set_aside" in version.tags), "what serves is set aside"
         if model.champion is not None:
             assert model.champion.tags["ratchet.decision"] == "promoted"
             record = json.loads(model.tags["ratchet.champion"])

@@ -137,9 +137,55 @@ def test_a_number_that_means_another_version_by_now_counts_with_that_ones_record
 def test_every_version_must_be_beaten_not_only_the_champion(settings):
     add_and_decide(settings, "c1", 0.53)
     add_and_decide(settings, "c2", 0.55)
-    rollback(settings, settings.registered_name("sklearn"), "to test")
+    promote(settings, settings.registered_name("sklearn"), 1, "to test")
     _, result = add_and_decide(settings, "c3", 0.54)
     assert (result.outcome, aliases(settings)["champion"]) == ("held", 1)
+
+
+def test_what_was_rolled_back_need_not_be_beaten_until_it_is_promoted_again(settings, client):
+    name = settings.registered_name("sklearn")
+    add_and_decide(settings, "c1", 0.554)
+    add_and_decide(settings, "c2", 0.847)  # it leaks
+    rollback(settings, name, "it leaks")
+    assert client.get_model_version(name, "2").tags["ratchet.set_aside"].endswith(", by hand: it leaks")
+    run_id, result = add_and_decide(settings, "c3", 0.566)
+    assert (result.outcome, aliases(settings)) == ("promoted", {"champion": 3, "previous": 1})
+    assert result.reason.endswith("; set aside: version 2")
+    (why,) = json.loads(read_artifact(settings, run_id, "decision.json"))["versions_set_aside"].values()
+    assert why.endswith("it leaks")
+    promote(settings, name, 2, "it does not leak")
+    assert "ratchet.set_aside" not in client.get_model_version(name, "2").tags
+    assert add_and_decide(settings, "c4", 0.6)[1].outcome == "held"
+
+
+def test_a_rollback_that_is_taken_back_sets_nothing_aside(settings, client):
+    name = settings.registered_name("sklearn")
+    add_and_decide(settings, "c1", 0.5)
+    add_and_decide(settings, "c2", 0.6)
+    rollback(settings, name, "it is slow")
+    rollback(settings, name, "it is not")
+    assert aliases(settings) == {"champion": 2, "previous": 1}
+    assert ["ratchet.set_aside" in client.get_model_version(name, str(number)).tags for number in (1, 2)] == [False] * 2
+
+
+def test_by_the_letter_of_the_rule_what_was_rolled_back_must_be_beaten(mlflow_server):
+    letter = settings_for(
+        mlflow_server, next(_names), retrain={"engines": ("sklearn",)}, promotion={"set_aside": False}
+    )
+    add_and_decide(letter, "c1", 0.554)
+    add_and_decide(letter, "c2", 0.847)
+    rollback(letter, letter.registered_name("sklearn"), "it leaks")
+    assert "is below version 2" in add_and_decide(letter, "c3", 0.566)[1].reason
+
+
+def test_against_the_champion_alone_the_others_need_not_be_beaten(mlflow_server):
+    alone = settings_for(
+        mlflow_server, next(_names), retrain={"engines": ("sklearn",)}, promotion={"against": "champion"}
+    )
+    add_and_decide(alone, "c1", 0.53)
+    add_and_decide(alone, "c2", 0.55)
+    promote(alone, alone.registered_name("sklearn"), 1, "to test")
+    assert add_and_decide(alone, "c3", 0.54)[1].outcome == "promoted"
 
 
 def test_a_version_that_is_missing_in_the_comparison_counts_with_its_recorded_f1(settings):
@@ -211,8 +257,8 @@ def test_recorded_values_are_compared_where_the_configuration_says_so(mlflow_ser
 def test_a_confidence_that_is_asked_for_must_be_reached(mlflow_server):
     strict = settings_for(mlflow_server, next(_names), retrain={"engines": ("sklearn",)}, promotion={"confidence": 0.9})
     add_and_decide(strict, "c1", 0.53)
-    assert add_and_decide(strict, "c2", 0.54, metrics={"probability_better": 0.8})[1].outcome == "held"
-    assert add_and_decide(strict, "c3", 0.54, metrics={"probability_better": 0.95})[1].outcome == "promoted"
+    assert add_and_decide(strict, "c2", 0.54, probability=0.8)[1].outcome == "held"
+    assert add_and_decide(strict, "c3", 0.54, probability=0.95)[1].outcome == "promoted"
 
 
 def test_a_promotion_lists_the_versions_three_times_at_most(settings, monkeypatch):

@@ -107,6 +107,7 @@ def test_what_fails_is_held_with_the_reason(settings, client, seen, why):
     assert aliases(settings) == {"champion": 1}
     assert client.get_run(run_id).data.tags["ratchet.decision"] == "held"
     assert tags_of(client, settings, 2)["ratchet.decision"] == "held"
+    assert tags_of(client, settings, 2)["ratchet.set_aside"] == result.reason
     again = conclude(client, settings, "sklearn", "c2")
     assert (again.outcome, again.reason) == (result.outcome, result.reason)
     assert register(settings, "c2")[0].outcome == "held"

@@ -26,16 +26,19 @@ def test_days_that_are_alike_leave_no_doubt():
 
 def test_a_tie_counts_against_the_candidate():
     same = noisy(3)
-    assert compare(same, {1: same}, samples=500, seed=0).probability == 0.0
+    assert compare(same, {1: same}, samples=500, seed=0).probabilities == {1: 0.0}
 
 
-def test_the_probability_is_that_of_beating_every_version_at_once():
-    result = compare(noisy(1, lift=2), {1: noisy(2), 2: noisy(4)}, samples=2000, seed=0)
-    assert 0 < result.probability <= min(result.probabilities.values())
+@pytest.mark.parametrize(("days", "known"), [(1, False), (13, False), (14, True)])
+def test_below_fourteen_days_with_rows_no_probability_is_known(days, known):
+    first, second = (
+        Confusion.from_rows(np.arange(days), [1] * days, label, [9] * days) for label in ([1] * days, [0] * days)
+    )
+    assert (compare(first, {1: second}, samples=200, seed=0).probabilities[1] is not None) is known
 
 
 def test_without_versions_there_is_no_probability():
-    assert compare(noisy(1), {}, samples=100, seed=0).probability is None
+    assert compare(noisy(1), {}, samples=100, seed=0).probabilities == {}
 
 
 @given(st.integers(0, 1000))

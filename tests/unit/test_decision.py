@@ -1,11 +1,13 @@
+import json
 import math
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ratchet.core.decision import decide, numbers
+from ratchet.core.decision import Decision, decide, numbers
 from ratchet.core.rival import Rival
 from ratchet.errors import FailedError
 
@@ -13,8 +15,14 @@ share = st.floats(0, 1)
 texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=30)
 
 
-def rival(version, f1, basis="same_rows", note="", champion=False, recorded_f1=None):
-    return Rival(version, basis, f1, None, None, None, None, recorded_f1, 0.0, None, champion, note)
+def rival(version, f1, basis="same_rows", note="", champion=False, recorded_f1=None, probability=None):
+    return Rival(version, basis, f1, None, None, None, None, recorded_f1, 0.0, probability, champion, note)
+
+
+def decided(f1, trivial, others, probability, confidence, **more):
+    """A decision where each rival on the same rows is beaten with one probability."""
+    known = [replace(one, probability=probability) if one.basis == "same_rows" else one for one in others]
+    return decide(f1, trivial, known, confidence, **more)
 
 
 @st.composite
@@ -25,42 +33,42 @@ def rivals(draw, min_size=0):
 
 @given(share, share, rivals(), st.none() | share, st.none() | st.floats(0.01, 0.99), st.lists(st.integers(7, 9)))
 def test_promoted_only_when_strictly_greater_than_all(f1, trivial, others, probability, confidence, unknown):
-    decision = decide(f1, trivial, others, probability, confidence, unknown=unknown)
+    decision = decided(f1, trivial, others, probability, confidence, unknown=unknown)
     if decision.promoted:
         assert all(f1 > other.f1 for other in others)
-        assert others or f1 > trivial
+        assert f1 > trivial
         assert not unknown
 
 
 @given(share, share, rivals(min_size=1))
 def test_greater_than_all_is_enough_where_no_confidence_is_asked_for(f1, trivial, others):
-    assume(f1 > max(other.f1 for other in others))
-    assert decide(f1, trivial, others, None, None).promoted
+    assume(f1 > max(trivial, *(other.f1 for other in others)))
+    assert decided(f1, trivial, others, None, None).promoted
 
 
 @given(share, rivals(min_size=1), st.data())
 def test_the_order_of_the_rivals_does_not_matter(f1, others, data):
     shuffled = data.draw(st.permutations(others))
-    assert decide(f1, 0.4, others, 0.7, 0.6) == decide(f1, 0.4, shuffled, 0.7, 0.6)
+    assert decided(f1, 0.4, others, 0.7, 0.6) == decided(f1, 0.4, shuffled, 0.7, 0.6)
 
 
 @given(share, rivals(), share)
 def test_another_rival_never_turns_held_into_promoted(f1, others, more):
-    before = decide(f1, 0.0, others, 0.9, None)
-    after = decide(f1, 0.0, [*others, rival(99, more)], 0.9, None)
+    before = decided(f1, 0.0, others, 0.9, None)
+    after = decided(f1, 0.0, [*others, rival(99, more)], 0.9, None)
     assert before.promoted or not after.promoted or not others
 
 
 @given(share, share, rivals(), st.none() | share)
 def test_a_reason_is_one_sentence(f1, trivial, others, probability):
-    decision = decide(f1, trivial, others, probability, 0.8)
+    decision = decided(f1, trivial, others, probability, 0.8)
     assert decision.reason.startswith("F1 ")
     assert "\n" not in decision.reason
     assert not decision.reason.endswith(".")
 
 
 def test_a_tie_holds():
-    decision = decide(0.53, 0.4, [rival(3, 0.53)], 0.0, None)
+    decision = decided(0.53, 0.4, [rival(3, 0.53)], 0.0, None)
     assert decision.outcome == "held"
     assert decision.reason == (
         "F1 0.530 ties with version 3 on the same rows (0.530; truly better with a probability of 0 %)"
@@ -69,14 +77,14 @@ def test_a_tie_holds():
 
 def test_the_reason_names_the_best_of_all_and_the_numbers():
     others = [rival(1, 0.51), rival(3, 0.53), rival(2, 0.52)]
-    assert decide(0.541, 0.4, others, 0.71, None).reason == (
+    assert decided(0.541, 0.4, others, 0.71, None).reason == (
         "F1 0.541 beats version 3, the best of 3 versions, on the same rows"
         " (0.530, difference +0.011; truly better with a probability of 71 %)"
     )
 
 
 def test_numbers_get_as_many_digits_as_tell_them_apart():
-    assert decide(0.53002, 0.4, [rival(1, 0.53001)], None, None).reason == (
+    assert decided(0.53002, 0.4, [rival(1, 0.53001)], None, None).reason == (
         "F1 0.53002 beats version 1 on the same rows (0.53001, difference +0.00001)"
     )
 
@@ -88,51 +96,91 @@ def test_numbers_that_differ_never_look_alike(first, second):
 
 
 def test_the_first_version_must_beat_labelling_every_row_positive():
-    assert decide(0.5, 0.49, [], None, None).outcome == "promoted"
-    assert decide(0.49, 0.49, [], None, None).outcome == "held"
-    assert decide(0.48, 0.49, [], None, None).outcome == "held"
+    assert decided(0.5, 0.49, [], None, None).outcome == "promoted"
+    assert decided(0.49, 0.49, [], None, None).outcome == "held"
+    assert decided(0.48, 0.49, [], None, None).outcome == "held"
+
+
+def test_a_later_version_must_beat_labelling_every_row_positive_too():
+    decision = decided(0.66730, 0.66744, [rival(1, 0.6)], 1.0, None)
+    assert decision.outcome == "held"
+    assert decision.reason == "F1 0.6673 is not better than labelling every row positive (0.6674)"
+
+
+def test_a_champion_that_needs_no_model_is_said_to_be_so():
+    champion = rival(3, 0.45, champion=True)
+    assert decided(0.6, 0.5, [champion, rival(2, 0.55)], None, None).reason.endswith(
+        "; the champion, version 3 (0.450), is no better than labelling every row positive (0.500)"
+    )
+    assert "the champion" not in decided(0.6, 0.44, [champion], None, None).reason
+
+
+def test_the_probability_is_that_of_beating_the_best_rival():
+    others = [rival(1, 0.5, probability=0.99), rival(2, 0.55, probability=0.8)]
+    decision = decide(0.6, 0.4, others, 0.9)
+    assert (decision.outcome, decision.probability) == ("held", 0.8)
+
+
+def test_what_is_set_aside_is_named_and_counts_for_nothing():
+    decision = decided(0.566, 0.4, [rival(1, 0.554)], 0.7, None, set_aside={2: "it leaks"})
+    assert decision.promoted
+    assert decision.reason.endswith("; set aside: version 2")
+    assert decided(0.5, 0.4, [], None, None, set_aside={1: "slow", 3: "slow"}).reason == (
+        "F1 0.500 meets no version that counts, and labelling every row positive has 0.400; set aside: versions 1, 3"
+    )
+
+
+@given(share, rivals(), st.none() | share, st.integers(1, 9))
+def test_a_decision_is_read_as_it_was_written(f1, others, probability, number):
+    decision = decided(f1, 0.4, others, probability, 0.8, unknown=(8,), set_aside={number: "slow"})
+    assert Decision.from_record(json.loads(json.dumps(decision.to_record())), "here") == decision
+
+
+def test_a_record_that_is_none_is_refused_with_its_place():
+    with pytest.raises(FailedError, match=r"decision.json of the run r1 can't be read"):
+        Decision.from_record({"outcome": "held"}, "the run r1")
 
 
 def test_confidence_asks_nothing_of_the_first_version():
-    assert decide(0.5, 0.4, [], None, 0.99).outcome == "promoted"
+    assert decided(0.5, 0.4, [], None, 0.99).outcome == "promoted"
 
 
 @pytest.mark.parametrize(("probability", "outcome"), [(0.95, "promoted"), (0.9499, "held"), (None, "held")])
 def test_a_confidence_that_is_asked_for_must_be_reached(probability, outcome):
-    decision = decide(0.6, 0.4, [rival(1, 0.5)], probability, 0.95)
+    decision = decided(0.6, 0.4, [rival(1, 0.5)], probability, 0.95)
     assert decision.outcome == outcome
     assert outcome == "promoted" or "probability of 95 % is asked for" in decision.reason
 
 
 def test_a_probability_is_rounded_down_so_that_it_does_not_look_as_if_it_had_reached_the_bound():
-    assert "94.9 %" in decide(0.6, 0.4, [rival(1, 0.5)], 0.94999, 0.95).reason
+    assert "94.9 %" in decided(0.6, 0.4, [rival(1, 0.5)], 0.94999, 0.95).reason
 
 
 def test_a_probability_counts_only_with_a_version_on_the_same_rows():
-    decision = decide(0.6, 0.4, [rival(1, 0.5, "recorded")], 0.99, 0.9)
+    decision = decided(0.6, 0.4, [rival(1, 0.5, "recorded")], 0.99, 0.9)
     assert (decision.outcome, decision.probability) == ("held", None)
 
 
 def test_a_recorded_f1_counts_and_the_reason_says_why():
     others = [rival(1, 0.5), rival(2, 0.52, "recorded", "it can't be loaded"), rival(4, 0.1, "recorded")]
-    reason = decide(0.6, 0.4, others, None, None).reason
+    reason = decided(0.6, 0.4, others, None, None).reason
     assert "version 2, the best of 3 versions, by its recorded F1 (0.520" in reason
     assert reason.endswith("; counted by recorded F1: versions 2 (it can't be loaded), 4")
-    assert decide(0.51, 0.4, others, None, None).outcome == "held"
+    assert decided(0.51, 0.4, others, None, None).outcome == "held"
 
 
 def test_a_version_of_which_nobody_knows_the_f1_holds_the_candidate_and_says_what_to_do():
-    decision = decide(0.9, 0.4, [rival(1, 0.5)], 0.99, None, unknown=(4, 2))
+    decision = decided(0.9, 0.4, [rival(1, 0.5)], 0.99, None, unknown=(4, 2))
     assert (decision.outcome, decision.unknown) == ("held", (2, 4))
     assert re.search("version 2 can be neither scored nor .* delete the version", decision.reason)
 
 
 @pytest.mark.parametrize("bad", [math.nan, -math.inf])
 def test_what_is_no_number_is_never_promoted(bad):
-    assert decide(bad, 0.4, [rival(1, 0.5)], None, None).outcome == "held"
-    assert decide(bad, 0.4, [], None, None).outcome == "held"
+    assert decided(bad, 0.4, [rival(1, 0.5)], None, None).outcome == "held"
+    assert decided(bad, 0.4, [], None, None).outcome == "held"
     for others in ([rival(1, math.nan)], [rival(1, 0.5), rival(2, math.nan)], [rival(1, math.nan), rival(2, 0.5)]):
-        assert decide(0.6, 0.4, others, None, None).outcome == "held"
+        assert decided(0.6, 0.4, others, None, None).outcome == "held"
 
 
 @given(

@@ -218,8 +218,26 @@ def test_versions_with_a_recorded_f1_alone_have_no_probability():
     assert "−0.0688" in text
 
 
-def test_the_probability_of_being_better_than_all_is_said():
-    assert "scored on these rows: <strong>83.7\N{NO-BREAK SPACE}%</strong>" in render(evidence())
+def test_the_probability_of_being_better_than_the_best_is_said():
+    assert "scored on these rows, on days like these: <strong>83.7\N{NO-BREAK SPACE}%</strong>" in render(evidence())
+
+
+def test_what_is_set_aside_is_named_with_its_reason():
+    text = text_of(render(evidence(set_aside={2: "it was rolled back by ann@here: it leaks"})))
+    assert "Version 2 is set aside and was not compared: it was rolled back by ann@here: it leaks." in text
+    assert "No earlier version counts." in text_of(render(evidence(rivals=(), set_aside={2: "it leaks"})))
+
+
+def test_a_champion_that_needs_no_model_is_said_to_be_so():
+    champion = replace(next(one for one in evidence().rivals if one.basis == "same_rows"), champion=True)
+    said = f"The champion, version {champion.version}, is no better on these rows than labelling every row positive."
+    assert said in text_of(render(evidence(rivals=[champion], f1_all_positive=champion.f1)))
+    assert said not in text_of(render(evidence(rivals=[champion], f1_all_positive=champion.f1 - 0.01)))
+
+
+def test_too_few_days_for_a_probability_are_said_to_be_so():
+    text = text_of(render(evidence(probability_better=None)))
+    assert "fewer than 14 days: how probable it is that the candidate is truly better is not known." in text
 
 
 def test_what_is_not_defined_is_a_dash():

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -12,7 +13,7 @@ from ratchet.jobs import rivals
 from ratchet.settings import Data, Label, Promotion, Settings
 from tests.unit import event_tables
 
-DAYS = np.repeat(np.arange(10), 8)
+DAYS = np.repeat(np.arange(20), 4)
 LATE = np.arange(80) % 4 == 0
 GOOD = LATE ^ (np.arange(80) % 16 == 0)
 BAD = np.ones(80, dtype=bool)
@@ -115,6 +116,30 @@ def test_a_version_that_cant_be_scored_counts_with_its_recorded_f1_and_the_other
     assert (gone.basis, gone.f1, gone.note, gone.probability) == ("recorded", 0.4, "it is gone", None)
     assert scored.basis == "same_rows"
     assert compared.probability == 1.0
+
+
+def test_what_was_taken_back_is_not_scored_and_said_to_be_set_aside():
+    taken_back = replace(version(2), tags={"ratchet.set_aside": "it leaks"})
+    versions = [version(1, champion=True), taken_back]
+    compared, engine = compare(versions, {1: confusion(BAD)})
+    assert [rival.version for rival in compared.rivals] == [1]
+    assert compared.set_aside == {2: "it leaks"}
+    compared, engine = compare(versions, {1: confusion(BAD), 2: confusion(BAD)}, Promotion(set_aside=False))
+    assert (len(engine.asked), compared.set_aside) == (2, {})
+
+
+def test_what_serves_is_never_set_aside():
+    serving = replace(version(2, champion=True), tags={"ratchet.rolled_back": "it was slow"})
+    compared, _ = compare([serving], {2: confusion(BAD)})
+    assert ([rival.version for rival in compared.rivals], compared.set_aside) == ([2], {})
+
+
+def test_only_the_champion_is_scored_where_the_candidate_stands_against_it_alone():
+    promotion = Promotion(against="champion")
+    compared, engine = compare([version(1), version(2, champion=True), version(3)], {2: confusion(BAD)}, promotion)
+    assert (len(engine.asked), [rival.version for rival in compared.rivals]) == (1, [2])
+    compared, engine = compare([version(1), version(3)], {1: confusion(BAD), 3: confusion(BAD)}, promotion)
+    assert len(engine.asked) == 2
 
 
 def test_a_version_that_cant_be_scored_and_recorded_nothing_is_no_row():

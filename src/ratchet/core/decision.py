@@ -5,7 +5,7 @@ held later. Only the standard library is imported.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import floor, isnan
 from typing import Any, Literal
 
@@ -25,8 +25,9 @@ class Decision:
     """What was decided on a candidate.
 
     f1: the candidate's. f1_all_positive: that of labelling every test row positive. probability: that the candidate is
-    truly better than every version scored on its rows; None where none was. unknown: numbers of existing versions
-    whose F1 nobody knows. version: the number that the candidate got; None where it got none.
+    truly better than the best of its rivals; None where it isn't known. rivals: the best first. unknown: numbers of
+    existing versions whose F1 isn't known. version: the number that the candidate got; None where it got none.
+    set_aside: why a version is no rival, by number.
     """
 
     outcome: Outcome
@@ -37,6 +38,7 @@ class Decision:
     rivals: tuple[Rival, ...]
     unknown: tuple[int, ...] = ()
     version: int | None = None
+    set_aside: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def promoted(self) -> bool:
@@ -54,6 +56,7 @@ class Decision:
             "probability_better": self.probability,
             "versions": [asdict(rival) for rival in self.rivals],
             "versions_without_f1": list(self.unknown),
+            "versions_set_aside": {str(number): why for number, why in self.set_aside.items()},
         }
 
     @classmethod
@@ -69,6 +72,7 @@ class Decision:
                 rivals=tuple(Rival(**rival) for rival in record["versions"]),
                 unknown=tuple(record["versions_without_f1"]),
                 version=record["version"],
+                set_aside={int(number): why for number, why in record.get("versions_set_aside", {}).items()},
             )
         except (KeyError, TypeError) as error:
             message = f"decision.json of {where} can't be read: {error!r}; train again"
@@ -79,36 +83,40 @@ def decide(
     candidate_f1: float,
     f1_all_positive: float,
     rivals: Sequence[Rival],
-    probability: float | None,
     confidence: float | None,
     *,
     unknown: Sequence[int] = (),
+    set_aside: Mapping[int, str] | None = None,
 ) -> Decision:
-    """Promote the candidate when its F1 is greater than that of every existing version; a tie holds.
+    """Promote the candidate when its F1 is greater than that of every rival; a tie holds.
 
-    The first version is promoted when its F1 is greater than f1_all_positive. confidence: the probability of being
-    truly better that must be reached as well; None asks for none. unknown: versions that exist and whose F1 is not
-    known; the candidate can't be shown to be better than those, so it is held.
+    It must also be greater than f1_all_positive, which needs no model. confidence: the probability of being truly
+    better than the best rival that must be reached as well; None asks for none. unknown: versions that exist and whose
+    F1 is not known; the candidate can't be shown to be better than those, so it is held. set_aside: why versions are
+    no rivals, by number.
     """
     ranked = tuple(
         sorted(rivals, key=lambda rival: (not isnan(rival.f1), -rival.f1, not rival.champion, rival.version))
     )
-    if not any(rival.basis == "same_rows" for rival in ranked):
-        probability = None
+    probability = ranked[0].probability if ranked and ranked[0].basis == "same_rows" else None
     if unknown:
         promoted, why = False, _unknown(unknown)
+    elif not candidate_f1 > f1_all_positive:
+        promoted, why = False, _trivial(candidate_f1, f1_all_positive, ranked)
     elif not ranked:
-        promoted, why = _first(candidate_f1, f1_all_positive)
+        promoted, why = True, _first(candidate_f1, f1_all_positive, bool(set_aside))
     else:
         promoted, why = _against(candidate_f1, ranked, probability, confidence)
+        why += _trivial_champion(ranked, f1_all_positive)
     return Decision(
         "promoted" if promoted else "held",
-        why,
+        why + _aside(set_aside or {}),
         candidate_f1,
         f1_all_positive,
         probability,
         ranked,
         tuple(sorted(unknown)),
+        set_aside=dict(sorted((set_aside or {}).items())),
     )
 
 
@@ -120,12 +128,32 @@ def _unknown(unknown: Sequence[int]) -> str:
     )
 
 
-def _first(candidate_f1: float, f1_all_positive: float) -> tuple[bool, str]:
+def _trivial(candidate_f1: float, f1_all_positive: float, ranked: Sequence[Rival]) -> str:
     own, trivial = numbers(candidate_f1, f1_all_positive)
-    if candidate_f1 > f1_all_positive:
-        return True, f"F1 {own} is that of the first version, and labelling every row positive has {trivial}"
     word = "ties with" if candidate_f1 == f1_all_positive else "is not better than"
-    return False, f"F1 {own} {word} labelling every row positive ({trivial}), and there is no version yet"
+    first = "" if ranked else ", and there is no version yet"
+    return f"F1 {own} {word} labelling every row positive ({trivial}){first}"
+
+
+def _trivial_champion(ranked: Sequence[Rival], f1_all_positive: float) -> str:
+    champion = next((rival for rival in ranked if rival.champion and rival.basis == "same_rows"), None)
+    if champion is None or champion.f1 > f1_all_positive:
+        return ""
+    own, trivial = numbers(champion.f1, f1_all_positive)
+    which = f"the champion, version {champion.version} ({own}),"
+    return f"; {which} is no better than labelling every row positive ({trivial})"
+
+
+def _aside(set_aside: Mapping[int, str]) -> str:
+    if not set_aside:
+        return ""
+    return f"; set aside: version{'s' if len(set_aside) > 1 else ''} {', '.join(map(str, sorted(set_aside)))}"
+
+
+def _first(candidate_f1: float, f1_all_positive: float, others: bool) -> str:
+    own, trivial = numbers(candidate_f1, f1_all_positive)
+    what = "meets no version that counts" if others else "is that of the first version"
+    return f"F1 {own} {what}, and labelling every row positive has {trivial}"
 
 
 def _against(

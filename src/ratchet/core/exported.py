@@ -26,6 +26,7 @@ METRICS = (
     Metric("ratchet_champion_info", ("model", "version"), "1 for the version that `champion` names"),
     Metric("ratchet_champion_since_timestamp_seconds", ("model",), "When it became champion, where Ratchet moved it"),
     Metric("ratchet_champion_f1", ("model",), "Its F1 on the test rows of its own run"),
+    Metric("ratchet_champion_f1_all_positive", ("model",), "F1 of labelling each of those rows positive"),
     Metric("ratchet_rolling_f1", ("model",), "Its F1 over the days that end with the newest measured one"),
     Metric("ratchet_rolling_precision", ("model",), "Its precision over the same days"),
     Metric("ratchet_rolling_recall", ("model",), "Its recall over the same days"),
@@ -59,6 +60,7 @@ class Champion:
     version: int
     since: float | None = None
     f1: float | None = None
+    f1_all_positive: float | None = None
     floor: float | None = None
     rolling: Mapping[str, float] = field(default_factory=dict)
     day: float | None = None
@@ -132,6 +134,7 @@ def _of_champion(own: tuple[str], champion: Champion) -> Iterator[Sample]:
     yield "ratchet_champion_info", (*own, str(champion.version)), 1
     yield from _known("ratchet_champion_since_timestamp_seconds", own, champion.since)
     yield from _known("ratchet_champion_f1", own, champion.f1)
+    yield from _known("ratchet_champion_f1_all_positive", own, champion.f1_all_positive)
     yield from _known("ratchet_rolling_f1_floor", own, champion.floor)
     yield from _known("ratchet_rolling_day_timestamp_seconds", own, champion.day)
     for name, value in champion.rolling.items():

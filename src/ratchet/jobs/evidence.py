@@ -110,6 +110,7 @@ def _evidence(result: Result, found: Findings, model_uri: str, run: Run) -> page
         f1_interval=result.compared.interval,
         f1_all_positive=found.metrics["f1_all_positive"],
         rivals=result.compared.rivals,
+        set_aside=result.compared.set_aside,
         probability_better=result.compared.probability,
         classes=found.classes,
         rolling=found.days,

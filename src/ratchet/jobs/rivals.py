@@ -3,8 +3,8 @@
 Called by `jobs.train`. A version that can't be scored counts with the F1 that its own run recorded, and says why.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -17,6 +17,7 @@ from ratchet.engines.base import Engine
 from ratchet.errors import RatchetError
 from ratchet.io.records.version import Version
 from ratchet.io.table.inspection import Table
+from ratchet.jobs.promotion.judging import counting, set_aside
 from ratchet.settings import Promotion, Settings
 
 log = structlog.get_logger()
@@ -24,18 +25,26 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Compared:
-    """The candidate's own interval, the probability that it beats every rescored version, and a rival for each."""
+    """The candidate's own interval, its rivals, and why other versions are none, by number.
+
+    probability: that the candidate is truly better than the best of the versions scored on its rows; None where it
+    isn't known.
+    """
 
     interval: Interval
     probability: float | None
     rivals: tuple[Rival, ...]
+    set_aside: Mapping[int, str] = field(default_factory=dict)
 
 
 def to_rescore(versions: Sequence[Version], promotion: Promotion) -> tuple[Version, ...]:
     """The versions to score anew, up to the configured number: those of unknown F1, the champion, then the newest."""
     if promotion.compare == "recorded":
         return ()
-    ranked = sorted(versions, key=lambda version: (version.f1 is not None, not version.champion, -version.number))
+    ranked = sorted(
+        counting(versions, promotion),
+        key=lambda version: (version.f1 is not None, not version.champion, -version.number),
+    )
     return tuple(ranked[: promotion.rescore])
 
 
@@ -64,8 +73,13 @@ def compare(
             log.warning("train.version_not_scored", version=version.number, reason=str(error))
     own = counts.confusion(threshold)
     resampled = resample(own, scored, settings.evaluation.bootstrap_samples, settings.seed)
-    rivals = tuple(_rival(version, f1_of(own), scored, resampled, notes) for version in versions)
-    return Compared(resampled.interval, resampled.probability, tuple(rival for rival in rivals if rival is not None))
+    promotion = settings.promotion
+    found = (_rival(version, f1_of(own), scored, resampled, notes) for version in counting(versions, promotion))
+    rivals = tuple(rival for rival in found if rival is not None)
+    measured = (rival for rival in rivals if rival.basis == "same_rows")
+    best = max(measured, key=lambda rival: (rival.f1, rival.champion, -rival.version), default=None)
+    probability = None if best is None else best.probability
+    return Compared(resampled.interval, probability, rivals, set_aside(versions, promotion))
 
 
 def _rival(

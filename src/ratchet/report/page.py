@@ -6,7 +6,7 @@ it before anything is decided; `report.decision_section` is the part that the re
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from importlib.resources import files
 from math import ceil, floor, isfinite
@@ -71,9 +71,10 @@ class Evidence:
     model: the registered name. source: a sentence on the files that were read. summaries: of the training, calibration
     and test window. metrics: at least those of MEANINGS, on the test window. f1_interval: the middle 95 % of the
     resamples. f1_all_positive: F1 of labelling every test row positive. probability_better: that the candidate is truly
-    better than every rescored version; None without one. classes: the classification report. pictures: PNG files by
-    name. links: addresses of the run and the like, or ids where there is no address, by name. drift: of the features,
-    from training to the test window. warnings: sentences on the data.
+    better than the best rescored version; None where it isn't known. set_aside: why a version was not compared, by
+    number. classes: the classification report. pictures: PNG files by name. links: addresses of the run and the like,
+    or ids where there is no address, by name. drift: of the features, from training to the test window. warnings:
+    sentences on the data.
     """
 
     model: str
@@ -95,6 +96,7 @@ class Evidence:
     links: Mapping[str, str]
     drift: Sequence[FeatureDrift] = ()
     warnings: Sequence[str] = ()
+    set_aside: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ import numpy as np
 from ratchet.core.evaluation.counts import Confusion, Floats, Ints
 from ratchet.core.evaluation.f1 import f1
 
+# Fewer days, drawn again and again, look surer than they are.
+FEWEST_DAYS = 14
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -27,14 +30,13 @@ class Comparison:
     """The candidate beside each version on the same rows.
 
     interval: of the candidate's F1. intervals: of each version's. probabilities: for each version the share of the
-    resamples in which the candidate's F1 is greater. probability: the share in which it is greater than that of every
-    version; None without versions. Ties count against the candidate.
+    resamples in which the candidate's F1 is greater; None where there are rows of fewer than 14 days. Ties count
+    against the candidate.
     """
 
     interval: Interval
     intervals: Mapping[int, Interval]
-    probabilities: Mapping[int, float]
-    probability: float | None
+    probabilities: Mapping[int, float | None]
 
 
 def compare(candidate: Confusion, versions: Mapping[int, Confusion], samples: int, seed: int) -> Comparison:
@@ -43,12 +45,11 @@ def compare(candidate: Confusion, versions: Mapping[int, Confusion], samples: in
     weights = _day_weights(len(days), samples, seed)
     own = _resampled_f1(candidate, weights)
     theirs = {number: _resampled_f1(confusion.reindexed(days), weights) for number, confusion in versions.items()}
-    better = {number: own > values for number, values in theirs.items()}
+    known = len(days) >= FEWEST_DAYS
     return Comparison(
         _interval(own),
         {number: _interval(values) for number, values in theirs.items()},
-        {number: float(wins.mean()) for number, wins in better.items()},
-        float(np.logical_and.reduce(list(better.values())).mean()) if better else None,
+        {number: float((own > values).mean()) if known else None for number, values in theirs.items()},
     )
 
 

@@ -69,6 +69,7 @@ def _champion(client: MlflowClient, model: RegisteredModel, version: ModelVersio
         version=int(version.version),
         since=_since(model, int(version.version)),
         f1=f1,
+        f1_all_positive=_number(metrics.get("f1_all_positive")),
         floor=floor_of(watch.floor, f1),
         rolling={name: metrics[f"rolling_{name}"] for name in _ROLLING if isfinite(_of(metrics, f"rolling_{name}"))},
         day=None if run is None else _day(run),

@@ -30,6 +30,7 @@ from ratchet.io.records.version import (
     PREVIOUS,
     REASON,
     ROLLED_BACK,
+    SET_ASIDE,
     STAGED,
     STAGING,
     Move,
@@ -151,9 +152,16 @@ class RegisteredModel:
         self._tag(number, REASON, reason)
         self._tag(number, DECISION, outcome)
 
-    def next_move(self, by: str, because: str) -> Move:
-        """The move that takes `champion` from the version that has it now. by: who moves it. because: why."""
-        return Move(self.aliases.get(CHAMPION), by, now(), because)
+    def set_aside(self, number: int, why: str) -> None:
+        """Write on a version why later candidates need not beat it."""
+        self._tag(number, SET_ASIDE, why)
+
+    def next_move(self, by: str, because: str, *, aside: bool = False) -> Move:
+        """The move that takes `champion` from the version that has it now. by: who moves it. because: why.
+
+        aside: whether later candidates need not beat that version any more.
+        """
+        return Move(self.aliases.get(CHAMPION), by, now(), because, aside=aside)
 
     def begin(self, number: int, move: Move) -> None:
         """Write a move to a version ahead: `settle` finishes it, here or under the next holder of the lock."""
@@ -209,13 +217,26 @@ class RegisteredModel:
 
     def _finish(self, number: int, move: Move) -> None:
         """Move the aliases to a version, `champion` last, and mark the move as done; may be repeated."""
-        record = {"version": number} | {key: value for key, value in asdict(move).items() if key != "done"}
+        told = {key: value for key, value in asdict(move).items() if key not in ("done", "aside")}
+        record = {"version": number} | told
         self.client.set_registered_model_tag(self.name, _RECORD, json.dumps(record, ensure_ascii=False))
         if move.previous is not None and move.previous != number:
             with ignoring_absent():  # the version that is left may have been deleted since
                 self._point(PREVIOUS, move.previous)
+                if move.aside:
+                    self.set_aside(move.previous, f"it was rolled back by {move.by}: {move.because}")
+        self._reinstate(number)
         self._point(CHAMPION, number)
         self._tag(number, MOVE, replace(move, done=True).to_tag())
+
+    def _reinstate(self, number: int) -> None:
+        """Let a version count again that was set aside."""
+        version = self._versions[number]
+        for key in {SET_ASIDE, ROLLED_BACK} & set(version.tags):
+            with ignoring_absent():
+                self.client.delete_model_version_tag(self.name, str(number), key)
+        left = {key: text for key, text in version.tags.items() if key not in (SET_ASIDE, ROLLED_BACK)}
+        self._versions[number] = replace(version, tags=left)
 
     def _settle_staging(self) -> None:
         """Point `staging` at the newest staged version, or take it away; one that was set by hand is left alone."""

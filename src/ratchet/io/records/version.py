@@ -22,6 +22,8 @@ MOVE = "ratchet.move"
 DECISION = "ratchet.decision"
 REASON = "ratchet.reason"
 ROLLED_BACK = "ratchet.rolled_back"
+# Why it was taken back, or never served; `ratchet promote` of the version takes the tag away.
+SET_ASIDE = "ratchet.set_aside"
 # When it was staged, in ISO 8601; it stays.
 STAGED = "ratchet.staged"
 # Only the registrar writes it: versions that share it are one, made twice by a repeated request.
@@ -35,7 +37,7 @@ class Move:
     """`champion` goes to a version.
 
     previous: the version that it leaves, None where there was none. by: who moved it. at: when, in ISO 8601. because:
-    why. done: whether the aliases have been moved.
+    why. done: whether the aliases have been moved. aside: whether the version that it leaves is set aside.
     """
 
     previous: int | None
@@ -43,6 +45,7 @@ class Move:
     at: str
     because: str
     done: bool = False
+    aside: bool = False
 
     @classmethod
     def from_tag(cls, text: str, where: str) -> "Move":
@@ -105,6 +108,11 @@ class Version:
     def rolled_back(self) -> str | None:
         """Why its servers were taken back; None where they were not."""
         return self.tags.get(ROLLED_BACK)
+
+    @property
+    def set_aside(self) -> str | None:
+        """Why it is no rival of later candidates; None where it is one, as what serves always is."""
+        return None if self.champion else self.tags.get(SET_ASIDE, self.rolled_back)
 
     @property
     def staged(self) -> bool:

@@ -39,6 +39,8 @@ def _concluded(case: Case, settings: Settings, failure: str) -> Result:
         outcome, reason = candidate.outcome or "held", candidate.tags.get("ratchet.reason", "it was not decided on")
         return case.result(outcome, reason, None if own is None else own.number)
     outcome, reason = _word(settings, case, own, failure)
+    if outcome == "held" and _failed(own):
+        case.model.set_aside(own.number, reason)
     if outcome != "staged":
         case.conclude(own, outcome, reason)
     for other in case.model.versions:
@@ -76,13 +78,16 @@ def _word(settings: Settings, case: Case, own: Version, failure: str) -> tuple[O
     return "promoted", better
 
 
+def _failed(own: Version) -> bool:
+    """Whether a version was tried, and failed."""
+    return TAG in own.tags and not TrialVerdict.from_tag(own.tags[TAG]).passed
+
+
 def _refused(own: Version, failure: str) -> str:
     """Why a version did not pass its validation; empty where it did."""
-    tag = own.tags.get(TAG)
-    if tag is None:
+    if TAG not in own.tags:
         return f"its validation did not come to an end: {failure or 'it was not begun'}"
-    verdict = TrialVerdict.from_tag(tag)
-    return "" if verdict.passed else f"it was refused in validation: {verdict.reason}"
+    return f"it was refused in validation: {TrialVerdict.from_tag(own.tags[TAG]).reason}" if _failed(own) else ""
 
 
 def _supersede(model: RegisteredModel, older: Version, newer: Version) -> None:

@@ -18,29 +18,44 @@ from ratchet.settings import Promotion
 def judge(
     candidate: Candidate, compared: Sequence[Rival], versions: Iterable[Version], promotion: Promotion
 ) -> Decision:
-    """Decide on a candidate against all existing versions.
+    """Decide on a candidate against the existing versions.
 
     compared: the rows of its comparison.csv. versions: those that exist now, without the candidate's own. A version
-    made since the comparison counts with its recorded F1; one that was deleted since no longer counts.
+    made since the comparison counts with its recorded F1; one that was deleted or set aside since no longer counts.
     """
-    own_f1 = candidate.metric("f1")
     rows = {rival.version: rival for rival in compared}
     rivals: list[Rival] = []
     unknown: list[int] = []
-    for version in versions:
+    found = list(versions)
+    for version in counting(found, promotion):
         rival = _rival(version, rows, candidate, promotion)
         if rival is None:
             unknown.append(version.number)
         else:
             rivals.append(rival)
     return decide(
-        own_f1,
+        candidate.metric("f1"),
         candidate.metric("f1_all_positive"),
         rivals,
-        candidate.metrics.get("probability_better"),
         promotion.confidence,
         unknown=unknown,
+        set_aside=set_aside(found, promotion),
     )
+
+
+def counting(versions: Sequence[Version], promotion: Promotion) -> tuple[Version, ...]:
+    """The versions that a candidate has to beat."""
+    if promotion.against == "champion" and any(version.champion for version in versions):
+        return tuple(version for version in versions if version.champion)
+    aside = set_aside(versions, promotion)
+    return tuple(version for version in versions if version.number not in aside)
+
+
+def set_aside(versions: Sequence[Version], promotion: Promotion) -> dict[int, str]:
+    """Why versions need not be beaten, by number."""
+    if not promotion.set_aside:
+        return {}
+    return {version.number: version.set_aside for version in versions if version.set_aside is not None}
 
 
 def _rival(version: Version, rows: Mapping[int, Rival], candidate: Candidate, promotion: Promotion) -> Rival | None:

@@ -45,7 +45,9 @@ def _move(settings: Settings, model: str, version: int | None, because: str) -> 
             target = _before(held) if version is None else _numbered(held, version)
             champion = held.champion
             if not target.champion:
-                held.begin(target.number, held.next_move(f"{by}, by hand", because))
+                # Of two rollbacks in turn the second takes the first one back.
+                aside = version is None and target.set_aside is None
+                held.begin(target.number, held.next_move(f"{by}, by hand", because, aside=aside))
                 held.settle()
             if target.staged:
                 approve(held, target.number, f"approved by {by}: {because}")
