@@ -186,6 +186,8 @@ class Promotion(Section):
     """`all`: a candidate must be better than every existing version. `champion`: than the one that serves."""
     confidence: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Probability of being truly better than the best of them that is asked for. None: a greater F1 is enough."""
+    common_days: Annotated[int, Field(ge=1, le=366)] = 14
+    """Fewest days with test rows that a version has not learnt from, where it has learnt from others, to compare it."""
     set_aside: Flag = True
     """Whether versions that were rolled back, or failed their trial, are no rivals any more."""
     rescore: Annotated[int, Field(ge=1, le=1_000)] = 20

@@ -6,6 +6,7 @@ import pytest
 import requests
 from mlflow.tracking import MlflowClient
 
+from ratchet.core.rival import Rival
 from ratchet.errors import FailedError, TemporaryError
 from ratchet.io.records import registered_model
 from ratchet.io.records.registered_model import RegisteredModel
@@ -156,6 +157,29 @@ def test_what_was_rolled_back_need_not_be_beaten_until_it_is_promoted_again(sett
     promote(settings, name, 2, "it does not leak")
     assert "ratchet.set_aside" not in client.get_model_version(name, "2").tags
     assert add_and_decide(settings, "c4", 0.6)[1].outcome == "held"
+
+
+def month(number, year=2013):
+    return {"ratchet.as_of": f"{year}-{number:02}-01", "ratchet.test_until": f"{year}-{number:02}-01"}
+
+
+def test_what_is_older_than_the_champion_is_never_promoted_by_itself(settings):
+    add_and_decide(settings, "c1", 0.5, tags=month(1, 2014) | {"ratchet.test_from": "2013-12-01"})
+    older = month(10) | {"ratchet.test_from": "2013-09-01"}
+    _, result = add_and_decide(settings, "c2", 0.6, tags=older)
+    assert result.outcome == "held"
+    why = "its test window ends on 2013-10-01, before that of the champion, version 1 (2014-01-01)"
+    assert result.reason == f"F1 0.600 decides nothing: {why}"
+
+
+@pytest.mark.parametrize(("until", "outcome"), [(12, "held"), (11, "promoted")])
+def test_what_cant_be_compared_must_be_older(settings, until, outcome):
+    add_and_decide(settings, "c1", 0.5, tags=month(until))
+    run_id = add_run(settings, "c2", 0.6)
+    compare(settings, run_id, [Rival.not_compared(1, 0.5, True, "it has learnt from all days")])
+    result = decide(settings, "c2")
+    assert result.outcome == outcome
+    assert "it can't be compared with version 1" in result.reason or result.reason.endswith("; not compared: version 1")
 
 
 def test_a_rollback_that_is_taken_back_sets_nothing_aside(settings, client):

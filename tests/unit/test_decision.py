@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ratchet.core.decision import Decision, decide, numbers
+from ratchet.core.decision import Decision, Others, decide, numbers
 from ratchet.core.rival import Rival
 from ratchet.errors import FailedError
 
@@ -22,7 +22,7 @@ def rival(version, f1, basis="same_rows", note="", champion=False, recorded_f1=N
 def decided(f1, trivial, others, probability, confidence, **more):
     """A decision where each rival on the same rows is beaten with one probability."""
     known = [replace(one, probability=probability) if one.basis == "same_rows" else one for one in others]
-    return decide(f1, trivial, known, confidence, **more)
+    return decide(f1, trivial, known, confidence, Others(**more))
 
 
 @st.composite
@@ -136,6 +136,28 @@ def test_a_decision_is_read_as_it_was_written(f1, others, probability, number):
     assert Decision.from_record(json.loads(json.dumps(decision.to_record())), "here") == decision
 
 
+def test_a_rival_on_fewer_rows_is_compared_with_the_candidate_on_those():
+    fewer = replace(rival(1, 0.5, probability=0.2), candidate_f1=0.48)
+    assert decide(0.6, 0.4, [fewer, rival(2, 0.55, probability=0.9)], None).reason.startswith(
+        "F1 0.480 is below version 1, the best of 2 versions, on those of the rows that it has not learnt from (0.500"
+    )
+    assert decide(0.45, 0.4, [fewer], None).outcome == "held"
+    assert decide(0.45, 0.4, [replace(fewer, candidate_f1=0.51)], None).promoted
+
+
+def test_data_that_are_not_newer_hold_and_what_is_not_compared_is_named():
+    held = decide(0.349, 0.3, [], None, Others(newer="its test window ends on 2013-10-01, before that of version 1"))
+    assert held.reason == "F1 0.349 decides nothing: its test window ends on 2013-10-01, before that of version 1"
+    promoted = decide(0.5, 0.4, [rival(2, 0.4)], None, Others(not_compared={1: "it has learnt from all days"}))
+    assert promoted.promoted
+    assert promoted.reason.endswith("; not compared: version 1")
+
+
+def test_a_comparison_without_the_last_column_is_read():
+    older = "".join(f"{line.rpartition(',')[0]}\n" for line in Rival.to_csv([rival(1, 0.5)]).splitlines())
+    assert Rival.from_csv(older) == (rival(1, 0.5),)
+
+
 def test_a_record_that_is_none_is_refused_with_its_place():
     with pytest.raises(FailedError, match=r"decision.json of the run r1 can't be read"):
         Decision.from_record({"outcome": "held"}, "the run r1")
@@ -195,6 +217,7 @@ def test_what_is_no_number_is_never_promoted(bad):
             st.none() | share,
             st.booleans(),
             texts,
+            st.none() | share,
         ),
         max_size=5,
     )
@@ -211,6 +234,7 @@ def test_rows_of_the_comparison_are_read_as_they_were_written(rows):
         ("0.5", "half", "line 2 of comparison.csv"),
         ("false", "no", "line 2 of comparison.csv"),
         (",note", "", "has the columns"),
+        (",candidate_f1", ",later", "has the columns"),
     ],
 )
 def test_rows_that_are_not_those_of_a_comparison_are_refused(old, new, message):

@@ -1,5 +1,5 @@
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -126,6 +126,40 @@ def test_what_was_taken_back_is_not_scored_and_said_to_be_set_aside():
     assert compared.set_aside == {2: "it leaks"}
     compared, engine = compare(versions, {1: confusion(BAD), 2: confusion(BAD)}, Promotion(set_aside=False))
     assert (len(engine.asked), compared.set_aside) == (2, {})
+
+
+FIRST = date(1970, 1, 1)
+
+
+def learnt_until(number, day, **more):
+    """A version whose test window begins on that day of the candidate's twenty."""
+    return replace(version(number, **more), test_window=(str(FIRST + timedelta(days=day)), "1970-01-21"))
+
+
+def test_a_version_is_compared_on_the_days_that_it_has_not_learnt_from():
+    bad_since_five = np.where(DAYS < 5, LATE, BAD)  # it knows the first days by heart
+    versions = [learnt_until(1, 5, champion=True), learnt_until(2, -30)]
+    compared, _ = compare(versions, {1: confusion(bad_since_five), 2: confusion(BAD)})
+    fewer, whole = compared.rivals
+    since = DAYS >= 5
+    assert fewer.f1 == pytest.approx(f1_of(Confusion.from_rows(DAYS[since], LATE[since], BAD[since], np.ones(60))))
+    assert fewer.candidate_f1 == pytest.approx(
+        f1_of(Confusion.from_rows(DAYS[since], LATE[since], GOOD[since], np.ones(60)))
+    )
+    assert fewer.difference == fewer.candidate_f1 - fewer.f1
+    assert fewer.note == "it is compared on the 15 days from 1970-01-06 on, which it has not learnt from"
+    assert (whole.candidate_f1, whole.note) == (None, "")
+
+
+def test_a_version_that_has_learnt_from_nearly_all_rows_is_not_compared_nor_scored():
+    compared, engine = compare([learnt_until(1, 7), learnt_until(2, 400)], {})
+    assert engine.asked == []
+    assert [(rival.basis, rival.note) for rival in compared.rivals] == [
+        ("not_compared", "it has learnt from all but 13 of the 20 days with test rows"),
+        ("not_compared", "it has learnt from all but 0 of the 20 days with test rows"),
+    ]
+    compared, engine = compare([learnt_until(1, 7)], {1: confusion(BAD)}, Promotion(common_days=13))
+    assert compared.rivals[0].basis == "same_rows"
 
 
 def test_what_serves_is_never_set_aside():

@@ -27,7 +27,7 @@ class Decision:
     f1: the candidate's. f1_all_positive: that of labelling every test row positive. probability: that the candidate is
     truly better than the best of its rivals; None where it isn't known. rivals: the best first. unknown: numbers of
     existing versions whose F1 isn't known. version: the number that the candidate got; None where it got none.
-    set_aside: why a version is no rival, by number.
+    set_aside, not_compared: why a version is no rival, or can't be compared, by number.
     """
 
     outcome: Outcome
@@ -39,6 +39,7 @@ class Decision:
     unknown: tuple[int, ...] = ()
     version: int | None = None
     set_aside: Mapping[int, str] = field(default_factory=dict)
+    not_compared: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def promoted(self) -> bool:
@@ -57,6 +58,7 @@ class Decision:
             "versions": [asdict(rival) for rival in self.rivals],
             "versions_without_f1": list(self.unknown),
             "versions_set_aside": {str(number): why for number, why in self.set_aside.items()},
+            "versions_not_compared": {str(number): why for number, why in self.not_compared.items()},
         }
 
     @classmethod
@@ -72,11 +74,31 @@ class Decision:
                 rivals=tuple(Rival(**rival) for rival in record["versions"]),
                 unknown=tuple(record["versions_without_f1"]),
                 version=record["version"],
-                set_aside={int(number): why for number, why in record.get("versions_set_aside", {}).items()},
+                set_aside=_numbered(record.get("versions_set_aside", {})),
+                not_compared=_numbered(record.get("versions_not_compared", {})),
             )
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             message = f"decision.json of {where} can't be read: {error!r}; train again"
             raise FailedError(message) from error
+
+
+def _numbered(record: Mapping[str, str]) -> dict[int, str]:
+    return {int(number): why for number, why in record.items()}
+
+
+@dataclass(frozen=True)
+class Others:
+    """The existing versions that a candidate is not measured against.
+
+    unknown: whose F1 is not known; the candidate can't be shown to be better than those. set_aside, not_compared: why,
+    by number. newer: the sentence's part that says which of them the candidate's data are no newer than; empty where
+    they are newer than those of all.
+    """
+
+    unknown: Sequence[int] = ()
+    set_aside: Mapping[int, str] = field(default_factory=dict)
+    not_compared: Mapping[int, str] = field(default_factory=dict)
+    newer: str = ""
 
 
 def decide(
@@ -84,40 +106,45 @@ def decide(
     f1_all_positive: float,
     rivals: Sequence[Rival],
     confidence: float | None,
-    *,
-    unknown: Sequence[int] = (),
-    set_aside: Mapping[int, str] | None = None,
+    others: Others | None = None,
 ) -> Decision:
     """Promote the candidate when its F1 is greater than that of every rival; a tie holds.
 
-    It must also be greater than f1_all_positive, which needs no model. confidence: the probability of being truly
-    better than the best rival that must be reached as well; None asks for none. unknown: versions that exist and whose
-    F1 is not known; the candidate can't be shown to be better than those, so it is held. set_aside: why versions are
-    no rivals, by number.
+    It must also be greater than f1_all_positive, which needs no model, and its data newer than those of every version
+    that it can't be compared with. confidence: the probability of being truly better than the best rival that must be
+    reached as well; None asks for none. others: versions that are no rivals.
     """
-    ranked = tuple(
-        sorted(rivals, key=lambda rival: (not isnan(rival.f1), -rival.f1, not rival.champion, rival.version))
-    )
+    others = others or Others()
+    ranked = tuple(sorted(rivals, key=lambda rival: _rank(rival, candidate_f1)))
     probability = ranked[0].probability if ranked and ranked[0].basis == "same_rows" else None
-    if unknown:
-        promoted, why = False, _unknown(unknown)
+    if others.unknown:
+        promoted, why = False, _unknown(others.unknown)
     elif not candidate_f1 > f1_all_positive:
         promoted, why = False, _trivial(candidate_f1, f1_all_positive, ranked)
+    elif others.newer:
+        promoted, why = False, f"F1 {candidate_f1:.3f} decides nothing: {others.newer}"
     elif not ranked:
-        promoted, why = True, _first(candidate_f1, f1_all_positive, bool(set_aside))
+        promoted, why = True, _first(candidate_f1, f1_all_positive, bool(others.set_aside or others.not_compared))
     else:
         promoted, why = _against(candidate_f1, ranked, probability, confidence)
         why += _trivial_champion(ranked, f1_all_positive)
     return Decision(
         "promoted" if promoted else "held",
-        why + _aside(set_aside or {}),
+        why + _left_out("not compared", others.not_compared) + _left_out("set aside", others.set_aside),
         candidate_f1,
         f1_all_positive,
         probability,
         ranked,
-        tuple(sorted(unknown)),
-        set_aside=dict(sorted((set_aside or {}).items())),
+        tuple(sorted(others.unknown)),
+        set_aside=dict(sorted(others.set_aside.items())),
+        not_compared=dict(sorted(others.not_compared.items())),
     )
+
+
+def _rank(rival: Rival, candidate_f1: float) -> tuple[bool, float, float, bool, int]:
+    """The rival that the candidate is furthest below comes first; before it what is no number."""
+    lead = rival.f1 - rival.own_f1(candidate_f1)
+    return not isnan(lead), -lead, -rival.f1, not rival.champion, rival.version
 
 
 def _unknown(unknown: Sequence[int]) -> str:
@@ -144,10 +171,10 @@ def _trivial_champion(ranked: Sequence[Rival], f1_all_positive: float) -> str:
     return f"; {which} is no better than labelling every row positive ({trivial})"
 
 
-def _aside(set_aside: Mapping[int, str]) -> str:
-    if not set_aside:
+def _left_out(how: str, versions: Mapping[int, str]) -> str:
+    if not versions:
         return ""
-    return f"; set aside: version{'s' if len(set_aside) > 1 else ''} {', '.join(map(str, sorted(set_aside)))}"
+    return f"; {how}: version{'s' if len(versions) > 1 else ''} {', '.join(map(str, sorted(versions)))}"
 
 
 def _first(candidate_f1: float, f1_all_positive: float, others: bool) -> str:
@@ -160,6 +187,7 @@ def _against(
     candidate_f1: float, ranked: Sequence[Rival], probability: float | None, confidence: float | None
 ) -> tuple[bool, str]:
     best = ranked[0]
+    candidate_f1 = best.own_f1(candidate_f1)
     own, other = numbers(candidate_f1, best.f1)
     comparison = f"{_named(best, len(ranked))} ({other}{_difference(candidate_f1, best.f1)}{_chance(probability)})"
     recorded = _recorded(ranked)
@@ -177,6 +205,8 @@ def _against(
 
 def _named(best: Rival, existing: int) -> str:
     which = f"version {best.version}" if existing == 1 else f"version {best.version}, the best of {existing} versions,"
+    if best.candidate_f1 is not None:
+        return f"{which} on those of the rows that it has not learnt from"
     return f"{which} on the same rows" if best.basis == "same_rows" else f"{which} by its recorded F1"
 
 

@@ -8,21 +8,24 @@ import csv
 import io
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
-from typing import Literal, Self, cast
+from math import nan
+from typing import Literal, Self, cast, get_args
 
 from ratchet.errors import FailedError
 
-Basis = Literal["same_rows", "recorded"]
+Basis = Literal["same_rows", "recorded", "not_compared"]
 
 
 @dataclass(frozen=True)
 class Rival:
     """An existing version and its F1.
 
-    version: its number. basis: whether `f1` was measured on the candidate's test rows or recorded by its own run.
+    version: its number. basis: whether `f1` was measured on the candidate's test rows or recorded by its own run, or
+    that it has learnt from too many of these rows to be compared.
     f1_low, f1_high: the middle 95 % of the resamples. recorded_f1: what its own run recorded. difference: the
-    candidate's F1 less this version's. probability: that the candidate is truly better. note: why F1 is a recorded one.
-    None where it is not known.
+    candidate's F1 less this version's. probability: that the candidate is truly better. note: why F1 is a recorded one,
+    or why there is none. candidate_f1: the candidate's on the days that both have not learnt from, where those are not
+    all. None where it is not known.
     """
 
     version: int
@@ -37,6 +40,7 @@ class Rival:
     probability: float | None
     champion: bool
     note: str
+    candidate_f1: float | None = None
 
     @classmethod
     def recorded(
@@ -46,6 +50,16 @@ class Rival:
         if f1 is None:
             return None
         return cls(version, "recorded", f1, None, None, None, None, f1, candidate_f1 - f1, None, champion, note)
+
+    @classmethod
+    def not_compared(cls, version: int, recorded_f1: float | None, champion: bool, note: str) -> "Rival":
+        """A version that can't be compared, and why."""
+        f1 = nan if recorded_f1 is None else recorded_f1
+        return cls(version, "not_compared", f1, None, None, None, None, recorded_f1, nan, None, champion, note)
+
+    def own_f1(self, candidate_f1: float) -> float:
+        """The candidate's F1 that this version's is compared with. candidate_f1: that on all test rows."""
+        return candidate_f1 if self.candidate_f1 is None else self.candidate_f1
 
     @staticmethod
     def to_csv(rivals: Iterable["Rival"]) -> str:
@@ -61,7 +75,8 @@ class Rival:
         """Read the rows again; raises FailedError, with the line, where they are not what `to_csv` writes."""
         reader = csv.DictReader(io.StringIO(text))
         expected = [field.name for field in fields(cls)]
-        if reader.fieldnames != expected:
+        # The last column was added later.
+        if reader.fieldnames not in (expected, expected[:-1]):
             message = f"comparison.csv has the columns {reader.fieldnames}; accepted are {expected}"
             raise FailedError(message)
         return tuple(cls._from_row(row, reader.line_num) for row in reader)
@@ -82,6 +97,7 @@ class Rival:
                 probability=_number(row["probability"]),
                 champion={"true": True, "false": False}[row["champion"]],
                 note=row["note"],
+                candidate_f1=_number(row.get("candidate_f1", "")),
             )
         except (KeyError, TypeError, ValueError) as error:
             message = f"line {line} of comparison.csv can't be read: {list(row.values())}"
@@ -99,6 +115,6 @@ def _number(cell: str) -> float | None:
 
 
 def _basis(cell: str) -> Basis:
-    if cell not in ("same_rows", "recorded"):
+    if cell not in get_args(Basis):
         raise ValueError(cell)
     return cast("Basis", cell)

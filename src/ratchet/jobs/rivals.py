@@ -5,12 +5,13 @@ Called by `jobs.train`. A version that can't be scored counts with the F1 that i
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 import structlog
 
 from ratchet.core.evaluation.comparison import Comparison, Interval
 from ratchet.core.evaluation.comparison import compare as resample
-from ratchet.core.evaluation.counts import Confusion, Counts
+from ratchet.core.evaluation.counts import Confusion, Counts, day_number, day_of
 from ratchet.core.evaluation.f1 import f1_of, precision_of, recall_of
 from ratchet.core.rival import Rival
 from ratchet.engines.base import Engine
@@ -62,45 +63,96 @@ def compare(
     counts: Counts,
     threshold: float,
 ) -> Compared:
-    """Score the chosen versions on the engine's test rows, and resample the days for everyone together."""
+    """Score the chosen versions on the engine's test rows, and resample the days for all of them together.
+
+    A version counts on the days that it has not learnt from: those at or after the first of its own test window.
+    """
+    own, promotion = counts.confusion(threshold), settings.promotion
+    starts = {version.number: _first_day(version, own) for version in chosen}
+    notes = _learnt_from(own, starts, promotion.common_days)
+    lost = frozenset(notes)
     scored: dict[int, Confusion] = {}
-    notes: dict[int, str] = {}
     for version in chosen:
+        if version.number in lost:
+            continue
         try:
-            scored[version.number] = engine.confusion_of(version.uri)
+            scored[version.number] = engine.confusion_of(version.uri).since(starts[version.number])
         except RatchetError as error:
             notes[version.number] = str(error)
             log.warning("train.version_not_scored", version=version.number, reason=str(error))
-    own = counts.confusion(threshold)
-    resampled = resample(own, scored, settings.evaluation.bootstrap_samples, settings.seed)
-    promotion = settings.promotion
-    found = (_rival(version, f1_of(own), scored, resampled, notes) for version in counting(versions, promotion))
-    rivals = tuple(rival for rival in found if rival is not None)
-    measured = (rival for rival in rivals if rival.basis == "same_rows")
-    best = max(measured, key=lambda rival: (rival.f1, rival.champion, -rival.version), default=None)
-    probability = None if best is None else best.probability
-    return Compared(resampled.interval, probability, rivals, set_aside(versions, promotion))
-
-
-def _rival(
-    version: Version, own_f1: float, scored: dict[int, Confusion], resampled: Comparison, notes: dict[int, str]
-) -> Rival | None:
-    confusion = scored.get(version.number)
-    if confusion is None:
-        return Rival.recorded(version.number, version.f1, own_f1, version.champion, notes.get(version.number, ""))
-    f1 = f1_of(confusion)
-    interval = resampled.intervals[version.number]
-    return Rival(
-        version=version.number,
-        basis="same_rows",
-        f1=f1,
-        f1_low=interval.low,
-        f1_high=interval.high,
-        precision=precision_of(confusion),
-        recall=recall_of(confusion),
-        recorded_f1=version.f1,
-        difference=own_f1 - f1,
-        probability=resampled.probabilities[version.number],
-        champion=version.champion,
-        note="",
+    measured = _Measured(settings, own, starts, scored)
+    found = (
+        Rival.not_compared(version.number, version.f1, version.champion, notes[version.number])
+        if version.number in lost
+        else measured.rival(version, notes.get(version.number, ""))
+        for version in counting(versions, promotion)
     )
+    rivals = tuple(rival for rival in found if rival is not None)
+    same_rows = (rival for rival in rivals if rival.basis == "same_rows")
+    # The one that is hardest to beat, as the decision has it.
+    best = min(
+        same_rows, key=lambda rival: (rival.difference, -rival.f1, not rival.champion, rival.version), default=None
+    )
+    probability = None if best is None else best.probability
+    return Compared(measured.interval, probability, rivals, set_aside(versions, promotion))
+
+
+def _first_day(version: Version, own: Confusion) -> int:
+    """The first of the candidate's days that a version has not learnt from."""
+    first = int(own.day[0])
+    if version.test_window is None:
+        return first
+    return max(first, day_number(date.fromisoformat(version.test_window[0])))
+
+
+def _learnt_from(own: Confusion, starts: Mapping[int, int], fewest: int) -> dict[int, str]:
+    """Why versions can't be compared, by number: too few days are left that they have not learnt from."""
+    left = {number: int((own.day >= start).sum()) for number, start in starts.items()}
+    return {
+        number: f"it has learnt from all but {days} of the {len(own.day)} days with test rows"
+        for number, days in left.items()
+        if days < min(fewest, len(own.day))
+    }
+
+
+class _Measured:
+    """The scored versions beside the candidate: resampled together with those that count on the same days."""
+
+    def __init__(
+        self, settings: Settings, own: Confusion, starts: Mapping[int, int], scored: Mapping[int, Confusion]
+    ) -> None:
+        self._own, self._starts, self._scored = own, starts, scored
+        self._resampled: dict[int, Comparison] = {}
+        first = int(own.day[0])
+        for start in sorted({first} | {starts[number] for number in scored}):
+            together = {number: confusion for number, confusion in scored.items() if starts[number] == start}
+            samples, seed = settings.evaluation.bootstrap_samples, settings.seed
+            self._resampled[start] = resample(own.since(start), together, samples, seed)
+        self.interval = self._resampled[first].interval
+
+    def rival(self, version: Version, note: str) -> Rival | None:
+        """A version's row; with its recorded F1 where it was not scored. note: why it was not."""
+        confusion, all_days = self._scored.get(version.number), f1_of(self._own)
+        if confusion is None:
+            return Rival.recorded(version.number, version.f1, all_days, version.champion, note)
+        start, f1 = self._starts[version.number], f1_of(confusion)
+        own = self._own.since(start)
+        resampled = self._resampled[start]
+        interval = resampled.intervals[version.number]
+        fewer = len(own.day) < len(self._own.day)
+        days = f"it is compared on the {len(own.day)} days from {day_of(start)} on, which it has not learnt from"
+        return Rival(
+            version=version.number,
+            basis="same_rows",
+            f1=f1,
+            f1_low=interval.low,
+            f1_high=interval.high,
+            precision=precision_of(confusion),
+            recall=recall_of(confusion),
+            recorded_f1=version.f1,
+            difference=f1_of(own) - f1,
+            probability=resampled.probabilities[version.number],
+            champion=version.champion,
+            note=days if fewer else "",
+            candidate_f1=f1_of(own) if fewer else None,
+        )

@@ -74,6 +74,17 @@ class Confusion:
             spread(self.true_negative),
         )
 
+    def since(self, day: int) -> "Confusion":
+        """The counts of a day and those after it."""
+        kept = self.day >= day
+        return Confusion(
+            self.day[kept],
+            self.true_positive[kept],
+            self.false_positive[kept],
+            self.false_negative[kept],
+            self.true_negative[kept],
+        )
+
     @property
     def rows(self) -> int:
         return int((self.true_positive + self.false_positive + self.false_negative + self.true_negative).sum())

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import isclose
 
-from ratchet.core.decision import Decision, decide
+from ratchet.core.decision import Decision, Others, decide
 from ratchet.core.rival import Rival
 from ratchet.io.records.candidates import Candidate
 from ratchet.io.records.version import Version
@@ -24,23 +24,39 @@ def judge(
     made since the comparison counts with its recorded F1; one that was deleted or set aside since no longer counts.
     """
     rows = {rival.version: rival for rival in compared}
+    found = list(versions)
     rivals: list[Rival] = []
     unknown: list[int] = []
-    found = list(versions)
+    not_compared: dict[int, str] = {}
     for version in counting(found, promotion):
         rival = _rival(version, rows, candidate, promotion)
         if rival is None:
             unknown.append(version.number)
+        elif rival.basis == "not_compared":
+            not_compared[version.number] = rival.note
         else:
             rivals.append(rival)
-    return decide(
-        candidate.metric("f1"),
-        candidate.metric("f1_all_positive"),
-        rivals,
-        promotion.confidence,
-        unknown=unknown,
-        set_aside=set_aside(found, promotion),
-    )
+    newer = _newer(candidate, found, not_compared)
+    others = Others(unknown, set_aside(found, promotion), not_compared, newer)
+    return decide(candidate.metric("f1"), candidate.metric("f1_all_positive"), rivals, promotion.confidence, others)
+
+
+def _newer(candidate: Candidate, versions: Sequence[Version], not_compared: Mapping[int, str]) -> str:
+    """Why the candidate's data are not new enough; empty where they are.
+
+    They may be older than those of no champion, and must be newer than those of what it can't be compared with.
+    """
+    end = candidate.test_window[1]
+    for version in versions:
+        theirs = version.test_window[1] if version.test_window is not None else None
+        if end is None or theirs is None:
+            continue
+        if version.champion and end < theirs:
+            return f"its test window ends on {end}, before that of the champion, version {version.number} ({theirs})"
+        if version.number in not_compared and end <= theirs:
+            why = not_compared[version.number]
+            return f"it can't be compared with version {version.number} ({why}), and its test window ends no later"
+    return ""
 
 
 def counting(versions: Sequence[Version], promotion: Promotion) -> tuple[Version, ...]:
