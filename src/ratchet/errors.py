@@ -7,28 +7,39 @@
     └── FailedError         exit 1  a step of Ratchet's own failed; read the log
 
 Raised everywhere below `cli`, which alone turns them into exit codes. A message is one sentence: what was
-wrong, the value, what is accepted, where. A model that is held is a result, not an error.
+wrong, the value, what is accepted, where. A reason is one of a few words, which a dashboard may count. A model that is
+held is a result, not an error.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Literal, get_args
+
+type Reason = Literal["configuration", "data", "out-of-memory", "image", "missing", "room", "deadline", "other"]
+REASONS: tuple[Reason, ...] = get_args(Reason.__value__)
 
 
 class RatchetError(Exception):
-    """The base of all errors that the operator is meant to read."""
+    """The base of all errors that the operator is meant to read. reason: None is that of the class."""
 
     exit_code: ClassVar[int] = 1
+    reason: Reason = "other"
+
+    def __init__(self, sentence: str, reason: Reason | None = None) -> None:
+        super().__init__(sentence)
+        self.reason = reason or self.reason
 
 
 class ConfigurationError(RatchetError):
     """A setting, an argument or an environment variable is wrong."""
 
     exit_code = 2
+    reason = "configuration"
 
 
 class DataError(RatchetError):
     """The table that should be learnt from can't be."""
 
     exit_code = 3
+    reason = "data"
 
 
 class TemporaryError(RatchetError):
@@ -45,6 +56,16 @@ class Interrupted(BaseException):
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
         self.signal_number = signal_number
+
+
+def reason_of(code: int | None) -> Reason:
+    """The reason of a process that says no more than its exit code."""
+    return next((each.reason for each in (ConfigurationError, DataError) if each.exit_code == code), "other")
+
+
+def reason_named(written: object) -> Reason:
+    """The reason that was written down as text; `other` where none was, or one of another version's."""
+    return next((reason for reason in REASONS if reason == written), "other")
 
 
 def first_line(error: BaseException) -> str:

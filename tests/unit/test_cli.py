@@ -8,11 +8,13 @@ from pathlib import Path
 
 import click
 import pytest
+import structlog
 from click.testing import CliRunner
 
 from ratchet import cli
 from ratchet.cli import group
 from ratchet.errors import ConfigurationError, DataError, FailedError, Interrupted, TemporaryError
+from ratchet.io.cluster import coordinator
 from ratchet.jobs import show
 
 ROOT = Path(__file__).parents[2]
@@ -170,6 +172,42 @@ def test_each_error_has_its_exit_code_and_one_line(ratchet, monkeypatch, error, 
     monkeypatch.setattr(show, "show", broken)
     done = ratchet("show")
     assert (done.exit_code, done.stderr) == (code, line)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (FailedError("broken"), []),
+        (DataError("no rows"), []),
+        (FailedError("no memory", "out-of-memory"), ["out-of-memory"]),
+        (ConfigurationError("no such object", "missing"), ["missing"]),
+    ],
+)
+def test_a_reason_that_the_exit_code_does_not_say_is_an_event(ratchet, monkeypatch, error, told):
+    def broken(_settings):
+        raise error
+
+    monkeypatch.setattr(show, "show", broken)
+    with structlog.testing.capture_logs() as logs:
+        done = ratchet("show")
+    assert [event["reason"] for event in logs if event["event"] == "verb.failed"] == told
+    assert done.exit_code == error.exit_code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason", "event"),
+    [
+        (["retrain", "--nonsense"], "configuration", "RetrainFailed"),
+        (["retrain", "--set", "seed=x"], "configuration", "RetrainFailed"),
+        (["watch", "--env", "nope"], "configuration", "WatchFailed"),
+    ],
+)
+def test_a_coordinator_says_why_it_failed_on_its_job(ratchet, monkeypatch, arguments, reason, event):
+    told = []
+    monkeypatch.setenv("RATCHET_JOB", "c")
+    monkeypatch.setattr(coordinator, "tell", lambda error, named: told.append((error.reason, named, str(error))))
+    done = ratchet(*arguments)
+    assert told == [(reason, event, done.stderr.removeprefix("ratchet: ").rstrip())]
 
 
 def test_debugging_shows_the_traceback_instead(ratchet, monkeypatch):

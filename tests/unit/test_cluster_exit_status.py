@@ -3,6 +3,7 @@
 import pytest
 
 from ratchet.io.cluster import exit_status
+from ratchet.io.cluster.logs import NOTHING, Said
 from ratchet.io.runner import Ended
 from tests.unit.cluster_objects import application, ended, job, pod, running, waits
 
@@ -19,7 +20,7 @@ def deleted(thing):
     return thing
 
 
-def of(thing, *attempts, said=""):
+def of(thing, *attempts, said=NOTHING):
     return exit_status.of_job(thing, attempts, NAMES, said)
 
 
@@ -34,29 +35,29 @@ def test_a_job_whose_pod_works_has_not_ended(thing):
     assert of(job(), failed(1, "first"), thing) is None
 
 
-@pytest.mark.parametrize("code", [2, 3])
-def test_a_wrong_configuration_and_wrong_data_end_the_step_at_once_with_their_sentence(code):
+@pytest.mark.parametrize(("code", "reason"), [(2, "configuration"), (3, "data")])
+def test_a_wrong_configuration_and_wrong_data_end_the_step_at_once_with_their_sentence(code, reason):
     message = '{"event": "train.started"}\nratchet: the column late is missing\n'
-    assert of(job(), failed(code, message=message)) == Ended(code, "the column late is missing")
+    assert of(job(), failed(code, message=message)) == Ended(code, "the column late is missing", reason)
 
 
 def test_another_failure_is_worth_another_try_until_the_job_has_failed():
     attempts = (failed(1, "first", message="ratchet: MLflow does not answer"),)
     assert of(job(), *attempts) is None
     over = job("c-sklearn", ("Failed", "BackoffLimitExceeded"))
-    assert of(over, *attempts) == Ended(1, "MLflow does not answer")
+    assert of(over, *attempts) == Ended(1, "MLflow does not answer", "other")
 
 
 def test_the_sentence_comes_from_the_log_where_the_container_has_no_message():
     over = job("c-sklearn", ("Failed", "BackoffLimitExceeded"))
-    assert of(over, failed(1), said="the sentence in the log").sentence == "the sentence in the log"
+    assert of(over, failed(1), said=Said("the sentence in the log")).sentence == "the sentence in the log"
     assert of(over, failed(1)).sentence == "its container ended with 1: Error"
 
 
 @pytest.mark.parametrize("reason", ["OOMKilled", "Error"])
 def test_out_of_memory_ends_the_step_at_once_and_names_the_limit(reason):
     found = of(job(), failed(137, reason=reason))
-    assert found.code == 137
+    assert (found.code, found.reason) == (137, "out-of-memory")
     assert (
         found.sentence
         == "out of memory: the container train-sklearn of the pod c-sklearn-abcde reached its limit of 2Gi"
@@ -85,7 +86,9 @@ def test_the_newest_attempt_says_how_a_failed_job_ended():
 def test_a_failed_job_without_a_pod_is_told_by_its_condition():
     found = of(job("c", ("Failed", "BackoffLimitExceeded")))
     assert found == Ended(None, "its Job failed: BackoffLimitExceeded: Job: BackoffLimitExceeded")
-    assert "DeadlineExceeded" in of(job("c", ("Failed", "DeadlineExceeded")), failed(143)).sentence
+    late = of(job("c", ("Failed", "DeadlineExceeded")), failed(143))
+    assert "DeadlineExceeded" in late.sentence
+    assert late.reason == "deadline"
 
 
 def test_a_pod_that_failed_before_its_container_says_why():
@@ -96,7 +99,32 @@ def test_a_pod_that_failed_before_its_container_says_why():
     )
     broken = pod(phase="Failed")
     broken["status"]["initContainerStatuses"] = [{"name": "setup", "state": ended(4, message="no\nway")}]
-    assert exit_status.of_pod(broken, NAMES).sentence == "its init container setup ended with 4: way"
+    assert exit_status.of_pod(broken, NAMES) == Ended(None, "its init container setup ended with 4: way", "other")
+    broken["status"]["initContainerStatuses"][0]["state"] = ended(137, reason="OOMKilled")
+    assert exit_status.of_pod(broken, NAMES).reason == "out-of-memory"
+    late = pod(phase="Failed", reason="DeadlineExceeded", message="Pod was active on the node longer than allowed")
+    assert exit_status.of_pod(late, NAMES).reason == "deadline"
+
+
+@pytest.mark.parametrize(("code", "reason"), [(1, "other"), (2, "configuration"), (3, "data"), (143, "other")])
+def test_the_exit_code_says_whose_turn_it_is(code, reason):
+    assert exit_status.of_pod(failed(code, message="ratchet: out of memory"), NAMES).reason == reason
+
+
+OWN_REASON = '{"event": "verb.failed", "reason": "out-of-memory"}'
+
+
+def test_a_verb_that_says_its_reason_has_the_last_word():
+    message = f"{OWN_REASON}\nratchet: Spark ran out of memory; raise spark.driver_memory"
+    sentence = "Spark ran out of memory; raise spark.driver_memory"
+    assert exit_status.of_pod(failed(1, message=message), NAMES) == Ended(1, sentence, "out-of-memory")
+    heard = Said(sentence, "out-of-memory")
+    assert exit_status.of_pod(failed(1), NAMES, heard) == Ended(1, sentence, "out-of-memory")
+
+
+def test_too_little_memory_for_the_data_is_a_matter_of_the_data():
+    needed = failed(3, message="ratchet: the windows need 4 GiB of memory and 2 GiB are available")
+    assert exit_status.of_pod(needed, NAMES).reason == "data"
 
 
 def test_a_running_pod_has_not_ended():
@@ -115,19 +143,6 @@ def test_a_running_pod_has_not_ended():
 )
 def test_an_application_without_a_driver_ended_as_the_operator_says(state, expected):
     assert exit_status.of_application(application(state, "driver pod\nnot found")) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("ratchet: first\nratchet: last\nother", "last"),
-        ("  ratchet: indented", "indented"),
-        ("nothing of it: ratchet: no", ""),
-        ("", ""),
-    ],
-)
-def test_the_last_line_of_a_failed_verb_is_its_sentence(text, sentence):
-    assert exit_status.sentence_in(text) == sentence
 
 
 def test_of_what_spark_submit_wrote_the_exception_is_told():

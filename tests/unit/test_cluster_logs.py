@@ -2,7 +2,9 @@
 
 import json
 
-from ratchet.io.cluster.logs import Follower
+import pytest
+
+from ratchet.io.cluster.logs import Follower, Said, said_in
 
 
 class Log:
@@ -70,7 +72,34 @@ def test_what_is_no_event_is_left_out_and_the_last_sentence_kept():
         log.write(f"01.{number}", text)
     log.lines.append("a line without a time")
     assert follower.events() == []
-    assert follower.said == "it is wrong"
+    assert follower.said == Said("it is wrong")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("ratchet: first\nratchet: last\nother", "last"),
+        ("  ratchet: indented", "indented"),
+        ("nothing of it: ratchet: no", ""),
+        ("", ""),
+    ],
+)
+def test_the_last_line_of_a_failed_verb_is_its_sentence(text, sentence):
+    assert said_in(text.splitlines()).sentence == sentence
+
+
+def test_the_reason_that_a_verb_gives_is_kept_with_its_sentence():
+    log = Log()
+    follower = Follower(log, "pod", "main")
+    log.write("01.1", json.dumps({"event": "verb.failed", "reason": "out-of-memory"}))
+    assert names(follower.events()) == ["verb.failed"]
+    log.write("05.1", "ratchet: Spark ran out of memory")
+    assert follower.events() == []
+    assert follower.said == Said("Spark ran out of memory", "out-of-memory")
+
+
+def test_a_reason_of_another_version_is_other():
+    assert said_in([json.dumps({"event": "verb.failed", "reason": "weather"})]).reason == "other"
 
 
 def test_a_long_log_is_not_remembered_line_by_line():

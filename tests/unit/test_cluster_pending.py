@@ -1,4 +1,4 @@
-"""Why a step does not begin: as a cluster says it, in a sentence, and of which kind."""
+"""Why a step does not begin: as a cluster says it, in a sentence, of which kind and with which reason."""
 
 import pytest
 
@@ -25,31 +25,35 @@ def stuck(reason, message=""):
 LACKS = {
     "an image": (
         stuck("ImagePullBackOff", 'Back-off pulling "x:9"'),
-        ("ImagePullBackOff", "missing"),
+        ("ImagePullBackOff", "missing", "image"),
         "the image ratchet/train-sklearn:0.1.0 can't be pulled",
     ),
-    "an image that is never pulled": (stuck("ErrImageNeverPull"), ("ErrImageNeverPull", "missing"), "can't be pulled"),
+    "an image that is never pulled": (
+        stuck("ErrImageNeverPull"),
+        ("ErrImageNeverPull", "missing", "image"),
+        "can't be pulled",
+    ),
     "a Secret": (
         stuck("CreateContainerConfigError", 'secret "s3" not found'),
-        ("CreateContainerConfigError", "missing"),
+        ("CreateContainerConfigError", "missing", "missing"),
         'secret "s3" not found',
     ),
-    "a node that is large enough": (unscheduled(NOWHERE), ("Unschedulable", "missing"), "Insufficient cpu"),
-    "a claim": (unscheduled(CLAIM), ("Unschedulable", "missing"), '"table" not found'),
-    "room": (unscheduled(BUSY), ("Unschedulable", "room"), "fits on no node"),
+    "a node that is large enough": (unscheduled(NOWHERE), ("Unschedulable", "missing", "room"), "Insufficient cpu"),
+    "a claim": (unscheduled(CLAIM), ("Unschedulable", "missing", "room"), '"table" not found'),
+    "room": (unscheduled(BUSY), ("Unschedulable", "room", "room"), "fits on no node"),
 }
 
 
 @pytest.mark.parametrize(("thing", "found", "said"), LACKS.values(), ids=LACKS)
 def test_a_pod_that_waits_says_for_what(thing, found, said):
     waits_for = pending.of_pod(thing)
-    assert (waits_for.reason, waits_for.kind) == found
+    assert (waits_for.word, waits_for.kind, waits_for.reason) == found
     assert said in waits_for.sentence
 
 
 def test_a_volume_that_is_missing_is_told_by_the_events():
     found = pending.of_pod(stuck("ContainerCreating"), [event("FailedMount", 'secret "x" not found')])
-    assert (found.reason, found.kind) == ("FailedMount", "missing")
+    assert (found.word, found.kind, found.reason) == ("FailedMount", "missing", "missing")
     assert 'secret "x" not found' in found.sentence
 
 
@@ -79,26 +83,30 @@ def test_an_init_container_is_looked_at_too():
 
 @pytest.mark.parametrize(
     ("message", "kind"),
-    [('pods "x" is forbidden: violates PodSecurity "restricted:latest"', "missing"), ("exceeded quota: cpu", "room")],
+    [
+        ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', "missing"),
+        ('error looking up service account ratchet/x: serviceaccount "x" not found', "missing"),
+        ("exceeded quota: cpu", "room"),
+    ],
 )
 def test_a_job_that_can_make_no_pod_says_why(message, kind):
     found = pending.of_job(job(), [event("SuccessfulCreate", "made"), event("FailedCreate", message)])
-    assert (found.kind, found.reason) == (kind, "FailedCreate")
+    assert (found.kind, found.reason, found.word) == (kind, kind, "FailedCreate")
     assert message in found.sentence
     assert pending.of_job(job(), [event("SuccessfulCreate", "made")]) is None
 
 
 @pytest.mark.parametrize(
-    ("state", "reason", "kind"),
+    ("state", "word", "kind"),
     [
         (None, "NotTakenUp", "operator"),
         ("SUBMITTED", "NoDriver", "operator"),
         ("SUBMISSION_FAILED", "SubmissionFailed", "missing"),
     ],
 )
-def test_an_application_without_a_driver_says_whose_turn_it_is(state, reason, kind):
+def test_an_application_without_a_driver_says_whose_turn_it_is(state, word, kind):
     found = pending.of_application(application(state, "quota"))
-    assert (found.reason, found.kind) == (reason, kind)
+    assert (found.word, found.kind, found.reason) == (word, kind, "other")
 
 
 def test_an_application_that_ended_waits_for_nothing():
@@ -111,7 +119,7 @@ def patience(clock):
 
 
 def found(kind, subject="pod"):
-    return pending.Waiting("Reason", subject, "it waits", kind)
+    return pending.Waiting("Word", subject, "it waits", kind=kind)
 
 
 @pytest.mark.parametrize(("kind", "seconds"), [("missing", 45), ("operator", 135), ("room", 600)])

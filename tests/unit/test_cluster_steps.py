@@ -4,11 +4,11 @@ import pytest
 import structlog
 
 from ratchet.io.cluster.journal import Journal
-from ratchet.io.cluster.pods import DRIVER
+from ratchet.io.cluster.pods import DRIVER, EXECUTOR
 from ratchet.io.cluster.spark_step import SparkStep
 from ratchet.io.cluster.step import StepContext
 from ratchet.settings import Retrain
-from tests.unit.cluster_objects import application, pod, running, unscheduled
+from tests.unit.cluster_objects import application, ended, pod, running, unscheduled
 from tests.unit.cluster_server import api_of, serving
 
 APPLICATION = {"sparkoperator.k8s.io/app-name": "c-spark"}
@@ -34,8 +34,8 @@ def spark(cluster, clock):
 def looks(step, clock, seconds):
     """What the step says by looks five seconds apart, until it has ended or the time is over."""
     for _ in range(seconds // 5):
-        if (ended := step.poll()) is not None:
-            return ended
+        if (over := step.poll()) is not None:
+            return over
         clock.sleep(5)
     return None
 
@@ -45,16 +45,48 @@ def test_an_executor_that_fits_on_no_node_ends_the_step_though_its_driver_runs(s
     executor["metadata"]["labels"] = {**APPLICATION, "spark-role": "executor"}
     cluster.add("pods", "c-exec-1", executor)
     with structlog.testing.capture_logs() as logs:
-        ended = looks(spark, clock, 60)
-    assert ended is not None
-    assert "c-exec-1 fits on no node" in ended.sentence
+        over = looks(spark, clock, 60)
+    assert over is not None
+    assert "c-exec-1 fits on no node" in over.sentence
+    assert over.reason == "room"
     assert 45 <= clock.now < 60
     assert [event["event"] for event in logs] == ["step.started", "step.waiting", "step.failed"]
     assert cluster.made("sparkapplications") == []
 
 
 def test_a_driver_that_runs_with_its_executor_goes_on(spark, cluster, clock):
-    executor = pod("c-exec-1", "spark-kubernetes-executor", state=running())
+    executor = pod("c-exec-1", EXECUTOR, state=running())
     executor["metadata"]["labels"] = {**APPLICATION, "spark-role": "executor"}
     cluster.add("pods", "c-exec-1", executor)
     assert looks(spark, clock, 60) is None
+
+
+def killed(name, container, role):
+    found = pod(name, container, phase="Failed", state=ended(137, "OOMKilled"))
+    found["metadata"]["labels"] = {**APPLICATION, "spark-role": role}
+    return found
+
+
+@pytest.mark.parametrize("message", ["ratchet: Spark failed", '{"event": "verb.failed", "reason": "out-of-memory"}'])
+def test_an_executor_that_was_killed_for_its_memory_is_why_its_driver_failed(spark, cluster, message):
+    cluster.add("pods", "c-exec-1", killed("c-exec-1", EXECUTOR, "executor"))
+    failed = pod("c-driver", DRIVER, phase="Failed", state=ended(1, None, message))
+    cluster.objects["pods", "c-driver"]["status"] = failed["status"]
+    over = spark.poll()
+    assert (over.code, over.reason) == (1, "out-of-memory")
+    assert over.sentence.startswith("out of memory: the container spark-kubernetes-executor of the pod c-exec-1")
+
+
+def test_a_driver_that_was_killed_itself_needs_no_executor_to_blame(spark, cluster):
+    cluster.add("pods", "c-exec-1", killed("c-exec-1", EXECUTOR, "executor"))
+    cluster.objects["pods", "c-driver"] |= killed("c-driver", DRIVER, "driver")
+    over = spark.poll()
+    assert (over.code, over.reason) == (137, "out-of-memory")
+    assert "c-exec-1" not in over.sentence
+
+
+def test_a_driver_that_is_gone_leaves_other_reasons(spark, cluster, clock):
+    assert spark.poll() is None
+    cluster.objects.pop(("pods", "c-driver"))
+    over = looks(spark, clock, 60)
+    assert (over.code, over.sentence, over.reason) == (None, "its driver's pod was deleted", "other")

@@ -17,7 +17,6 @@ import yaml
 from ratchet import cli, configuration, errors
 from ratchet.core import exported
 from ratchet.core.evaluation.metrics import METRICS
-from ratchet.core.failures import REASONS
 from ratchet.io.serving.scoring_server import Measures
 from ratchet.report.page import MEANINGS
 
@@ -270,7 +269,7 @@ def test_what_the_exporter_tells_is_in_the_document_with_its_labels_and_meaning(
     rows = re.findall(r"^\| `(\w+)` \| ?(.*?) ?\| (.+) \|$", table, re.MULTILINE)
     documented = {name: (tuple(re.findall(r"`(\w+)`", labels)), meaning) for name, labels, meaning in rows}
     assert documented == {metric.name: (metric.labels, metric.meaning) for metric in exported.METRICS}
-    assert f"`reason` is one of {', '.join(f'`{reason}`' for reason in REASONS)}" in " ".join(table.split())
+    assert f"`reason` is one of {', '.join(f'`{reason}`' for reason in errors.REASONS)}" in " ".join(table.split())
 
 
 def test_what_the_servers_tell_is_in_the_document_with_its_labels():

@@ -1,13 +1,12 @@
 """The verbs of a cycle: each of its steps, and the whole."""
 
-import os
 import sys
 from datetime import date
 
 import click
 
 from ratchet.cli.options import as_of, cycle_because, engine_argument, same_settings, settings_of, with_settings
-from ratchet.errors import ConfigurationError, RatchetError
+from ratchet.errors import ConfigurationError
 
 
 @click.command(short_help="Train one engine and leave the evidence in MLflow.")
@@ -123,23 +122,16 @@ def retrain(
     They run as processes on this machine, or as Jobs where retrain.runner is kubernetes. One trainer's failure does
     not keep the other's model from being registered; the cycle then ends as failed.
     """
-    try:
-        settings = settings_of(environment, overrides)
-        from ratchet.jobs import retrain
+    settings = settings_of(environment, overrides)
+    from ratchet.jobs import retrain
 
-        done = retrain.retrain(settings, same_settings(environment, overrides), cycle, as_of, because=because)
-        if done.results:
-            from ratchet.cli import tables
+    done = retrain.retrain(settings, same_settings(environment, overrides), cycle, as_of, because=because)
+    if done.results:
+        from ratchet.cli import tables
 
-            tables.print_results(done.results, settings)
-        if done.error is not None:
-            raise done.error
-    except RatchetError as error:
-        if "RATCHET_JOB" in os.environ:  # a coordinator in a cluster: `kubectl describe` of its Job should say why, too
-            from ratchet.io.cluster import coordinator
-
-            coordinator.tell(str(error))
-        raise
+        tables.print_results(done.results, settings)
+    if done.error is not None:
+        raise done.error
 
 
 def _failure(text: str) -> tuple[str, str]:

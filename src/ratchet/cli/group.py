@@ -8,7 +8,7 @@ from typing import Any, Never
 
 import click
 
-from ratchet.errors import Interrupted, RatchetError
+from ratchet.errors import ConfigurationError, Interrupted, RatchetError, reason_of
 
 
 class Verbs(click.Group):
@@ -23,8 +23,11 @@ class Verbs(click.Group):
             raise
         except click.UsageError as error:
             path = (error.ctx or ctx).command_path
-            _fail(f"{error.format_message().rstrip('.')} (see {path} --help)", error.exit_code, error)
+            sentence = f"{error.format_message().rstrip('.')} (see {path} --help)"
+            _tell(ctx, ConfigurationError(sentence))
+            _fail(sentence, error.exit_code, error)
         except RatchetError as error:
+            _tell(ctx, error)
             _fail(str(error), error.exit_code, error)
         except Interrupted as error:
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -53,6 +56,20 @@ def _interrupt_again(number: int) -> None:
             return
         error = error.__context__
     raise Interrupted(number)
+
+
+def _tell(ctx: click.Context, error: RatchetError) -> None:
+    """Say why to whoever runs the verb: by an event, where the exit code says another reason, and on its Job."""
+    if error.reason != reason_of(error.exit_code):
+        import structlog
+
+        from ratchet.io.runner import VERB_FAILED
+
+        structlog.get_logger().error(VERB_FAILED, reason=error.reason)
+    if "RATCHET_JOB" in os.environ:  # a coordinator in a cluster: `kubectl describe` of its Job should say why, too
+        from ratchet.io.cluster import coordinator
+
+        coordinator.tell(error, f"{str(ctx.invoked_subcommand).title()}Failed")
 
 
 def _fail(sentence: str, code: int, error: BaseException) -> Never:

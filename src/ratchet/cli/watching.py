@@ -1,12 +1,10 @@
 """The verbs that look at what serves and at what ran."""
 
-import os
 from typing import TYPE_CHECKING
 
 import click
 
 from ratchet.cli.options import same_settings, settings_of, with_settings
-from ratchet.errors import RatchetError
 
 if TYPE_CHECKING:
     from ratchet.settings import Settings
@@ -21,20 +19,13 @@ def watch(engine: str | None, environment: str, overrides: tuple[str, ...]) -> N
     With an [ENGINE], sklearn or spark, only measure and judge that engine's champion. May be run again: no day is
     measured twice, and for the same days no second cycle is started.
     """
-    try:
-        settings = settings_of(environment, overrides)
-        if engine is not None:
-            from ratchet.jobs import watch_step
-
-            click.echo(watch_step.watch(settings, engine).sentence)
-            return
+    settings = settings_of(environment, overrides)
+    if engine is None:
         _watch_all(settings, same_settings(environment, overrides))
-    except RatchetError as error:
-        if engine is None and "RATCHET_JOB" in os.environ:
-            from ratchet.io.cluster import coordinator
+        return
+    from ratchet.jobs import watch_step
 
-            coordinator.tell(str(error), reason="WatchFailed")
-        raise
+    click.echo(watch_step.watch(settings, engine).sentence)
 
 
 def _watch_all(settings: "Settings", options: list[str]) -> None:

@@ -6,6 +6,8 @@ Nothing here asks anybody. Whatever could grow without end is bounded: no run, n
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from ratchet.errors import Reason
+
 # Of a table with hundreds of columns those that moved most are told.
 MOST_FEATURES = 50
 
@@ -87,7 +89,7 @@ class CycleFacts:
     scheduled: float | None = None
     running: int = 0
     steps: Mapping[str, float] = field(default_factory=dict)
-    failed: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    failed: Mapping[tuple[str, Reason], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from ratchet.io.runner import Ended, OnEvent
+from ratchet.errors import Reason, reason_named, reason_of
+from ratchet.io.runner import VERB_FAILED, Ended, OnEvent
 
 GRACE_SECONDS = 20.0
 
@@ -31,6 +32,7 @@ class StepProcess:
             [sys.executable, "-m", "ratchet", *verb], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self._last_words = ""
+        self._reason: Reason | None = None
         self._readers = [
             threading.Thread(target=self._pass_events, args=(on_event,), daemon=True),
             threading.Thread(target=self._pass_errors, daemon=True),
@@ -46,12 +48,12 @@ class StepProcess:
         for reader in self._readers:
             reader.join(GRACE_SECONDS)
         # The last line that it wrote to stderr is a failed verb's sentence.
-        return Ended(code, self._last_words.removeprefix("ratchet: "))
+        return Ended(code, self._last_words.removeprefix("ratchet: "), self._reason or reason_of(code))
 
     def age(self) -> float:
         return self._clock() - self._begun
 
-    def stop(self, sentence: str = "") -> None:  # noqa: ARG002  # nobody but the caller needs it
+    def stop(self, ended: Ended | None = None) -> None:  # noqa: ARG002  # nobody but the caller needs it
         """Ask it to end, and kill it when it doesn't."""
         if self._process.poll() is None:
             self._process.terminate()
@@ -71,8 +73,11 @@ class StepProcess:
             event = None
             with suppress(ValueError):
                 event = json.loads(line)
-            if isinstance(event, dict):
-                on_event(event)
+            if not isinstance(event, dict):
+                continue
+            if event.get("event") == VERB_FAILED:
+                self._reason = reason_named(event.get("reason"))
+            on_event(event)
 
     def _pass_errors(self) -> None:
         for line in self._process.stderr or ():

@@ -9,7 +9,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ratchet.errors import RatchetError, Reason
+
 type OnEvent = Callable[[Mapping[str, Any]], None]
+
+# The event by which a verb says its reason, where its exit code says another.
+VERB_FAILED = "verb.failed"
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,16 @@ class Order:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a step ended: its exit code (None where it never had one), and its last sentence where it failed."""
+    """How a step ended: its exit code (None where it never had one); where it failed, its last sentence and why."""
 
     code: int | None
     sentence: str = ""
+    reason: Reason = "other"
+
+    @classmethod
+    def by(cls, error: RatchetError) -> "Ended":
+        """The end of a step by an error."""
+        return cls(error.exit_code, str(error), error.reason)
 
 
 class Step(Protocol):
@@ -42,8 +53,8 @@ class Step(Protocol):
     def age(self) -> float:
         """Seconds since it was started, by whoever started it."""
 
-    def stop(self, sentence: str) -> None:
-        """End it now, because of what the sentence says; its run ends as KILLED."""
+    def stop(self, ended: Ended) -> None:
+        """End it now, and let that be how it ended; its run ends as KILLED."""
 
     def leave(self) -> None:
         """Nobody looks at it any more: it ends with the cycle on a machine, and goes on in a cluster."""

@@ -1,13 +1,12 @@
 """What a cluster says of its cycles, for the exporter: two requests, and what `ratchet status` reads off the Jobs."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ratchet.core.exported import CycleFacts
-from ratchet.core.failures import reason_of
 from ratchet.core.schedule import longest_pause
+from ratchet.errors import Reason
 from ratchet.io.cluster.api import CRON_JOBS, JOBS, Api, Json
 from ratchet.io.cluster.pods import moment
 from ratchet.io.cluster.step_objects import ORIGINS
@@ -62,13 +61,12 @@ def _steps(newest_first: Sequence[CycleStatus]) -> dict[str, float]:
     return found
 
 
-def _failure(cycle: CycleStatus) -> tuple[str, str]:
+def _failure(cycle: CycleStatus) -> tuple[str, Reason]:
     """The first step that failed, and why; `cycle` where it ended before or after its steps."""
     for step in cycle.steps:
         if step.state == "failed":
-            return _known(step.step), reason_of(step.facts.get("code"), step.said)
-    code = re.search(r"exit code (\d+)", cycle.said)
-    return "cycle", reason_of(int(code[1]) if code else None, cycle.said)
+            return _known(step.step), step.reason or "other"
+    return "cycle", cycle.reason or "other"
 
 
 def _known(step: str) -> str:

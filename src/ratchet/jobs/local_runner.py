@@ -87,13 +87,13 @@ class _Registrar:
         try:
             missing = [result.reason for result in self._results.result() if result.outcome == "missing"]
         except RatchetError as error:
-            return Ended(error.exit_code, str(error))
+            return Ended.by(error)
         return Ended(1, missing[0]) if missing else Ended(0)
 
     def age(self) -> float:
         return self._clock() - self._begun
 
-    def stop(self, sentence: str) -> None:
+    def stop(self, ended: Ended) -> None:
         """It ends with this process; whatever it is at may be cut off anywhere and done again."""
 
     def leave(self) -> None:

@@ -42,7 +42,7 @@ class Cycle:
         kinds: dict[int | None, type[RatchetError]] = {2: ConfigurationError, 3: DataError}
         sentences = "; ".join(f"{step} failed: {ended.sentence}" for step, ended in self.failures.items())
         first = next(iter(self.failures.values()))
-        return kinds.get(first.code, FailedError)(sentences)
+        return kinds.get(first.code, FailedError)(sentences, first.reason)
 
 
 def retrain(
@@ -143,8 +143,8 @@ def run_steps(cycle: Cycle, orders: Sequence[Order], seconds: float, advance: pr
 def _ended(step: Step, seconds: float) -> Ended | None:
     ended = step.poll()
     if ended is None and step.age() > seconds:
-        ended = Ended(None, f"it had not ended after {seconds / 60:.0f} minutes")
-        step.stop(ended.sentence)
+        ended = Ended(None, f"it had not ended after {seconds / 60:.0f} minutes", "deadline")
+        step.stop(ended)
     return ended
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ratchet.errors import RatchetError
+from ratchet.errors import RatchetError, Reason, reason_named
 from ratchet.io.cluster import credentials, cycles, journal
 from ratchet.io.cluster.api import JOBS, Api, Json
 from ratchet.io.cluster.coordinator import id_of
@@ -20,19 +20,24 @@ class StepStatus:
     """A step of a cycle.
 
     state: submitted, waiting, running, done, failed. seconds: from its submission to its end, or until now. said: what
-    was decided, why it failed or waits. facts: what else the coordinator wrote down.
+    was decided, why it failed or waits. reason: the same where it failed, in a word. facts: what else the coordinator
+    wrote down.
     """
 
     step: str
     state: str
     seconds: float | None
     said: str
+    reason: Reason | None
     facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class CycleStatus:
-    """A cycle: waiting, running, done, failed. said: where it has no step yet, why."""
+    """A cycle: waiting, running, done, failed.
+
+    said: where it has no step yet, why. reason: why it failed, in a word.
+    """
 
     cycle: str
     job: str
@@ -42,6 +47,7 @@ class CycleStatus:
     steps: tuple[StepStatus, ...]
     decisions: tuple[Mapping[str, Any], ...]
     said: str
+    reason: Reason | None
 
 
 def status(namespace: str | None, context: str | None) -> list[CycleStatus]:
@@ -71,6 +77,7 @@ def cycle_of(job: Json, now: datetime) -> CycleStatus:
         steps=steps,
         decisions=decisions,
         said=_why(job),
+        reason=cycles.reason_of(job) if state == "failed" else None,
     )
 
 
@@ -93,10 +100,12 @@ def _step(name: str, facts: Mapping[str, Any], decisions: tuple[Mapping[str, Any
     said = facts.get("sentence") or ""
     if name == "register" and not said:
         said = "; ".join(f"{each.get('engine')} {each.get('outcome')}: {each.get('reason')}" for each in decisions)
+    state = str(facts.get("state", "submitted"))
     return StepStatus(
         step=name,
-        state=str(facts.get("state", "submitted")),
+        state=state,
         seconds=None if begin is None else (end - begin).total_seconds(),
         said=said,
+        reason=reason_named(facts.get("reason")) if state == "failed" else None,
         facts=facts,
     )

@@ -65,7 +65,7 @@ def _translated(doing: str, error: BaseException) -> RatchetError:
     if "S3AFileSystem not found" in everything:
         return ConfigurationError("Spark can't reach s3:// without hadoop-aws among its jars; see spark.jars.packages")
     if "OutOfMemoryError" in everything:
-        return FailedError(f"Spark ran out of memory while {doing}; raise spark.driver_memory")
+        return FailedError(f"Spark ran out of memory while {doing}; raise spark.driver_memory", "out-of-memory")
     if _died(error):
         return FailedError(f"Spark's JVM ended while {doing}; it may have been killed for its memory")
     return FailedError(f"Spark failed while {doing}: {root}")

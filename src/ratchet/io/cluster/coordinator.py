@@ -17,7 +17,7 @@ from ratchet.errors import ConfigurationError, RatchetError, TemporaryError
 from ratchet.io.cluster import credentials, cycles, step_objects
 from ratchet.io.cluster.api import JOBS, Api, AwayError, Json
 from ratchet.io.cluster.job_step import JobStep
-from ratchet.io.cluster.journal import Journal, write_event
+from ratchet.io.cluster.journal import Journal, write_event, write_reason
 from ratchet.io.cluster.lease import Holder, Lease
 from ratchet.io.cluster.spark_step import SparkStep
 from ratchet.io.cluster.step import ClusterStep, StepContext
@@ -129,8 +129,9 @@ class ClusterRunner:
         except AwayError:
             raise
         except RatchetError as error:
-            ended = Ended(error.exit_code, str(error))
-            log.error("step.failed", step=order.step, code=ended.code, why=ended.sentence)  # noqa: TRY400  # one line
+            ended = Ended.by(error)
+            fields = {"code": ended.code, "reason": ended.reason, "why": ended.sentence}
+            log.error("step.failed", step=order.step, **fields)  # noqa: TRY400  # one line
             self._journal.event("Warning", "NotStarted", f"{order.step} failed: {ended.sentence}")
             self._journal.end_step(order.step, ended, {})
             return Over(ended)
@@ -167,7 +168,7 @@ class ClusterRunner:
                 f"the namespace {self._api.namespace} has no {origin.source.kind} {origin.definition}, from which the"
                 f" step {order.step} is made; kubectl apply -k brings it"
             )
-            raise ConfigurationError(message)
+            raise ConfigurationError(message, "missing")
         return step_objects.made_from(definition, order, cycle, self._journal.job, self._retrain.deadline_minutes * 60)
 
     def _goes(self, child: Json) -> bool:
@@ -221,7 +222,7 @@ class Over:
     def age(self) -> float:
         return 0.0
 
-    def stop(self, sentence: str) -> None:
+    def stop(self, ended: Ended) -> None:
         """There is nothing left to stop."""
 
     def leave(self) -> None:
@@ -265,8 +266,11 @@ def open_cluster(retrain: Retrain, variables: Mapping[str, str] = os.environ) ->
     return ClusterRunner(Api(way_in, namespace), retrain, job)
 
 
-def tell(sentence: str, variables: Mapping[str, str] = os.environ, reason: str = "RetrainFailed") -> None:
-    """Write why the cycle, or the watch, failed on the Job that this process belongs to, where it belongs to one."""
+def tell(error: RatchetError, event: str, variables: Mapping[str, str] = os.environ) -> None:
+    """Write why the cycle, or the watch, failed on the Job that this process belongs to, where it belongs to one.
+
+    event: the reason of the event that says it.
+    """
     name, namespace, way_in = (
         variables.get("RATCHET_JOB"),
         variables.get("RATCHET_NAMESPACE"),
@@ -277,7 +281,8 @@ def tell(sentence: str, variables: Mapping[str, str] = os.environ, reason: str =
     api = Api(way_in, namespace, patience=0)
     with suppress(RatchetError):
         if (job := api.get(JOBS, name)) is not None:
-            write_event(api, job, "Warning", reason, sentence)
+            write_event(api, job, "Warning", event, str(error))
+            write_reason(api, job, error.reason)
 
 
 def _foreign(child: Json, cycle: str) -> str:

@@ -1,13 +1,15 @@
 """The cycles of a namespace, by their Jobs: which there are, and how another one is begun.
 
-`jobs.status` lists them; `jobs.watch` begins one, by way of `place`.
+`jobs.status` lists them; `jobs.watch` begins one, by way of `coordinator`.
 """
 
 import copy
 from collections.abc import Sequence
 
-from ratchet.errors import ConfigurationError
+from ratchet.errors import ConfigurationError, Reason, reason_named
 from ratchet.io.cluster.api import CRON_JOBS, JOBS, Api, Json
+from ratchet.io.cluster.exit_status import DEADLINE
+from ratchet.io.cluster.journal import REASON
 from ratchet.io.cluster.step_objects import escaped
 
 _DEFINITION = "retrain"
@@ -24,6 +26,14 @@ def state_of(job: Json) -> str:
     if "Complete" in kinds:
         return "done"
     return "failed" if "Failed" in kinds else "running"
+
+
+def reason_of(job: Json) -> Reason:
+    """Why a cycle's Job failed: ended at its deadline, or what its coordinator wrote on it before it left."""
+    conditions = job.get("status", {}).get("conditions", ())
+    if any(each.get("reason") == DEADLINE and each["status"] == "True" for each in conditions):
+        return "deadline"
+    return reason_named(job["metadata"].get("annotations", {}).get(REASON))
 
 
 def begin(api: Api, name: str, arguments: Sequence[str]) -> str | None:

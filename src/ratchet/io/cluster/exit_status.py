@@ -1,4 +1,4 @@
-"""How a step ended, read off its objects: exit code and last sentence. Nothing here asks the cluster.
+"""How a step ended, read off its objects: exit code, last sentence and reason. Nothing here asks the cluster.
 
 A pod's container says more, and sooner, than the Job or the SparkApplication above it; those are asked where no pod is
 left to say anything.
@@ -7,22 +7,25 @@ left to say anything.
 import re
 from collections.abc import Sequence
 
+from ratchet.errors import Reason, reason_of
 from ratchet.io.cluster import pods
 from ratchet.io.cluster.api import Json
+from ratchet.io.cluster.logs import NOTHING, Said, said_in
 from ratchet.io.runner import Ended
 
-_PREFIX = "ratchet: "
 # After the API server's own words fabric8 adds its whole answer, which says the same again.
 _EXCEPTION = re.compile(r"^(?:Exception in .+? |Caused by: )[\w.$]+: (.+?)(?: Received status: .*)?$", re.MULTILINE)
 _KILLED = 137
 # Trying again is useless: a wrong configuration, wrong data.
 _FINAL = (2, 3)
+# The cluster's own word for a Job, or a pod, that was ended at its deadline.
+DEADLINE = "DeadlineExceeded"
 
 
-def of_job(job: Json, of_job_pods: Sequence[Json], names: Sequence[str], said: str = "") -> Ended | None:
+def of_job(job: Json, of_job_pods: Sequence[Json], names: Sequence[str], said: Said = NOTHING) -> Ended | None:
     """How a Job ended; None while it, or another attempt of it, may still succeed.
 
-    names: of its main container. said: the last sentence in its newest log, where the container's own message has none.
+    names: of its main container. said: the last words in its newest log, where the container's own message has none.
     """
     if any(pod.get("status", {}).get("phase") == "Succeeded" for pod in of_job_pods):
         return Ended(0)
@@ -39,28 +42,26 @@ def of_job(job: Json, of_job_pods: Sequence[Json], names: Sequence[str], said: s
     over = conditions.get("Failed") or conditions.get("FailureTarget")
     if over is None:
         return None
-    if over.get("reason") == "DeadlineExceeded" or ended is None:
-        return Ended(None, f"its Job failed: {over.get('reason')}: {over.get('message', '')}".rstrip(": "))
+    if over.get("reason") == DEADLINE or ended is None:
+        sentence = f"its Job failed: {over.get('reason')}: {over.get('message', '')}".rstrip(": ")
+        return Ended(None, sentence, _late(over))
     return ended
 
 
-def of_pod(pod: Json, names: Sequence[str], said: str = "") -> Ended | None:
+def of_pod(pod: Json, names: Sequence[str], said: Said = NOTHING) -> Ended | None:
     """How a pod's main container ended; None while it runs, or where the pod ended before it."""
     status = pods.container(pod, names)
     over = pods.terminated(status)
     if status is None or over is None:
-        if pod.get("status", {}).get("phase") != "Failed":
-            return None
-        why = ": ".join(filter(None, (pod["status"].get("reason"), pod["status"].get("message"))))
-        return Ended(
-            None, _init_failure(pod) or f"its pod failed before its container ran: {why or 'no reason is given'}"
-        )
+        return _before_container(pod) if pod.get("status", {}).get("phase") == "Failed" else None
     code = int(over.get("exitCode", 1))
     if code == 0:
         return Ended(0)
-    if out_of_memory(pod, status):
-        return Ended(code, memory_sentence(pod, status["name"]))
-    return Ended(code, sentence_in(over.get("message", "")) or said or _without_words(pod, over, code))
+    if (killed := killed_for_memory(pod, status)) is not None:
+        return Ended(code, killed, "out-of-memory")
+    own = said_in(over.get("message", "").splitlines())
+    sentence = own.sentence or said.sentence or _without_words(pod, over, code)
+    return Ended(code, sentence, own.reason or said.reason or reason_of(code))
 
 
 def of_application(application: Json) -> Ended | None:
@@ -84,42 +85,42 @@ def operator_reason(state: Json) -> str:
     return " ".join((found[-1] if found else text).split())
 
 
-def out_of_memory(pod: Json, status: Json) -> bool:
-    """Whether a container was killed for its memory: said so, or killed although nobody asked for its end."""
-    over = pods.terminated(status) or {}
-    killed = over.get("exitCode") == _KILLED and not pods.ending(pod)
-    return over.get("reason") == "OOMKilled" or killed
+def killed_for_memory(pod: Json, status: Json | None) -> str | None:
+    """What to say of a container that was killed for its memory; None where it was not.
 
-
-def memory_sentence(pod: Json, name: str) -> str:
-    """What to say of a container that was killed for its memory."""
+    It was where the cluster says so, or where it was killed although nobody asked for its end.
+    """
+    over = pods.terminated(status)
+    if status is None or over is None:
+        return None
+    if over.get("reason") != "OOMKilled" and (over.get("exitCode") != _KILLED or pods.ending(pod)):
+        return None
+    name = status["name"]
     limit = pods.limit(pod, name)
     reached = "was killed, and has no limit of its own" if limit is None else f"reached its limit of {limit}"
     return f"out of memory: the container {name} of the pod {pod['metadata']['name']} {reached}"
 
 
-def sentence_in(text: str) -> str:
-    """The last line of a failed verb in a log: its sentence; empty where there is none."""
-    lines = [line.strip() for line in text.splitlines()]
-    found = [line.removeprefix(_PREFIX) for line in lines if line.startswith(_PREFIX)]
-    return found[-1] if found else ""
-
-
 def _is_final(pod: Json, names: Sequence[str], ended: Ended) -> bool:
-    status = pods.container(pod, names)
-    return ended.code in _FINAL or (status is not None and out_of_memory(pod, status))
+    return ended.code in _FINAL or killed_for_memory(pod, pods.container(pod, names)) is not None
 
 
-def _init_failure(pod: Json) -> str:
-    for status in pod.get("status", {}).get("initContainerStatuses", ()):
+def _before_container(pod: Json) -> Ended:
+    for status in pod["status"].get("initContainerStatuses", ()):
         over = pods.terminated(status)
         if over is None or over.get("exitCode") == 0:
             continue
-        if out_of_memory(pod, status):
-            return memory_sentence(pod, status["name"])
+        if (killed := killed_for_memory(pod, status)) is not None:
+            return Ended(None, killed, "out-of-memory")
         words = _last_line(over.get("message", ""))
-        return f"its init container {status['name']} ended with {over.get('exitCode')}: {words}"
-    return ""
+        return Ended(None, f"its init container {status['name']} ended with {over.get('exitCode')}: {words}")
+    why = ": ".join(filter(None, (pod["status"].get("reason"), pod["status"].get("message"))))
+    sentence = f"its pod failed before its container ran: {why or 'no reason is given'}"
+    return Ended(None, sentence, _late(pod["status"]))
+
+
+def _late(says: Json) -> Reason:
+    return "deadline" if says.get("reason") == DEADLINE else "other"
 
 
 def _without_words(pod: Json, over: Json, code: int) -> str:

@@ -64,6 +64,7 @@ class JobStep(ClusterStep):
                 step=self._step,
                 pod=pod["metadata"]["name"],
                 code=ended.code,
+                reason=ended.reason,
                 why=ended.sentence,
             )
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import structlog
 
-from ratchet.errors import RatchetError
+from ratchet.errors import RatchetError, Reason, reason_named
 from ratchet.io.cluster.api import EVENTS, JOBS, Api, AwayError, Json
 from ratchet.io.cluster.step_objects import CYCLE, STEP
 from ratchet.io.runner import Ended
@@ -22,6 +22,8 @@ from ratchet.io.runner import Ended
 log = structlog.get_logger()
 
 ANNOTATION = "ratchet/journal"
+# Why a cycle failed, also where it got no journal.
+REASON = "ratchet/reason"
 _LONGEST_MESSAGE = 1000
 
 type Decided = Mapping[str, Any]
@@ -49,7 +51,9 @@ class Journal:
     def ended(self, step: str) -> Ended | None:
         """How a step ended, where it has."""
         written = self._content["steps"].get(step, {})
-        return Ended(written["code"], written["sentence"]) if "ended" in written else None
+        if "ended" not in written:
+            return None
+        return Ended(written["code"], written["sentence"], reason_named(written.get("reason")))
 
     def decisions(self) -> list[Decided]:
         """The registrar's decisions, as its events told them."""
@@ -65,8 +69,8 @@ class Journal:
 
     def end_step(self, step: str, ended: Ended, facts: Mapping[str, str | float | None]) -> None:
         """Write down how a step ended: from now on it is not begun again."""
-        state = "done" if ended.code == 0 else "failed"
-        over: Json = {"state": state, "code": ended.code, "sentence": ended.sentence}
+        state, reason = ("done", None) if ended.code == 0 else ("failed", ended.reason)
+        over: Json = {"state": state, "code": ended.code, "sentence": ended.sentence, "reason": reason}
         over["ended"] = facts.get("ended") or _now()
         self._content["steps"].setdefault(step, {}).update({**facts, **over})
         self._save(self._api)
@@ -101,6 +105,11 @@ def read(job: Json) -> Json | None:
     except ValueError:
         return None
     return content if isinstance(content, dict) and {"cycle", "steps", "decisions"} <= content.keys() else None
+
+
+def write_reason(api: Api, job: Json, reason: Reason) -> None:
+    """Write on a Job why it failed."""
+    api.patch(JOBS, job["metadata"]["name"], {"metadata": {"annotations": {REASON: reason}}})
 
 
 def write_event(api: Api, job: Json, kind: Literal["Normal", "Warning"], reason: str, message: str) -> None:

@@ -5,18 +5,32 @@ seconds are asked for again, and lines that were seen in them are left out.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ratchet.errors import Reason, reason_named
 from ratchet.io.cluster.api import Api
-from ratchet.io.cluster.exit_status import sentence_in
+from ratchet.io.runner import VERB_FAILED
 
 _OVERLAP = timedelta(seconds=2)
+_PREFIX = "ratchet: "
+
+
+@dataclass(frozen=True)
+class Said:
+    """The last words of a failed verb: its sentence, and its reason where its exit code says another."""
+
+    sentence: str = ""
+    reason: Reason | None = None
+
+
+NOTHING = Said()
 
 
 class Follower:
-    """The log of one container of one pod. said: the last sentence of a failed verb in it."""
+    """The log of one container of one pod. said: the last words of a failed verb in it."""
 
     def __init__(self, api: Api, pod: str, container: str) -> None:
         self._api = api
@@ -24,7 +38,7 @@ class Follower:
         self._container = container
         self._last: datetime | None = None
         self._seen: dict[str, datetime] = {}
-        self.said = ""
+        self.said = NOTHING
 
     def events(self) -> list[Mapping[str, Any]] | None:
         """The events that are new; None where the log can't be had just now."""
@@ -38,8 +52,7 @@ class Follower:
         if text is None:
             return None
         found = list(self._new(text))
-        for line in found:
-            self.said = sentence_in(line) or self.said
+        self.said = said_in(found, self.said)
         return found
 
     def _new(self, text: str) -> Iterator[str]:
@@ -54,6 +67,17 @@ class Follower:
         if self._last is not None:
             border = self._last - 2 * _OVERLAP
             self._seen = {stamped: moment for stamped, moment in self._seen.items() if moment >= border}
+
+
+def said_in(lines: Iterable[str], before: Said = NOTHING) -> Said:
+    """The last words of a failed verb in the lines of a log; `before` where they have none."""
+    sentence, reason = before.sentence, before.reason
+    for line in lines:
+        if line.strip().startswith(_PREFIX):
+            sentence = line.strip().removeprefix(_PREFIX)
+        elif (event := event_in(line)) is not None and event["event"] == VERB_FAILED:
+            reason = reason_named(event.get("reason"))
+    return Said(sentence, reason)
 
 
 def event_in(line: str) -> Mapping[str, Any] | None:

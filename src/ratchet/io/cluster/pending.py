@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ratchet.errors import Reason
 from ratchet.io.cluster import exit_status, pods
 from ratchet.io.cluster.api import Json
 from ratchet.settings import Retrain
@@ -33,13 +34,15 @@ type Kind = Literal["missing", "room", "operator"]
 class Waiting:
     """Why a step does not begin.
 
-    subject: the name of the object that waits. kind: `missing` is something that has to be mended, `room` a place on
-    a node that somebody else has, `operator` the operator's turn.
+    word: the cluster's own for it. subject: the name of the object that waits. reason: that of the step, where it ends
+    so. kind: `missing` is something that has to be mended, `room` a place on a node that somebody else has, `operator`
+    the operator's turn.
     """
 
-    reason: str
+    word: str
     subject: str
     sentence: str
+    reason: Reason = "missing"
     kind: Kind = "missing"
 
 
@@ -79,13 +82,14 @@ def of_pod(pod: Json, events: Sequence[Json] = ()) -> Waiting | None:
     name = pod["metadata"]["name"]
     for status in pods.statuses(pod):
         waiting = status.get("state", {}).get("waiting", {})
-        reason, message = waiting.get("reason", ""), _short(waiting.get("message", ""))
-        if reason in _IMAGE:
+        word, message = waiting.get("reason", ""), _short(waiting.get("message", ""))
+        if word in _IMAGE:
             # The two take turns; what is missing is one and the same.
-            reason = "ImagePullBackOff" if reason == "ErrImagePull" else reason
-            return Waiting(reason, name, f"the image {status.get('image') or '?'} can't be pulled: {reason}: {message}")
-        if reason in _CONTAINER:
-            return Waiting(reason, name, f"the container {status['name']} can't be made: {reason}: {message}")
+            word = "ImagePullBackOff" if word == "ErrImagePull" else word
+            sentence = f"the image {status.get('image') or '?'} can't be pulled: {word}: {message}"
+            return Waiting(word, name, sentence, "image")
+        if word in _CONTAINER:
+            return Waiting(word, name, f"the container {status['name']} can't be made: {word}: {message}")
     return _unschedulable(pod, events) or _unmounted(pod, events)
 
 
@@ -96,9 +100,9 @@ def of_job(job: Json, events: Sequence[Json]) -> Waiting | None:
         return None
     message = _short(newest.get("message", ""))
     # A quota is room, too: a sibling that ends gives some of it back.
-    kind: Kind = "room" if "exceeded quota" in message else "missing"
+    lacks: Literal["room", "missing"] = "room" if "exceeded quota" in message else "missing"
     name = job["metadata"]["name"]
-    return Waiting("FailedCreate", name, f"the Job {name} can make no pod: {message}", kind)
+    return Waiting("FailedCreate", name, f"the Job {name} can make no pod: {message}", lacks, lacks)
 
 
 def of_application(application: Json) -> Waiting | None:
@@ -109,12 +113,12 @@ def of_application(application: Json) -> Waiting | None:
     match state.get("state", ""):
         case "":
             sentence = f"the Spark operator has not taken up {name}: it does not run, or does not act in this namespace"
-            return Waiting("NotTakenUp", name, sentence, "operator")
+            return Waiting("NotTakenUp", name, sentence, "other", "operator")
         case "SUBMISSION_FAILED" | "PENDING_RERUN" | "INVALIDATING":
-            return Waiting("SubmissionFailed", name, f"the Spark operator could not submit {name}: {message}")
+            return Waiting("SubmissionFailed", name, f"the Spark operator could not submit {name}: {message}", "other")
         case "SUBMITTED":
             sentence = f"the Spark operator has submitted {name}, and its driver has no pod"
-            return Waiting("NoDriver", name, sentence, "operator")
+            return Waiting("NoDriver", name, sentence, "other", "operator")
     return None
 
 
@@ -135,7 +139,8 @@ def _unschedulable(pod: Json, events: Sequence[Json]) -> Waiting | None:
         message, name = _short(each.get("message", "")), pod["metadata"]["name"]
         sentence = f"the pod {name} fits on no node: {each.get('reason')}: {message}"
         coming = _newest(events, _ROOM_COMES) is not None
-        return Waiting(each.get("reason", ""), name, sentence, "missing" if _never(message) and not coming else "room")
+        kind: Kind = "missing" if _never(message) and not coming else "room"
+        return Waiting(each.get("reason", ""), name, sentence, "room", kind)
     return None
 
 

@@ -34,7 +34,7 @@ class SparkStep(ClusterStep):
         self._look_for_killed(executors)
         ended = self._without_driver(application) if driver is None else self._by_driver(driver)
         if ended is not None:
-            return ended if ended.code == 0 else self._with_memory(ended)
+            return ended if ended.code == 0 else self._with_memory(ended, driver)
         return self._waits(self._why(application, driver, executors))
 
     def _by_driver(self, driver: Json) -> Ended | None:
@@ -52,7 +52,7 @@ class SparkStep(ClusterStep):
             return ended
         sentence = "its driver's pod was deleted"
         if ended is not None:
-            return Ended(None, f"{sentence}; {ended.sentence}")
+            return Ended(None, f"{sentence}; {ended.sentence}", ended.reason)
         self._driver_gone = self._driver_gone or self._context.clock()
         over = self._context.clock() - self._driver_gone >= _GONE_SECONDS
         return self._give_up(Ended(None, sentence)) if over else None
@@ -69,14 +69,14 @@ class SparkStep(ClusterStep):
     def _look_for_killed(self, executors: Sequence[Json]) -> None:
         """Remember an executor that was killed for its memory: Spark tries others, and its own words name no limit."""
         for pod in executors:
-            status = pods.container(pod, (EXECUTOR,))
-            if self._killed is None and status is not None and exit_status.out_of_memory(pod, status):
-                self._killed = exit_status.memory_sentence(pod, status["name"])
+            self._killed = self._killed or exit_status.killed_for_memory(pod, pods.container(pod, (EXECUTOR,)))
 
-    def _with_memory(self, ended: Ended) -> Ended:
-        if self._killed is None or ended.sentence.startswith("out of memory"):
+    def _with_memory(self, ended: Ended, driver: Json | None) -> Ended:
+        if driver is not None and exit_status.killed_for_memory(driver, pods.container(driver, (DRIVER,))):
             return ended
-        return Ended(ended.code, f"{self._killed}; {ended.sentence}")
+        if self._killed is None:
+            return ended
+        return Ended(ended.code, f"{self._killed}; {ended.sentence}", "out-of-memory")
 
     def _halt(self) -> None:
         # Deleted: a SparkApplication has no other way to end its pods. The journal has what became of it.

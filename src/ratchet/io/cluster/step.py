@@ -15,7 +15,7 @@ import structlog
 from ratchet.io.cluster import pending, pods
 from ratchet.io.cluster.api import EVENTS, PODS, Api, AwayError, Json
 from ratchet.io.cluster.journal import Journal
-from ratchet.io.cluster.logs import Follower
+from ratchet.io.cluster.logs import NOTHING, Follower, Said
 from ratchet.io.cluster.pending import Patience, Waiting
 from ratchet.io.cluster.step_objects import CYCLE, DECIDING, ORIGINS, STEP
 from ratchet.io.runner import Ended, OnEvent
@@ -87,10 +87,10 @@ class ClusterStep(ABC):
         """Seconds since its child was made."""
         return self._context.clock() - self._begun
 
-    def stop(self, sentence: str) -> None:
+    def stop(self, ended: Ended) -> None:
         """End it; what is left of it is found in the journal."""
         self._halt()
-        self._end(Ended(None, sentence))
+        self._end(ended)
 
     def leave(self) -> None:  # noqa: B027  # nothing to do is what it does: the step goes on, for whoever comes next
         """Nothing: the step goes on, and whoever comes next takes it over."""
@@ -116,15 +116,15 @@ class ClusterStep(ABC):
             return None
         # The operator's turn is the usual way; it is worth a word only where it takes long.
         told = why.kind != "operator" or self.age() > _OPERATOR_SECONDS
-        if told and why.reason != self._told:
-            self._told = why.reason
-            log.info("step.waiting", step=self._step, reason=why.reason, why=why.sentence)
-            self._context.journal.note(self._step, state="waiting", sentence=why.sentence)
+        if told and why.word != self._told:
+            self._told = why.word
+            log.info("step.waiting", step=self._step, reason=why.reason, word=why.word, why=why.sentence)
+            self._context.journal.note(self._step, state="waiting", sentence=why.sentence, reason=why.reason)
             self._event("Normal", "Waiting", f"{self._step} waits: {why.sentence}")
         sibling = why.kind == "room" and self._sibling_at_work()
         if not self._patience.over(why, sibling_at_work=sibling):
             return None
-        return self._give_up(Ended(None, why.sentence))
+        return self._give_up(Ended(None, why.sentence, why.reason))
 
     def _runs(self, pod: Json, names: Sequence[str]) -> None:
         """Say and write down when it began to run, once for each pod."""
@@ -144,17 +144,17 @@ class ClusterStep(ABC):
             "pending_seconds": (times.started - made).total_seconds(),
         }
         log.info("step.started", step=self._step, pod=pod["metadata"]["name"], **self._facts)
-        self._context.journal.note(self._step, state="running", sentence="", **self._facts)
+        self._context.journal.note(self._step, state="running", sentence="", reason=None, **self._facts)
         self._event("Normal", "Started", f"{self._step} runs in the pod {pod['metadata']['name']}")
 
-    def _follow(self, pod: Json, names: Sequence[str]) -> str:
-        """Pass on what is new in the pod's log; the last sentence of a failed verb in it.
+    def _follow(self, pod: Json, names: Sequence[str]) -> Said:
+        """Pass on what is new in the pod's log; the last words of a failed verb in it.
 
         The log of a pod that has ended is read to its end, which is waited for a little, and not again.
         """
         status, uid = pods.container(pod, names), pod["metadata"]["uid"]
         if status is None or not pods.begun(status):
-            return ""
+            return NOTHING
         follower = self._followers.setdefault(uid, Follower(self._hasty, pod["metadata"]["name"], status["name"]))
         if uid in self._read_to_the_end:
             return follower.said
@@ -206,7 +206,7 @@ class ClusterStep(ABC):
             log.info("step.done", **fields)
             self._event("Normal", "Done", f"{self._step} is done, {seconds:.0f} s after it was submitted")
         else:
-            log.error("step.failed", **fields, why=ended.sentence)
+            log.error("step.failed", **fields, reason=ended.reason, why=ended.sentence)
             self._event("Warning", "Failed", f"{self._step} failed: {ended.sentence}")
         self._context.journal.end_step(self._step, ended, self._facts)
 
