@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from ratchet.core.steps import ENGINES
 from ratchet.errors import ConfigurationError
 from ratchet.settings import Settings
 
@@ -96,7 +97,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _path(key: str, separator: str) -> list[str]:
     """Split a key; names of parameters and of Spark's own settings are one part, as they are."""
     open_ended = re.fullmatch(
-        rf"(sklearn|spark){re.escape(separator)}(params|conf){re.escape(separator)}(.+)", key, re.IGNORECASE
+        rf"({'|'.join(ENGINES)}){re.escape(separator)}(params|conf){re.escape(separator)}(.+)", key, re.IGNORECASE
     )
     if open_ended:
         return [open_ended[1].lower(), open_ended[2].lower(), open_ended[3]]

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from ratchet.core.steps import ENGINES, EngineName
 from ratchet.core.windows import Period
 
 
@@ -221,7 +222,7 @@ class Tracking(Section):
 class Retrain(Section):
     """A whole cycle."""
 
-    engines: Annotated[tuple[Literal["sklearn", "spark"], ...], Field(min_length=1)] = ("sklearn", "spark")
+    engines: Annotated[tuple[EngineName, ...], Field(min_length=1)] = ENGINES
     """The engines of a cycle."""
     deadline_minutes: Annotated[int, Field(ge=1, le=10_080)] = 360
     """Minutes after which a step that has not ended is stopped and counts as failed."""

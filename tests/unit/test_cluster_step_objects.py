@@ -6,8 +6,10 @@ import re
 import pytest
 
 from ratchet.core import cycle_ids
+from ratchet.core.steps import STEPS
 from ratchet.errors import ConfigurationError
 from ratchet.io.cluster import step_objects
+from ratchet.io.cluster.api import APPLICATIONS
 from ratchet.io.cluster.coordinator import id_of
 from ratchet.io.runner import Order
 
@@ -47,7 +49,7 @@ SCHEDULED = {
 
 
 def order(step, *more):
-    return Order(step, ("train", step), ("--cycle", CYCLE, *more))
+    return Order(("train", step), ("--cycle", CYCLE, *more))
 
 
 def made(definition, wanted, owner=OWNER):
@@ -100,11 +102,31 @@ def test_a_definition_without_the_container_is_refused():
 def test_every_name_of_a_child_is_one_that_the_cluster_takes():
     longest = "a" * 46
     assert cycle_ids.checked(longest) == longest
-    for step in step_objects.ORIGINS:
+    for step in STEPS:
         name = step_objects.name_of(longest, step)
         assert re.fullmatch(r"[a-z][-a-z0-9]{0,61}[a-z0-9]", name)
         assert name != step_objects.name_of("a" * 51 + "b", step)
     assert step_objects.name_of("short", "watch-sklearn") == "short-watch-sklearn"
+
+
+@pytest.mark.parametrize(
+    ("verb", "step", "definition"),
+    [
+        (("train", "sklearn"), "sklearn", "train-sklearn"),
+        (("train", "spark"), "spark", "train-spark"),
+        (("register",), "register", "register"),
+        (("validate", "spark"), "validate-spark", "validate-spark"),
+        (("rollout",), "rollout", "rollout"),
+        (("watch", "sklearn"), "watch-sklearn", "watch-sklearn"),
+    ],
+)
+def test_a_step_and_its_definition_are_called_like_its_verb(verb, step, definition):
+    wanted = Order(verb, ())
+    origin = step_objects.origin_of(wanted)
+    assert (wanted.step, origin.definition) == (step, definition)
+    assert step in STEPS
+    assert (origin.resource is APPLICATIONS) == (step == "spark")
+    assert step_objects.labels_of(CYCLE, wanted).get("ratchet/engine") == (verb[1] if verb[1:] else None)
 
 
 def job_named(name, **annotations):

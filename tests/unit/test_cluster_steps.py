@@ -7,6 +7,7 @@ from ratchet.io.cluster.journal import Journal
 from ratchet.io.cluster.pods import DRIVER, EXECUTOR
 from ratchet.io.cluster.spark_step import SparkStep
 from ratchet.io.cluster.step import StepContext
+from ratchet.io.runner import Order
 from ratchet.settings import Retrain
 from tests.unit.cluster_objects import application, ended, pod, running, unscheduled
 from tests.unit.cluster_server import api_of, serving
@@ -28,7 +29,8 @@ def spark(cluster, clock):
         api = api_of(address, clock)
         journal = Journal(api, cluster.objects["jobs", "c"], "c")
         context = StepContext(api, journal, Retrain(pending_seconds=45), clock, clock.sleep)
-        yield SparkStep(context, "spark", "c", cluster.objects["sparkapplications", "c-spark"], lambda _event: None)
+        order = Order(("train", "spark"), ())
+        yield SparkStep(context, order, "c", cluster.objects["sparkapplications", "c-spark"], lambda _event: None)
 
 
 def looks(step, clock, seconds):

@@ -78,7 +78,7 @@ def test_a_watch_makes_its_steps_beside_a_cycle_that_has_the_lease(api, cluster,
     runner = ClusterRunner(api, Retrain(), "watch-1", clock=clock, sleep=clock.sleep)
     with runner.watch() as watch_id:
         assert watch_id == "watch-20261125-0600"
-        runner.start(Order("watch-sklearn", ("watch", "sklearn"), ("--env", "prod")), watch_id, lambda _event: None)
+        runner.start(Order(("watch", "sklearn"), ("--env", "prod")), watch_id, lambda _event: None)
     job = cluster.objects["jobs", "watch-20261125-0600-watch-sklearn"]
     assert job["metadata"]["labels"]["ratchet/engine"] == "sklearn"
     assert job["spec"]["template"]["spec"]["containers"][0]["args"] == ["watch-sklearn", "--env", "prod"]
@@ -88,7 +88,7 @@ def test_a_watch_makes_its_steps_beside_a_cycle_that_has_the_lease(api, cluster,
 
 
 def test_a_watch_that_starts_again_finds_its_step(api, cluster, clock):
-    order = Order("watch-sklearn", ("watch", "sklearn"), ())
+    order = Order(("watch", "sklearn"), ())
     for _ in range(2):
         runner = ClusterRunner(api, Retrain(), "watch-1", clock=clock, sleep=clock.sleep)
         with runner.watch() as watch_id:

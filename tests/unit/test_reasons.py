@@ -77,7 +77,7 @@ class Endless:
 def test_a_step_that_is_stopped_at_its_deadline_is_told_why():
     step = Endless()
     cycle = Cycle(step, "c", sleep=lambda _seconds: None)
-    run_steps(cycle, [Order("sklearn", ("train", "sklearn"), ())], 60.0, lambda *_: None)
+    run_steps(cycle, [Order(("train", "sklearn"), ())], 60.0, lambda *_: None)
     assert cycle.failures == {"sklearn": step.stopped}
     assert step.stopped == Ended(None, "it had not ended after 1 minutes", "deadline")
     assert isinstance(cycle.error, FailedError)
@@ -143,7 +143,7 @@ def test_a_registrar_on_this_machine_ends_for_the_reason_of_its_error(monkeypatc
 
     monkeypatch.setattr(local_runner, "_register", broken)
     runner = local_runner.LocalRunner(Settings.model_validate(SETTINGS))
-    assert end_of(runner.start(Order("register", ("register",), ()), "c", lambda _event: None)) == found
+    assert end_of(runner.start(Order(("register",), ()), "c", lambda _event: None)) == found
 
 
 @pytest.fixture
@@ -175,7 +175,8 @@ def opened(api, cluster):
 def begun(api, cluster, clock):
     """The scikit-learn trainer, whose Job is there."""
     context = StepContext(api, opened(api, cluster), Retrain(), clock, clock.sleep)
-    return JobStep(context, "sklearn", "c", cluster.objects["jobs", "c-sklearn"], lambda _event: None)
+    order = Order(("train", "sklearn"), ())
+    return JobStep(context, order, "c", cluster.objects["jobs", "c-sklearn"], lambda _event: None)
 
 
 def of_job(*arguments, **status):
@@ -245,9 +246,9 @@ def test_a_step_that_is_stopped_leaves_its_reason_in_the_journal(api, cluster, c
 def test_a_definition_that_is_missing_is_the_reason_of_its_step(api, cluster, clock):
     runner = ClusterRunner(api, Retrain(), "c", clock=clock, sleep=clock.sleep)
     with runner.cycle(None) as cycle:
-        found = runner.start(Order("spark", ("train", "spark"), ()), cycle, lambda _event: None).poll()
+        found = runner.start(Order(("train", "spark"), ()), cycle, lambda _event: None).poll()
         assert (found.code, found.reason) == (2, "missing")
-        again = runner.start(Order("spark", ("train", "spark"), ()), cycle, lambda _event: None).poll()
+        again = runner.start(Order(("train", "spark"), ()), cycle, lambda _event: None).poll()
         assert again == found, "the journal gives back what it was told"
     assert told(cluster, api) == {("spark", "missing"): 1}
 
@@ -256,7 +257,7 @@ def test_a_foreign_object_in_the_place_of_a_step_is_a_matter_of_the_configuratio
     cluster.add("jobs", "c-sklearn", job())
     runner = ClusterRunner(api, Retrain(), "c", clock=clock, sleep=clock.sleep)
     with runner.cycle(None) as cycle:
-        found = runner.start(Order("sklearn", ("train", "sklearn"), ()), cycle, lambda _event: None).poll()
+        found = runner.start(Order(("train", "sklearn"), ()), cycle, lambda _event: None).poll()
     assert (found.code, found.reason) == (2, "configuration")
 
 

@@ -6,6 +6,7 @@ from datetime import date
 import click
 
 from ratchet.cli.options import as_of, cycle_because, engine_argument, same_settings, settings_of, with_settings
+from ratchet.core.steps import ENGINES
 from ratchet.errors import ConfigurationError
 
 
@@ -136,7 +137,7 @@ def retrain(
 
 def _failure(text: str) -> tuple[str, str]:
     engine, equals, sentence = text.partition("=")
-    if not equals or engine not in ("sklearn", "spark"):
-        message = f"--failed {text!r} is not accepted; sklearn=SENTENCE and spark=SENTENCE are"
+    if not equals or engine not in ENGINES:
+        message = f"--failed {text!r} is not accepted; {' and '.join(f'{each}=SENTENCE' for each in ENGINES)} are"
         raise ConfigurationError(message)
     return engine, sentence

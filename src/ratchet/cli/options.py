@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ratchet.core.steps import ENGINES
 from ratchet.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ratchet.settings import Settings
 
-engine_argument = click.argument("engine", type=click.Choice(["sklearn", "spark"]), metavar="ENGINE")
+engine_argument = click.argument("engine", type=click.Choice(ENGINES), metavar="ENGINE")
 
 
 def with_settings[F: Callable[..., Any]](verb: F) -> F:

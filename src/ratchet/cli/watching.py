@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 import click
 
 from ratchet.cli.options import same_settings, settings_of, with_settings
+from ratchet.core.steps import ENGINES
 
 if TYPE_CHECKING:
     from ratchet.settings import Settings
 
 
 @click.command(short_help="Measure champions on new days; retrain where one does badly.")
-@click.argument("engine", type=click.Choice(["sklearn", "spark"]), metavar="[ENGINE]", required=False)
+@click.argument("engine", type=click.Choice(ENGINES), metavar="[ENGINE]", required=False)
 @with_settings
 def watch(engine: str | None, environment: str, overrides: tuple[str, ...]) -> None:
     """Score the newest labelled days with the champions, log how they did, and start one cycle where one does badly.

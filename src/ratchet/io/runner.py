@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ratchet.core import steps
 from ratchet.errors import RatchetError, Reason
 
 type OnEvent = Callable[[Mapping[str, Any]], None]
@@ -24,10 +25,14 @@ class Order:
     engines: those that a registrar has to decide on; its arguments say so, too.
     """
 
-    step: str
     verb: tuple[str, ...]
     arguments: tuple[str, ...]
     engines: tuple[str, ...] = ()
+
+    @property
+    def step(self) -> str:
+        """The name of the step."""
+        return steps.name_of(self.verb)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from ratchet.core.exported import CycleFacts
 from ratchet.core.schedule import longest_pause
+from ratchet.core.steps import STEPS
 from ratchet.errors import Reason
 from ratchet.io.cluster.api import CRON_JOBS, JOBS, Api, Json
 from ratchet.io.cluster.pods import moment
-from ratchet.io.cluster.step_objects import ORIGINS
 from ratchet.jobs.status import CycleStatus, cycle_of
 
 _CRON_JOB = "retrain"
@@ -71,7 +71,7 @@ def _failure(cycle: CycleStatus) -> tuple[str, Reason]:
 
 def _known(step: str) -> str:
     """A step that this version knows: whatever stands in a journal, the names are few."""
-    return step if step in ORIGINS else "other"
+    return step if step in STEPS else "other"
 
 
 def _unix(text: str | None) -> float | None:

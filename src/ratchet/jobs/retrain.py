@@ -69,7 +69,7 @@ def retrain(
         # Spark takes longest, so it starts first.
         engines = sorted(settings.retrain.engines, key=lambda engine: engine != "spark")
         log.info("retrain.started", cycle=cycle_id, engines=engines)
-        orders = [Order(engine, ("train", engine), (*common, *until, *why)) for engine in engines]
+        orders = [Order(("train", engine), (*common, *until, *why)) for engine in engines]
         seconds = settings.retrain.deadline_minutes * 60.0
         with progress.bars({f"train {engine}": progress.TRAIN_STEPS for engine in engines}) as advance:
             run_steps(done, orders, seconds, advance)
@@ -77,7 +77,7 @@ def retrain(
             # Only on what there is: to a registrar, a run that is missing is a failure worth another try.
             those = ("--set", f"retrain.engines=[{', '.join(trained)}]")
             with progress.bars({}) as advance:
-                run_steps(done, [Order("register", ("register",), (*common, *those), trained)], seconds, advance)
+                run_steps(done, [Order(("register",), (*common, *those), trained)], seconds, advance)
                 _bring_to_serve(done, settings, (*common, *those), trained, advance)
         done.results += [
             Result(engine, settings.registered_name(engine), cycle_id, "missing", ended.sentence)
@@ -98,11 +98,11 @@ def _bring_to_serve(
         return
     seconds = settings.retrain.deadline_minutes * 60.0
     if promotion.validation:
-        orders = [Order(f"validate-{engine}", ("validate", engine), options, (engine,)) for engine in made]
+        orders = [Order(("validate", engine), options, (engine,)) for engine in made]
         run_steps(cycle, orders, seconds, advance)
     failed = {engine: cycle.failures[f"validate-{engine}"] for engine in made if f"validate-{engine}" in cycle.failures}
     why = (part for engine, ended in failed.items() for part in ("--failed", f"{engine}={ended.sentence}"))
-    run_steps(cycle, [Order("rollout", ("rollout",), (*options, *why), tuple(engines))], seconds, advance)
+    run_steps(cycle, [Order(("rollout",), (*options, *why), tuple(engines))], seconds, advance)
 
 
 def runner_for(settings: Settings) -> Runner:

@@ -7,19 +7,17 @@ that is there stays, wherever it came from.
 import secrets
 from collections.abc import Mapping
 
+from ratchet.core.steps import ENGINES
 from ratchet.io.cluster.api import SECRETS, Api
 
 _LABELS = {"app.kubernetes.io/part-of": "ratchet"}
 S3_USERS = (
     "mlflow",
-    "trainer-sklearn",
-    "trainer-spark",
     "registrar",
     "sample-data",
     "server",
     "validator",
-    "scorer-sklearn",
-    "scorer-spark",
+    *(f"{role}-{engine}" for role in ("trainer", "scorer") for engine in ENGINES),
 )
 
 

@@ -58,7 +58,7 @@ def watch(settings: Settings, options: Sequence[str], runner: Runner | None = No
     with runner.watch() as watch_id:
         steps = Cycle(runner, watch_id)
         orders = [
-            Order(f"watch-{engine}", ("watch", engine), tuple(options))
+            Order(("watch", engine), tuple(options))
             for engine in sorted(settings.retrain.engines, key=lambda engine: engine != "spark")
         ]
         with progress.bars({}) as advance:

@@ -21,7 +21,7 @@ from ratchet.io.cluster.journal import Journal, write_event, write_reason
 from ratchet.io.cluster.lease import Holder, Lease
 from ratchet.io.cluster.spark_step import SparkStep
 from ratchet.io.cluster.step import ClusterStep, StepContext
-from ratchet.io.cluster.step_objects import CYCLE, DECIDING, ORIGINS, STEP
+from ratchet.io.cluster.step_objects import CYCLE, DECIDING, STEP
 from ratchet.io.runner import Ended, OnEvent, Order, Step
 from ratchet.settings import Retrain
 
@@ -135,11 +135,11 @@ class ClusterRunner:
             self._journal.event("Warning", "NotStarted", f"{order.step} failed: {ended.sentence}")
             self._journal.end_step(order.step, ended, {})
             return Over(ended)
-        kind = JobStep if ORIGINS[order.step].resource is JOBS else SparkStep
-        return _Kept(kind(self._context, order.step, cycle, child, on_event), self._keep_the_lease)
+        kind = JobStep if step_objects.origin_of(order).resource is JOBS else SparkStep
+        return _Kept(kind(self._context, order, cycle, child, on_event), self._keep_the_lease)
 
     def _child(self, order: Order, cycle: str) -> Json:
-        resource, name = ORIGINS[order.step].resource, step_objects.name_of(cycle, order.step)
+        resource, name = step_objects.origin_of(order).resource, step_objects.name_of(cycle, order.step)
         deadline = self._clock() + _GOING_SECONDS
         while True:
             found = self._api.get(resource, name)
@@ -161,7 +161,7 @@ class ClusterRunner:
             self._sleep(_EAGER_POLL)
 
     def _made(self, order: Order, cycle: str) -> Json:
-        origin = ORIGINS[order.step]
+        origin = step_objects.origin_of(order)
         definition = self._api.get(origin.source, origin.definition)
         if definition is None:
             message = (

@@ -7,8 +7,7 @@ import structlog
 from ratchet.io.cluster import exit_status, pending, pods
 from ratchet.io.cluster.api import JOBS, Json
 from ratchet.io.cluster.step import ClusterStep, StepContext
-from ratchet.io.cluster.step_objects import ORIGINS
-from ratchet.io.runner import Ended, OnEvent
+from ratchet.io.runner import Ended, OnEvent, Order
 
 log = structlog.get_logger()
 
@@ -19,12 +18,12 @@ _ENDS_ITS_JOB = (0, 2, 3)
 class JobStep(ClusterStep):
     """A step that runs as a Job, which replaces its pod where that is worth another try."""
 
-    def __init__(self, context: StepContext, step: str, cycle: str, child: Json, on_event: OnEvent) -> None:
-        super().__init__(context, step, cycle, child, on_event)
+    def __init__(self, context: StepContext, order: Order, cycle: str, child: Json, on_event: OnEvent) -> None:
+        super().__init__(context, order, cycle, child, on_event)
+        self._names = (self._definition,)
         self._failed: set[str] = set()
 
     def _look(self) -> Ended | None:
-        names = (ORIGINS[self._step].definition,)
         job = self._hasty.get(JOBS, self._name)
         if job is None:
             return Ended(None, f"its Job {self._name} was deleted")
@@ -33,14 +32,14 @@ class JobStep(ClusterStep):
             self._first_seen.setdefault(pod["metadata"]["uid"], self._context.clock())
         newest = pods.newest(attempts)
         if newest is None:
-            return exit_status.of_job(job, (), names) or self._waits(self._without_pod(job))
-        self._runs(newest, names)
-        said = [self._follow(pod, names) for pod in sorted(attempts, key=_made)]
+            return exit_status.of_job(job, (), self._names) or self._waits(self._without_pod(job))
+        self._runs(newest, self._names)
+        said = [self._follow(pod, self._names) for pod in sorted(attempts, key=_made)]
         self._tell_of_failed(attempts)
-        ended = exit_status.of_job(job, attempts, names, said[-1])
+        ended = exit_status.of_job(job, attempts, self._names, said[-1])
         if ended is None:
             return self._waits(pending.of_pod(newest, self._events_of(newest)))
-        self._ended_at(newest, names)
+        self._ended_at(newest, self._names)
         # Out of memory is the end of a step, though not of its Job.
         return ended if ended.code in _ENDS_ITS_JOB or _has_failed(job) else self._give_up(ended)
 
@@ -52,10 +51,9 @@ class JobStep(ClusterStep):
         self._context.api.patch(JOBS, self._name, {"spec": {"activeDeadlineSeconds": 1}})
 
     def _tell_of_failed(self, attempts: Sequence[Json]) -> None:
-        names = (ORIGINS[self._step].definition,)
         for pod in attempts:
             uid = pod["metadata"]["uid"]
-            ended = exit_status.of_pod(pod, names)
+            ended = exit_status.of_pod(pod, self._names)
             if ended is None or ended.code == 0 or uid in self._failed:
                 continue
             self._failed.add(uid)

@@ -17,8 +17,8 @@ from ratchet.io.cluster.api import EVENTS, PODS, Api, AwayError, Json
 from ratchet.io.cluster.journal import Journal
 from ratchet.io.cluster.logs import NOTHING, Follower, Said
 from ratchet.io.cluster.pending import Patience, Waiting
-from ratchet.io.cluster.step_objects import CYCLE, DECIDING, ORIGINS, STEP
-from ratchet.io.runner import Ended, OnEvent
+from ratchet.io.cluster.step_objects import CYCLE, DECIDING, STEP, origin_of
+from ratchet.io.runner import Ended, OnEvent, Order
 from ratchet.settings import Retrain
 
 log = structlog.get_logger()
@@ -46,10 +46,11 @@ class StepContext:
 class ClusterStep(ABC):
     """A step that runs in the cluster; a `Step` of `io.runner`. child: its object, as the API sent it."""
 
-    def __init__(self, context: StepContext, step: str, cycle: str, child: Json, on_event: OnEvent) -> None:
+    def __init__(self, context: StepContext, order: Order, cycle: str, child: Json, on_event: OnEvent) -> None:
         self._context = context
         self._hasty = context.api.at_once()
-        self._step = step
+        self._step = order.step
+        self._definition = origin_of(order).definition
         self._cycle = cycle
         self._name: str = child["metadata"]["name"]
         self._uid: str = child["metadata"]["uid"]
@@ -64,7 +65,7 @@ class ClusterStep(ABC):
         self._facts: dict[str, str | float | None] = {}
         created = pods.moment(child["metadata"].get("creationTimestamp")) or _now()
         self._created = created
-        context.journal.note(step, state="submitted", submitted=_text(created))
+        context.journal.note(self._step, state="submitted", submitted=_text(created))
         self._begun = context.clock() - max((_now() - created).total_seconds(), 0.0)
 
     def poll(self) -> Ended | None:
@@ -211,7 +212,7 @@ class ClusterStep(ABC):
         self._context.journal.end_step(self._step, ended, self._facts)
 
     def _event(self, kind: Literal["Normal", "Warning"], what: str, message: str) -> None:
-        name = ORIGINS[self._step].definition.title().replace("-", "")
+        name = self._definition.title().replace("-", "")
         self._context.journal.event(kind, f"{name}{what}", message)
 
     def _ended_at(self, pod: Json, names: Sequence[str]) -> None:

@@ -30,18 +30,16 @@ class Origin:
     resource: Resource
 
 
-ORIGINS = {
-    "sklearn": Origin("train-sklearn", CRON_JOBS, JOBS),
-    "spark": Origin("train-spark", SCHEDULED_APPLICATIONS, APPLICATIONS),
-    "register": Origin("register", CRON_JOBS, JOBS),
-    "validate-sklearn": Origin("validate-sklearn", CRON_JOBS, JOBS),
-    "validate-spark": Origin("validate-spark", CRON_JOBS, JOBS),
-    "rollout": Origin("rollout", CRON_JOBS, JOBS),
-    "watch-sklearn": Origin("watch-sklearn", CRON_JOBS, JOBS),
-    "watch-spark": Origin("watch-spark", CRON_JOBS, JOBS),
-}
 # The steps that make or end what a cycle decides; they say it by events.
 DECIDING = ("register", "rollout")
+
+
+def origin_of(order: Order) -> Origin:
+    """What a step's child is made from: its definition is called like its verb; Spark's trainer alone is no Job."""
+    definition = "-".join(order.verb)
+    if order.verb == ("train", "spark"):
+        return Origin(definition, SCHEDULED_APPLICATIONS, APPLICATIONS)
+    return Origin(definition, CRON_JOBS, JOBS)
 
 
 def name_of(cycle: str, step: str) -> str:
@@ -58,7 +56,7 @@ def made_from(definition: Json, order: Order, cycle: str, owner: Json, deadline_
 
     Raises ConfigurationError where the definition is not one of that step.
     """
-    origin = ORIGINS[order.step]
+    origin = origin_of(order)
     if origin.resource is JOBS:
         metadata, spec = _job(definition, origin, order, cycle)
         spec.setdefault("activeDeadlineSeconds", deadline_seconds + _MARGIN_SECONDS)
@@ -77,11 +75,10 @@ def made_from(definition: Json, order: Order, cycle: str, owner: Json, deadline_
     }
 
 
-def labels_of(cycle: str, step: str) -> dict[str, str]:
+def labels_of(cycle: str, order: Order) -> dict[str, str]:
     """What the objects of a step, its pods among them, are found by."""
-    labels = {CYCLE: cycle, STEP: step}
-    engine = step.rpartition("-")[2]
-    return labels | {ENGINE: engine} if engine in ("sklearn", "spark") else labels
+    labels = {CYCLE: cycle, STEP: order.step}
+    return labels | {ENGINE: order.verb[1]} if order.verb[1:] else labels
 
 
 def owners(child: Json) -> set[str]:
@@ -92,7 +89,7 @@ def owners(child: Json) -> set[str]:
 def _job(definition: Json, origin: Origin, order: Order, cycle: str) -> tuple[Json, Json]:
     template = copy.deepcopy(definition["spec"]["jobTemplate"])
     spec, head = template["spec"], template.get("metadata", {})
-    labels = labels_of(cycle, order.step)
+    labels = labels_of(cycle, order)
     metadata = {"labels": head.get("labels", {}) | labels, "annotations": head.get("annotations", {})}
     pod = spec["template"]
     pod.setdefault("metadata", {}).setdefault("labels", {}).update(labels)
@@ -106,7 +103,7 @@ def _job(definition: Json, origin: Origin, order: Order, cycle: str) -> tuple[Js
 
 def _application(definition: Json, order: Order, cycle: str) -> tuple[Json, Json]:
     spec = copy.deepcopy(definition["spec"]["template"])
-    labels = labels_of(cycle, order.step)
+    labels = labels_of(cycle, order)
     spec.setdefault("arguments", []).extend(escaped(order.arguments))
     for part in ("driver", "executor"):
         spec.setdefault(part, {}).setdefault("labels", {}).update(labels)
