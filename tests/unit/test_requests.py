@@ -1,14 +1,19 @@
 """Requests: each category gets the text that training had, value by value, or the request is refused."""
 
 import json
+from datetime import date
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ratchet.io.serving.requests import RefusedError, asked_of
 
 TEXTS = {"plan": False, "member": True}
 JSON = "application/json"
+PARQUET = "application/vnd.apache.parquet"
+NUMBERS = ("x",)
 
 
 def _sent(**content: Any) -> dict[str, Any]:
@@ -106,3 +111,81 @@ def test_csv_with_too_few_values_in_a_row_or_in_another_encoding_is_refused() ->
 def test_what_is_no_request_is_left_as_it_is(body: bytes, kind: str) -> None:
     asked = asked_of(body, kind, TEXTS)
     assert (asked.body, asked.kind) == (body, kind)
+
+
+def _refused(content: Any, sentence: str) -> None:
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    with pytest.raises(RefusedError, match=sentence):
+        asked_of(body, JSON, TEXTS, NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("columns", "row", "sentence"),
+    [
+        (5, [1], "the columns of dataframe_split are 5; a list of names"),
+        ([["x"], ["plan"]], [1, "a"], "a list of names is accepted"),
+        (["x", "plan", "plan"], [1, "a", "b"], "the column 'plan' occurs 2 times"),
+        (["x", "plan"], [1], "row 1 has 1 values, and the header names 2 columns"),
+        (["x", "plan"], {"x": 1, "plan": 7}, "row 1 of dataframe_split is"),
+        (["x", "plan"], [1, "\ud800"], "the column 'plan' has the value"),
+        (["x", "plan"], ["1_000", "a"], "the column 'x' has the value \"1_000\"; a number is accepted"),
+        (["x", "plan"], ["Infinity", "a"], "is no number that training knew"),
+    ],
+)
+def test_a_split_frame_that_makes_no_sense_is_refused(columns: Any, row: Any, sentence: str) -> None:
+    _refused({"dataframe_split": {"columns": columns, "data": [row]}}, sentence)
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"inputs": {"x": [' + b"9" * 5_000 + b"]}}", "has 5,000 digits"),
+        (b'{"inputs": {"x": [], "plan": []}}', "no rows"),
+    ],
+)
+def test_json_that_cannot_be_a_request_is_refused(body: bytes, sentence: str) -> None:
+    _refused(body, sentence)
+
+
+def test_inputs_may_be_records_and_a_record_may_leave_out_what_is_missing() -> None:
+    expected = [{"x": 1, "plan": "7", "member": "false"}, {"x": 2, "plan": None, "member": None}]
+    for form in ("inputs", "instances", "dataframe_records"):
+        assert _sent(**{form: [{"x": 1, "plan": 7, "member": 0}, {"x": 2}]}) == {form: expected}
+
+
+def test_parquet_is_brought_into_the_form_of_training() -> None:
+    body = pa.BufferOutputStream()
+    pq.write_table(
+        pa.table({"x": [1.5, None], "plan": [7, 8], "member": ["True", " "], "at": [date(2024, 1, 1)] * 2}), body
+    )
+    asked = asked_of(body.getvalue().to_pybytes(), PARQUET, TEXTS, NUMBERS)
+    assert asked.kind == JSON
+    assert json.loads(asked.body)["dataframe_records"] == [
+        {"x": 1.5, "plan": "7", "member": "true", "at": "2024-01-01"},
+        {"x": None, "plan": "8", "member": None, "at": "2024-01-01"},
+    ]
+    with pytest.raises(RefusedError, match="the request is no Parquet"):
+        asked_of(b"PAR1", PARQUET, TEXTS, NUMBERS)
+
+
+def test_what_a_model_does_not_need_may_hold_anything() -> None:
+    asked = asked_of(b"plan,x,note\na,1,inf\n", "text/csv", TEXTS, NUMBERS)
+    assert json.loads(asked.body)["dataframe_split"]["data"] == [["a", 1.0, "inf"]]
+
+
+def test_csv_with_a_value_that_does_not_end_or_a_name_twice_is_refused() -> None:
+    with pytest.raises(RefusedError, match="the request is no CSV"):
+        asked_of(b"plan,x\n" + b"y" * 200_000 + b",1\n", "text/csv", TEXTS)
+    with pytest.raises(RefusedError, match="the column 'plan' occurs 2 times"):
+        asked_of(b"plan,plan\na,b\n", "text/csv", TEXTS)
+
+
+def test_blanks_alone_are_missing_in_csv() -> None:
+    asked = asked_of(b"plan,x\n     ,      \n", "text/csv", TEXTS, NUMBERS)
+    assert json.loads(asked.body)["dataframe_split"]["data"] == [[None, None]]
+
+
+def test_the_case_of_a_media_type_does_not_matter() -> None:
+    asked = asked_of(b'{"inputs": {"plan": [7]}}', "Application/JSON; charset=utf-8", TEXTS)
+    assert (asked.body, asked.kind) == (b'{"inputs": {"plan": ["7"]}}', "application/json; charset=utf-8")

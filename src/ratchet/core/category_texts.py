@@ -7,10 +7,11 @@ MISSING_TEXTS = (
     *("?", " ", "  ", "   ", "\t"),
 )
 """What counts as missing in a CSV file, quoted or not."""
+_BOOLEANS = {**dict.fromkeys((*TRUE_WORDS, "1", "1.0"), "true"), **dict.fromkeys((*FALSE_WORDS, "0", "0.0"), "false")}
 
 
 def text_of(value: str, *, boolean: bool) -> str | None:
-    """The text of a category, None where it is blank; boolean: words for true and false become those of training."""
+    """The text of a category, None where it is blank; boolean: what means true and false becomes training's words."""
     if not value.strip():
         return None
-    return value.lower() if boolean and value in (*TRUE_WORDS, *FALSE_WORDS) else value
+    return _BOOLEANS.get(value, value) if boolean else value

@@ -8,13 +8,17 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ratchet.core.category_texts import FALSE_WORDS, MISSING_TEXTS, TRUE_WORDS, text_of
 
 _JSON = "application/json"
+_PARQUET = "application/vnd.apache.parquet"
+type Value = Callable[[Any, str], Any]
 
 
 class RefusedError(Exception):
@@ -29,23 +33,36 @@ class Asked:
     kind: str
 
 
-def asked_of(body: bytes, kind: str, texts: Mapping[str, bool]) -> Asked:
-    """The request in which all categories are text. What is neither JSON nor CSV is left for MLflow to refuse.
+def asked_of(body: bytes, kind: str, texts: Mapping[str, bool], numbers: Collection[str] | None = None) -> Asked:
+    """The request in which all categories are text. What is neither JSON, CSV nor Parquet is left for MLflow to refuse.
 
     kind: the content type. texts: the model's text columns, and whether their texts are those of true and false.
-    Raises RefusedError for a value that is no category, and for no rows.
+    numbers: its columns of numbers; None: all others are. Raises RefusedError for a value that is no category, and for
+    no rows.
     """
-    medium = kind.partition(";")[0].strip().lower()
+    medium, separator, parameters = kind.partition(";")
+    medium = medium.strip().lower()
+    value = partial(_value, texts=texts, numbers=numbers)
     if medium == "text/csv":
-        return Asked(json.dumps({"dataframe_split": _from_csv(body, texts)}).encode(), _JSON)
-    try:
-        payload = json.loads(body, parse_constant=_constant, parse_float=_finite) if medium == _JSON else None
-    except ValueError:
-        payload = None
+        return Asked(json.dumps({"dataframe_split": _from_csv(body, value)}).encode(), _JSON)
+    if medium == _PARQUET:
+        return Asked(json.dumps({"dataframe_records": _from_parquet(body, value)}, default=str).encode(), _JSON)
+    payload = _parsed(body) if medium == _JSON else None
     if not isinstance(payload, dict):
         return Asked(body, kind)
-    changed = {name: _FORMS[name](content, texts) if name in _FORMS else content for name, content in payload.items()}
-    return Asked(json.dumps(changed).encode(), kind)
+    changed = {name: _FORMS[name](content, value) if name in _FORMS else content for name, content in payload.items()}
+    return Asked(json.dumps(changed).encode(), f"{_JSON}{separator}{parameters}")
+
+
+def _parsed(body: bytes) -> Any:
+    """What JSON says, None where it is none."""
+    try:
+        return json.loads(body, parse_constant=_constant, parse_float=_finite, parse_int=_whole)
+    except RecursionError as error:
+        message = "the request is nested too deeply"
+        raise RefusedError(message) from error
+    except ValueError:
+        return None
 
 
 def _constant(word: str) -> float:
@@ -62,6 +79,14 @@ def _finite(text: str) -> float:
     return _constant(text) if math.isinf(number) else number
 
 
+def _whole(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        message = f"{text[:20]}… has {len(text):,} digits and is no number that training knew"
+        raise RefusedError(message) from error
+
+
 def category(value: Any, name: str, *, boolean: bool) -> str | None:
     """The text of a category as training had it, None where it is missing. Raises RefusedError for anything else."""
     if isinstance(value, float) and math.isnan(value):
@@ -74,7 +99,7 @@ def category(value: Any, name: str, *, boolean: bool) -> str | None:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, str):
+    if isinstance(value, str) and (value.isascii() or _is_unicode(value)):
         return text_of(value, boolean=boolean)
     if value is None:
         return None
@@ -84,51 +109,73 @@ def category(value: Any, name: str, *, boolean: bool) -> str | None:
     raise RefusedError(message)
 
 
-def _split(content: Any, texts: Mapping[str, bool]) -> Any:
+def _is_unicode(text: str) -> bool:
+    """Whether it can be written as UTF-8; JSON can hold half of a character."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _value(value: Any, name: str, *, texts: Mapping[str, bool], numbers: Collection[str] | None) -> Any:
+    """A value of a column as training had it. Raises RefusedError for what is none."""
+    if name in texts:
+        return category(value, name, boolean=texts[name])
+    if numbers is not None and name not in numbers:
+        return value
+    if isinstance(value, float) and math.isinf(value):
+        return _constant(str(value))
+    number = _number(value) if isinstance(value, str) else value
+    if numbers is not None and isinstance(number, str):
+        message = f"the column {name!r} has the value {json.dumps(number)[:80]}; a number is accepted"
+        raise RefusedError(message)
+    return number
+
+
+def _split(content: Any, value: Value) -> Any:
     if not isinstance(content, dict) or not isinstance(content.get("data"), list):
         return content
     _check_rows(content["data"])
-    places = {place: name for place, name in enumerate(content.get("columns") or ()) if name in texts}
-    rows = [_row(row, places, texts) for row in content["data"]]
-    return {**content, "data": rows}
+    names = content.get("columns")
+    if names is None:
+        return content
+    if not isinstance(names, list) or not all(isinstance(name, str | int | None) for name in names):
+        message = f"the columns of dataframe_split are {json.dumps(names)[:80]}; a list of names is accepted"
+        raise RefusedError(message)
+    _check_distinct(names)
+    return {**content, "data": [_row(row, number, names, value) for number, row in enumerate(content["data"], 1)]}
 
 
-def _row(row: Any, places: Mapping[int, str], texts: Mapping[str, bool]) -> Any:
+def _row(row: Any, number: int, names: Sequence[str], value: Value) -> list[Any]:
     if not isinstance(row, list):
-        return row
-    changed = list(row)
-    for place, name in places.items():
-        if place < len(changed):
-            changed[place] = category(changed[place], name, boolean=texts[name])
-    return changed
+        message = f"row {number} of dataframe_split is {json.dumps(row)[:80]}; a list of values is accepted"
+        raise RefusedError(message)
+    _check_length(row, number, names)
+    return [value(each, name) for each, name in zip(row, names, strict=True)]
 
 
-def _records(content: Any, texts: Mapping[str, bool]) -> Any:
+def _records(content: Any, value: Value) -> Any:
     if not isinstance(content, list):
         return content
     _check_rows(content)
+    # What a record leaves out is missing as null is.
+    names = dict.fromkeys(name for record in content if isinstance(record, dict) for name in record)
     return [
-        {name: category(value, name, boolean=texts[name]) if name in texts else value for name, value in record.items()}
-        if isinstance(record, dict)
-        else record
+        {name: value(record.get(name), name) for name in names} if isinstance(record, dict) else record
         for record in content
     ]
 
 
-def _columns(content: Any, texts: Mapping[str, bool]) -> Any:
-    """`inputs` are columns by name, each a list or one value."""
+def _columns(content: Any, value: Value) -> Any:
+    """`inputs` are columns by name, each a list or one value; or records."""
     if not isinstance(content, dict):
-        return content
-    return {name: _values(each, name, texts) if name in texts else each for name, each in content.items()}
+        return _records(content, value)
+    if all(each == [] for each in content.values()):
+        _check_rows([])
+    return {
+        name: [value(each, name) for each in column] if isinstance(column, list) else value(column, name)
+        for name, column in content.items()
+    }
 
 
-def _values(content: Any, name: str, texts: Mapping[str, bool]) -> Any:
-    if isinstance(content, list):
-        return [category(value, name, boolean=texts[name]) for value in content]
-    return category(content, name, boolean=texts[name])
-
-
-_FORMS: Mapping[str, Callable[[Any, Mapping[str, bool]], Any]] = {
+_FORMS: Mapping[str, Callable[[Any, Value], Any]] = {
     "dataframe_split": _split,
     "dataframe_records": _records,
     "instances": _records,
@@ -142,35 +189,63 @@ def _check_rows(rows: Sequence[Any]) -> None:
         raise RefusedError(message)
 
 
-def _from_csv(body: bytes, texts: Mapping[str, bool]) -> dict[str, Any]:
+def _check_distinct(names: Sequence[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        message = f"the column {twice!r} occurs {names.count(twice)} times in the request; names must be distinct"
+        raise RefusedError(message)
+
+
+def _check_length(row: Sequence[Any], number: int, names: Sequence[str]) -> None:
+    if len(row) != len(names):
+        message = f"row {number} has {len(row)} values, and the header names {len(names)} columns"
+        raise RefusedError(message)
+
+
+def _from_csv(body: bytes, value: Value) -> dict[str, Any]:
     try:
         text = body.decode("utf-8-sig")
+        names, *rows = [record for record in csv.reader(io.StringIO(text, newline="")) if record] or [[]]
     except UnicodeDecodeError as error:
         message = f"the request is not UTF-8: byte {error.start + 1} is 0x{body[error.start]:02x}"
         raise RefusedError(message) from error
-    names, *rows = [record for record in csv.reader(io.StringIO(text, newline="")) if record] or [[]]
+    except csv.Error as error:
+        message = f"the request is no CSV: {error}"
+        raise RefusedError(message) from error
     _check_rows(rows)
+    _check_distinct([name for name in names if name])
     for number, row in enumerate(rows, 1):
-        if len(row) != len(names):
-            message = f"row {number} has {len(row)} values, and the header names {len(names)} columns"
-            raise RefusedError(message)
-    return {"columns": names, "data": [_csv_row(row, names, texts) for row in rows]}
+        _check_length(row, number, names)
+    return {"columns": names, "data": [_csv_row(row, names, value) for row in rows]}
 
 
-def _csv_row(row: Sequence[str], names: Sequence[str], texts: Mapping[str, bool]) -> list[Any]:
+def _from_parquet(body: bytes, value: Value) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(pa.BufferReader(body))
+    except (pa.ArrowException, OSError) as error:
+        message = "the request is no Parquet"
+        raise RefusedError(message) from error
+    _check_distinct(table.column_names)
+    return _records(table.to_pylist(), value)
+
+
+def _csv_row(row: Sequence[str], names: Sequence[str], value: Value) -> list[Any]:
     return [
-        None
-        if value in MISSING_TEXTS
-        else category(value, name, boolean=texts[name])
-        if name in texts
-        else _number(value)
-        for name, value in zip(names, row, strict=True)
+        None if each in MISSING_TEXTS or not each.strip() else value(each, name)
+        for each, name in zip(row, names, strict=True)
     ]
 
 
 def _number(value: str) -> float | str:
     """A number where it is one; what is none MLflow refuses, if the model needs it."""
-    try:
-        return _finite(value)
-    except ValueError:
-        return {**dict.fromkeys(TRUE_WORDS, 1.0), **dict.fromkeys(FALSE_WORDS, 0.0)}.get(value, value)
+    word = value.strip()
+    # What Python takes for a number beside these, such as 1_0, is text in training's files.
+    if re.fullmatch(r"[+-]?([0-9.]+([eE][+-]?[0-9]+)?|inf(inity)?|nan)", word, re.IGNORECASE):
+        try:
+            return _finite(word)
+        except ValueError:
+            return value
+    return {**dict.fromkeys(TRUE_WORDS, 1.0), **dict.fromkeys(FALSE_WORDS, 0.0)}.get(word, value)

@@ -88,13 +88,14 @@ class ScoringServer:
         self.failed = False
         self._apps: dict[bool, App] = {}
         self._texts: dict[str, bool] = {}
+        self._numbers: tuple[str, ...] | None = None
 
     def serve(self, labels: Any, both: Any, model: str, version: int) -> None:
         """From now on answer with a model. labels, both: pyfunc models; the second gives probabilities as well."""
         from mlflow.pyfunc import scoring_server
 
         counted = {False: _counted(labels, self.measures, _labels), True: _counted(both, self.measures, _label_column)}
-        self._texts = _text_inputs(labels.metadata)
+        self._texts, self._numbers = _inputs(labels.metadata)
         self._apps = {kind: scoring_server.init(each) for kind, each in counted.items()}
         self.measures.model.labels(model, str(version)).set(1)
 
@@ -137,7 +138,7 @@ class ScoringServer:
 
         wanted = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("probabilities", ["false"])[-1]
         try:
-            asked = asked_of(await _body(receive), _content_type(scope), self._texts)
+            asked = asked_of(await _body(receive), _content_type(scope), self._texts, self._numbers)
             headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"content-type")]
             headers += [(b"content-length", str(len(asked.body)).encode()), (b"content-type", asked.kind.encode())]
             app = self._apps[wanted.lower() in ("true", "1")]
@@ -236,13 +237,13 @@ def _label_column(answer: Any) -> Any:
     return answer["label"]
 
 
-def _text_inputs(about: Any) -> dict[str, bool]:
-    """A model's inputs that are text, and whether their texts are those of true and false."""
+def _inputs(about: Any) -> tuple[dict[str, bool], tuple[str, ...] | None]:
+    """A model's inputs that are text, and whether that of true and false; and those that are numbers."""
     try:
         inputs = ModelInputs.of(about, "the model")
     except ConfigurationError:  # without names or with other types: its requests are MLflow's affair
-        return {}
-    return {name: name in inputs.booleans for name in inputs.categorical}
+        return {}, None
+    return {name: name in inputs.booleans for name in inputs.categorical}, inputs.numeric
 
 
 async def _body(receive: Receive) -> bytes:
