@@ -41,10 +41,22 @@ def _timezone(text: str) -> str:
 
 def _codec(text: str) -> str:
     try:
-        return codecs.lookup(text).name
-    except LookupError as error:
-        message = f"{text!r} is no encoding: utf-8, cp1252 and latin-1 are some"
-        raise ValueError(message) from error
+        name = codecs.lookup(text).name
+        # Python counts among its encodings some that are none of text, or write commas and line ends otherwise.
+        known = 'a,"\n'.encode(name).decode(name) == 'a,"\n'
+    except (LookupError, UnicodeError):
+        known = False
+    if not known:
+        message = f"{text!r} is no encoding of text: utf-8, cp1252 and latin-1 are some"
+        raise ValueError(message)
+    return name
+
+
+def _separator(text: str) -> str:
+    if not text.isascii() or text in '"\r\n':
+        message = f"{text!r} can't separate values: one ASCII character that is no quote and no line end is accepted"
+        raise ValueError(message)
+    return text
 
 
 def bytes_of(text: str) -> int:
@@ -81,7 +93,7 @@ class Label(Section):
 class Csv(Section):
     """How CSV files are written; docs/data.md says what else holds for them."""
 
-    separator: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    separator: Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_separator)] = ","
     """What stands between two values."""
     decimal: Literal[".", ","] = "."
     """What stands before a number's fraction. With a comma, no point may be in a number."""

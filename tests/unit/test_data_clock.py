@@ -1,6 +1,7 @@
 """The local day of a row, however its timestamp is written."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -229,3 +230,32 @@ def test_a_timestamp_column_of_another_type_is_refused(tmp_path: Path) -> None:
     path = parquet(tmp_path / "events.parquet", columns(at=pa.array([True] * ROWS)))
     with pytest.raises(DataError, match=r"the timestamp column 'at' .* has the type bool"):
         inspection.inspect(settings(path))
+
+
+@pytest.mark.parametrize("text", ["2013-12-01T08:30+99:99", "2013-12-01T08:30+24:00", "2013-12-01T08:30-00:60"])
+def test_an_offset_that_no_zone_has_is_no_timestamp(text: str) -> None:
+    assert _days(pa.array([text])) == [None]
+
+
+@pytest.mark.parametrize("text", ["2013-12-01 23:30:00 -0100", "2013-12-01 23:30:00 -01:00", "2013-12-01 23:30 -01"])
+def test_a_blank_may_stand_before_an_offset(text: str) -> None:
+    assert _days(pa.array([text])) == [day_number(date(2013, 12, 2))]
+
+
+@pytest.mark.parametrize(
+    ("values", "unit"),
+    [
+        (pa.array([2**64 - 1, 86_400], pa.uint64()), "s"),
+        (pa.array([Decimal(10) ** 30, Decimal(86_400)], pa.decimal128(38, 0)), "s"),
+        (pa.array(["9999999999999999999", "86400"]), "s"),
+        (pa.array([float("inf"), 86_400.5]), "s"),
+        (pa.array(["+86400", "8.64E4"]), "s"),
+        (pa.array(["", " 86400 "]), "s"),
+    ],
+)
+def test_an_epoch_is_a_number_of_any_kind_and_what_is_too_large_is_none(values: pa.Array, unit: str) -> None:
+    assert _days(values, "UTC", unit) == [None, 1]
+
+
+def test_nanoseconds_in_text_are_not_rounded_into_the_next_day() -> None:
+    assert _days(pa.array(["1701388799999999999"]), "UTC", "ns") == [day_number(date(2023, 11, 30))]

@@ -220,3 +220,84 @@ def test_spellings_of_a_label_are_one_value(tmp_path: Path) -> None:
     rows_read = inspection.load(table, NOVEMBER, table.features)
     assert rows_read.frame[inspection.LABEL].tolist() == [True] * 4 + [False] * 4
     assert checks.check(rows_read.facts, table)  # the constant columns; the label is none of the warnings
+
+
+@pytest.mark.parametrize("begin", ["\n\n", "\r\n", "\ufeff\n"])
+def test_empty_lines_before_the_header_do_not_matter(tmp_path: Path, begin: str) -> None:
+    table = inspection.inspect(settings(_write(tmp_path / "events.csv", begin + HEADER + ROWS_TEXT)))
+    assert inspection.load(table, NOVEMBER, table.features).frame["speed"].tolist() == [1.0, 2.0]
+
+
+def test_a_byte_order_mark_is_no_part_of_a_name_in_any_encoding(tmp_path: Path) -> None:
+    path = _write(tmp_path / "events.csv", ("\ufeff" + HEADER + ROWS_TEXT).encode("utf-16-le"))
+    table = inspection.inspect(settings(path, csv={"encoding": "utf-16-le"}))
+    assert inspection.load(table, NOVEMBER, table.features).facts.rows == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (f'"{HEADER}{ROWS_TEXT * 4000}', "has a name that does not end; is a quote never closed"),
+        (f'"{HEADER}{ROWS_TEXT}', "row that does not end, or is longer than 8 MiB"),
+        (f'{HEADER}{ROWS_TEXT}2023-11-03,true,3,"CC\n{ROWS_TEXT}', "quote before 'CC' is never closed, and 3 lines"),
+    ],
+)
+def test_a_quote_that_is_never_closed_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(DataError, match=sentence):
+        inspection.inspect(settings(_write(tmp_path / "events.csv", text)))
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_quoted_line_break_may_stand_in_the_last_value(tmp_path: Path, end: str) -> None:
+    path = _write(tmp_path / "events.csv.gz", gzip.compress(f'{HEADER}2023-11-01,true,1,"A\nB"{end}'.encode()))
+    table = inspection.inspect(settings(path))
+    assert inspection.load(table, NOVEMBER, table.features).frame["carrier"].tolist() == ["A\nB"]
+
+
+@pytest.mark.parametrize("value", ["1,234.5", "1 234", "12 %", "$5", "1,5", "\u22121"])
+def test_numbers_that_are_written_otherwise_make_text_and_are_named(tmp_path: Path, value: str) -> None:
+    text = HEADER + "".join(f'2023-11-01,{row % 2},"{value}",AA\n' for row in range(9))
+    table = inspection.inspect(settings(_write(tmp_path / "events.csv", text)))
+    assert table.categorical == ("speed", "carrier")
+    assert [f"is text because of {value!r} in row 1" in remark for remark in table.remarks] == [True]
+
+
+@pytest.mark.parametrize("value", ["10.0.0.1", "2023-11-01", "AB-12", "0x1F"])
+def test_other_text_is_not_told_of(tmp_path: Path, value: str) -> None:
+    path = _write(tmp_path / "events.csv", f"{HEADER}2023-11-01,1,{value},AA\n2023-11-02,0,{value},BB\n")
+    assert inspection.inspect(settings(path)).remarks == ()
+
+
+@pytest.mark.parametrize(
+    ("positive", "words"),
+    [
+        (1, ("1.00", "+1", "1e0", "true")),
+        (True, (" 1", "1.", "TRUE ")),
+        ("yes", (" yes", "yes ")),
+        (2, ("2", "2.0")),
+        ("2", ("2", "2.0")),
+        (-1, ("-1", "-1.0")),
+    ],
+)
+def test_a_label_is_what_its_text_means(tmp_path: Path, positive: bool | int | str, words: tuple[str, ...]) -> None:
+    rows = "".join(f"2023-11-01,{word},1,AA\n" for word in (*words, "7", "Yes", "1_0", "inf"))
+    table = inspection.inspect(settings(_write(tmp_path / "events.csv", HEADER + rows), positive=positive))
+    hits = inspection.load(table, NOVEMBER, table.features).frame[inspection.LABEL].tolist()
+    assert hits == [True] * len(words) + [False] * 4
+
+
+@pytest.mark.parametrize("positive", [float("inf"), float("nan")])
+def test_a_label_that_no_row_can_have_is_never_met(tmp_path: Path, positive: float) -> None:
+    table = inspection.inspect(settings(_write(tmp_path / "events.csv", HEADER + ROWS_TEXT), positive=positive))
+    assert inspection.load(table, NOVEMBER, table.features).facts.positives == 0
+
+
+def test_a_column_that_is_excluded_and_not_there_is_told(tmp_path: Path) -> None:
+    table = inspection.inspect(settings(_write(tmp_path / "1.csv", HEADER + ROWS_TEXT), exclude=("carier", "speed")))
+    assert table.remarks == (f"data.exclude names 'carier', which is not in {tmp_path / '1.csv'}",)
+
+
+def test_blanks_around_a_name_are_shown(tmp_path: Path) -> None:
+    path = _write(tmp_path / "events.csv", "at, late,speed\n2023-11-01,true,1\n")
+    with pytest.raises(DataError, match=r"the column 'late' is not in .*; near it are ' late', at"):
+        inspection.inspect(settings(path))

@@ -18,9 +18,13 @@ import pyarrow.compute as pc
 
 ISO_8601 = (
     r"^([0-9]{4}-[0-9]{2}-[0-9]{2})"
-    r"([T ]([01][0-9]|2[0-3]):([0-5][0-9])(:([0-5][0-9])([.,][0-9]{1,9})?)?(Z| UTC|[+-][0-9]{2}(:?[0-9]{2})?)?)?$"
+    r"([T ]([01][0-9]|2[0-3]):([0-5][0-9])(:([0-5][0-9])([.,][0-9]{1,9})?)?"
+    r"(Z| UTC| ?[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?)?$"
 )
 """What is accepted as text: a date, or a date and a time with or without a zone."""
+
+# With an exponent as Java writes it, and with it Spark, whatever is longer than seven digits.
+_EPOCH_TEXT = r"^\s*-?([0-9]{1,19}(\.[0-9]*)?|[0-9]\.[0-9]+E[0-9]{1,2})\s*$"
 
 FIRST_YEAR, LAST_YEAR = 1700, 2199
 """What lies outside is no event: it stands for a missing value, or the unit of an epoch is wrong."""
@@ -74,19 +78,31 @@ class Clock:
 
     def _epoch_days(self, column: pa.Array) -> Ints:
         assert self.unit is not None  # noqa: S101  # `io.table.inspection` refuses numbers without a unit
-        if pa.types.is_integer(column.type):
-            return self._instant_days(_filled(column) // _PER_SECOND[self.unit])
-        values = column.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False) / _PER_SECOND[self.unit]
+        try:
+            whole = _filled(column) // _PER_SECOND[self.unit]
+        except pa.ArrowInvalid:  # a fraction, or more than 64 bits hold
+            return self._instant_days(self._seconds(column))
+        days = self._instant_days(whole)
+        days[~_true(column.is_valid())] = _NO_DAY
+        return days
+
+    def _seconds(self, column: pa.Array) -> Ints:
+        """Of numbers in the clock's unit, rounded down."""
+        assert self.unit is not None  # noqa: S101
+        values = (
+            column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
+            / _PER_SECOND[self.unit]
+        )
         with np.errstate(invalid="ignore"):
             readable = np.abs(values) < (_LAST_DAY + 2) * _DAY_SECONDS
         seconds = np.full(len(values), _NO_DAY)
         seconds[readable] = np.floor(values[readable]).astype(np.int64)
-        return self._instant_days(seconds)
+        return seconds
 
     def _text_days(self, column: pa.Array) -> Ints:
         if self.unit is not None:
-            number = pc.match_substring_regex(column, r"^[+-]?[0-9]{1,19}(\.[0-9]*)?$")
-            return self._epoch_days(pc.if_else(number, column, None).cast(pa.float64()))
+            number = pc.if_else(pc.match_substring_regex(column, _EPOCH_TEXT), column, None)
+            return self._epoch_days(pc.utf8_trim_whitespace(number))
         text = pc.if_else(pc.match_substring_regex(column, ISO_8601), column, None)
         days = _mapped(pc.utf8_slice_codeunits(text, 0, 10), _date_number)
         zone = pc.extract_regex(text, r"[T ].*(?P<zone>Z|UTC|[+-][0-9]{2}:?[0-9]{0,2})$")

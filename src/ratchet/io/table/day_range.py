@@ -75,5 +75,5 @@ def _shown(column: pa.Array, place: int) -> str:
         return "none"
     try:
         return repr(column.slice(place, 1).cast(pa.string())[0].as_py())
-    except pa.ArrowException:
-        return repr(column[place])
+    except pa.ArrowException:  # a zone that Arrow doesn't know
+        return repr(column[place].value)

@@ -4,9 +4,7 @@ A CSV file says nothing about itself, so `look` reads each file once: a column's
 files allow, not what the first rows show. docs/data.md describes the dialect.
 """
 
-import csv
 import hashlib
-import io
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,16 +20,23 @@ from ratchet.core.category_texts import FALSE_WORDS, MISSING_TEXTS, TRUE_WORDS
 from ratchet.errors import DataError
 from ratchet.io.table import values
 from ratchet.io.table.clock import Clock
-from ratchet.io.table.columns import check_distinct
 from ratchet.io.table.day_range import Reach
+from ratchet.io.table.files import csv_header, csv_stream
+from ratchet.io.table.files.csv_header import Header
 from ratchet.io.table.files.filesystem import Store, address, changed, explained, words_of
 from ratchet.io.table.table import File, RowGroup
 from ratchet.settings import Csv, Data
 
 _BLOCK_BYTES = 8 * 1024 * 1024
-_HEADER_BYTES = 1024 * 1024
-_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\x28\xb5\x2f\xfd": "zstd"}
+_LONGEST = "8 MiB"
 _FEW = 0.05
+_SHOWN = 40
+# Numbers as the settings don't describe them, by what stands before the fraction: 1,234.5 and 1'234, 12 %, $5, 1,5.
+_LIKE_NUMBERS = {
+    point: rf"^[$€£]?\s*[+−-]?([0-9]{{1,3}}([{other}'\s\x{{a0}}][0-9]{{3}})+|[0-9]+([{other}][0-9]+)?)"
+    rf"([{point}][0-9]+)?\s*[%$€£]?$"
+    for point, other in (".,", ",.")
+}
 _MISSING = pa.array(MISSING_TEXTS)
 _WORDS = pa.array([*TRUE_WORDS, *FALSE_WORDS])
 
@@ -40,8 +45,8 @@ _WORDS = pa.array([*TRUE_WORDS, *FALSE_WORDS])
 class Column:
     """What a column has held so far.
 
-    odd: file, row and text of its first value that is no number, after numbers. words: the rows of each text that
-    counts as missing and is not blank.
+    odd: file, row and text of its first value that is no number, among numbers or what looks like some. words: the rows
+    of each text that counts as missing and is not blank.
     """
 
     values: int = 0
@@ -80,8 +85,8 @@ class Column:
             point = re.escape(decimal)
             number = rf"^\s*[+-]?([0-9]+{point}?[0-9]*|{point}[0-9]+)([eE][+-]?[0-9]+)?\s*$"
             odd = pc.invert(pc.match_substring_regex(column, number)).fill_null(False)
-            numbers = self.values + len(column) - column.null_count - odd.true_count
-            if odd.true_count <= _FEW * numbers:
+            others = odd.true_count - pc.match_substring_regex(column.filter(odd), _LIKE_NUMBERS[decimal]).true_count
+            if others <= _FEW * (self.values + len(column) - column.null_count - others):
                 place = odd.index(True).as_py()
                 self.odd = (file, row + place + 1, column[place].as_py())
 
@@ -102,55 +107,35 @@ def look(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: 
     """
     found = Looked()
     for path, size in paths:
-        names = header(store, path, settings.csv)
-        found.unnamed = max(found.unnamed, names.count(""))
-        named = tuple(name for name in names if name)
-        for name in named:
+        header = csv_header.read(store, path, settings.csv)
+        found.unnamed = max(found.unnamed, header.names.count(""))
+        for name in header.named:
             found.columns.setdefault(name, Column())
-        reach, rows, seal = Reach(clock), 0, hashlib.sha256()
-        for batch in _batches(store, path, names, named, settings.csv, ("",), seal):
-            for name in named:
+        reach, rows, seal, last = Reach(clock), 0, hashlib.sha256(), None
+        for batch in _batches(store, path, header, header.named, settings.csv, ("",), seal):
+            for name in header.named:
                 if name == settings.timestamp:
                     reach.add(batch.column(name))
                 found.columns[name].add(batch.column(name), settings.csv.decimal, path, rows)
             rows += batch.num_rows
+            if batch.num_rows and header.names[-1]:
+                last = batch.column(header.names[-1])[-1].as_py()
+        _check_end(store, path, last)
         reach.check(address(store, path), settings)
         group = RowGroup(rows, reach.first, reach.last, size, reach.slack)
-        found.files.append(File(path, size, rows, (group,), columns=named, fingerprint=seal.hexdigest()))
+        found.files.append(File(path, size, rows, (group,), columns=header.named, fingerprint=seal.hexdigest()))
     return found
 
 
-def header(store: Store, path: str, dialect: Csv) -> list[str]:
-    """The names of a file's columns, empty where one has none. Raises DataError for what can't be a header."""
-    where = address(store, path)
-    with explained(where), _stream(store, path) as stream:
-        head = stream.read(_HEADER_BYTES)
-    try:
-        # A character may be cut in two at the end of what was read.
-        text = head.decode(_codec(dialect), errors="strict" if len(head) < _HEADER_BYTES else "ignore")
-    except UnicodeDecodeError as error:
-        text = _before(head, error, where, dialect)
-    records = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.separator)
-    names = next((record for record in records if record), [])
-    if not any(names):
-        message = f"the file {where} has no header: its first line must name the columns"
+def _check_end(store: Store, path: str, last: str | None) -> None:
+    """Raise DataError where a quote is still open at the end of a file: its last value would hold all rows after it."""
+    begin, *more = re.split(r"[\r\n]", last or "")
+    if more and not csv_stream.ends_with_quote(store, path):
+        message = (
+            f"the file {address(store, path)} can't be read: the quote before {begin[:_SHOWN]!r} is never closed, "
+            f"and {len(more):,} lines stand in it"
+        )
         raise DataError(message)
-    check_distinct([name for name in names if name], where)
-    return names
-
-
-def _codec(dialect: Csv) -> str:
-    return "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
-
-
-def _before(head: bytes, error: UnicodeDecodeError, where: str, dialect: Csv) -> str:
-    """The text before bytes that can't be decoded, where they come after the header; the rows are refused later."""
-    text = head[: error.start].decode(_codec(dialect))
-    if "\n" not in text and "\r" not in text:
-        byte = head[error.start]
-        message = f"the file {where} is not {dialect.encoding.upper()}: its header has the byte 0x{byte:02x}"
-        raise DataError(message) from error
-    return text
 
 
 def read(store: Store, file: File, columns: Sequence[str], dialect: Csv) -> Iterator[pa.RecordBatch]:
@@ -160,8 +145,8 @@ def read(store: Store, file: File, columns: Sequence[str], dialect: Csv) -> Iter
     file that is no longer the one that was looked at.
     """
     # Its header is read again: the file may have been replaced since it was looked at.
-    names, seal = header(store, file.path, dialect), hashlib.sha256()
-    yield from _batches(store, file.path, names, columns, dialect, MISSING_TEXTS, seal)
+    header, seal = csv_header.read(store, file.path, dialect), hashlib.sha256()
+    yield from _batches(store, file.path, header, columns, dialect, MISSING_TEXTS, seal)
     if seal.hexdigest() != file.fingerprint:
         raise changed(address(store, file.path))
 
@@ -169,32 +154,34 @@ def read(store: Store, file: File, columns: Sequence[str], dialect: Csv) -> Iter
 def fingerprint(store: Store, path: str) -> str:
     """The hash of a whole file."""
     seal = hashlib.sha256()
-    with store.filesystem.open_input_stream(path, compression=None) as stream:
-        _Sealed(stream, seal).finish()
+    csv_stream.seal_all(store, path, seal)
     return seal.hexdigest()
 
 
 def _batches(
     store: Store,
     path: str,
-    names: Sequence[str],
+    header: Header,
     columns: Sequence[str],
     dialect: Csv,
     missing: Sequence[str],
     seal: Any,
 ) -> Iterator[pa.RecordBatch]:
-    """names: of all columns, as the header has them. missing: the texts that become null. seal: gets the file's bytes.
+    """missing: the texts that become null. seal: gets the file's bytes.
 
     The hash costs little beside the parser, and is made in the thread that reads ahead.
     """
     numbers = count()
-    inner = [name or f"\0{next(numbers)}" for name in names]
+    inner = [name or f"\0{next(numbers)}" for name in header.names]
     wanted = list(columns) or inner[:1]  # of no column nobody would know how many rows there are
-    with _refused(store, path, names, dialect), _sealed(store, path, seal) as stream:
+    with _refused(store, path, header.names, dialect), csv_stream.sealed(store, path, seal) as stream:
         reader = pc_csv.open_csv(
             stream,
             pc_csv.ReadOptions(
-                block_size=_BLOCK_BYTES, column_names=inner, skip_rows_after_names=1, encoding=dialect.encoding
+                block_size=_BLOCK_BYTES,
+                column_names=inner,
+                skip_rows_after_names=header.before + 1,
+                encoding=dialect.encoding,
             ),
             pc_csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True),
             pc_csv.ConvertOptions(
@@ -205,47 +192,6 @@ def _batches(
             ),
         )
         yield from reader
-
-
-def _stream(store: Store, path: str) -> Any:
-    """The file's text in bytes, whatever its name says of how it is compressed."""
-    return store.filesystem.open_input_stream(path, compression=_compression(store, path))
-
-
-def _compression(store: Store, path: str) -> str | None:
-    with store.filesystem.open_input_stream(path, compression=None) as stream:
-        head = stream.read(4)
-    return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
-
-
-class _Sealed(io.RawIOBase):
-    """A stream whose bytes are hashed as they are read."""
-
-    def __init__(self, stream: Any, seal: Any) -> None:
-        self._stream, self._seal = stream, seal
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        content = bytes(self._stream.read(None if size < 0 else size))
-        self._seal.update(content)
-        return content
-
-    def finish(self) -> None:
-        """Hash what nobody has read: of compressed text, what may follow its end."""
-        while self.read(_BLOCK_BYTES):
-            pass
-
-
-@contextmanager
-def _sealed(store: Store, path: str, seal: Any) -> Iterator[Any]:
-    compression = _compression(store, path)
-    with store.filesystem.open_input_stream(path, compression=None) as stream:
-        sealed = _Sealed(stream, seal)
-        file = pa.PythonFile(sealed, mode="r")
-        yield file if compression is None else pa.CompressedInputStream(file, compression)
-        sealed.finish()
 
 
 @contextmanager
@@ -264,6 +210,8 @@ def _refused(store: Store, path: str, names: Sequence[str], dialect: Csv) -> Ite
             which = "" if name is None else f" in the column {name!r}"
             if "invalid UTF8" in text:
                 message = f"the file {where} is not UTF-8{which}: data.csv.encoding says what it is"
+            elif "straddling" in text:
+                message = f"the file {where} has a row that does not end, or is longer than {_LONGEST}: is a quote never closed?"
             else:
                 message = f"the file {where} can't be read{which}: {text.removeprefix('CSV parse error: ')}"
             raise DataError(message) from error
