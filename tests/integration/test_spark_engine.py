@@ -267,7 +267,7 @@ def test_both_engines_put_every_row_on_the_same_day(session, tmp_path, at, unit,
     expected = [inspection.load(table, window, ()).frame for window in (NOVEMBER, DECEMBER)]
     days = [(place, day, late) for place, frame in enumerate(expected) for late, day in frame.to_numpy().tolist()]
     rows = reading.frame(session, table, [NOVEMBER, DECEMBER])
-    found = rows.where("__window__ >= 0").select(WINDOW, inspection.DAY, inspection.LABEL).collect()
+    found = rows.where(f"{WINDOW} >= 0").select(WINDOW, inspection.DAY, inspection.LABEL).collect()
     assert sorted(map(tuple, found)) == sorted(days)
 
 
@@ -276,7 +276,7 @@ def assert_same_rows(session, table):
         expected = inspection.load(table, window, table.features)
         # In the cache, as the engine has them: without it, Spark works out their days anew wherever they are asked for.
         cached = reading.frame(session, table, [window]).persist()
-        rows = cached.where("__window__ >= 0")
+        rows = cached.where(f"{WINDOW} >= 0")
         groups = window_facts.groups(rows, table)
         found = rows.toPandas()
         found[inspection.LABEL] = found[inspection.LABEL] == 1.0

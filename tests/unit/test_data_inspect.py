@@ -1,6 +1,8 @@
 """What is found out about a table before a row of it is read, and which tables are refused then."""
 
+import os
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -245,3 +247,127 @@ def test_only_what_a_window_touches_is_read(tmp_path: Path) -> None:
     content[4:end] = b"\xff" * (end - 4)
     path.write_bytes(content)
     assert inspection.load(table, DECEMBER, table.features).facts.rows == 124
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63), 253_402_300_800_000_000])
+@pytest.mark.parametrize("zone", [None, "UTC", "Mars/Olympus"])
+def test_a_time_beyond_what_python_knows_is_refused_with_its_row(tmp_path: Path, value: int, zone: str | None) -> None:
+    times = columns()["at"].cast(pa.int64()).to_pylist()
+    at = pa.array([*times[:-1], value]).cast(pa.timestamp("us", zone))
+    with pytest.raises(DataError, match=rf"is missing or can't be read in 1 row .*; row {ROWS} has "):
+        inspection.inspect(settings(parquet(tmp_path / "events.parquet", columns(at=at))))
+
+
+def _two(folder: Path, name: str, first: pa.Array, second: pa.Array) -> Path:
+    parquet(folder / "1.parquet", columns(**{name: first}))
+    parquet(folder / "2.parquet", columns(**{name: second}))
+    return folder
+
+
+@pytest.mark.parametrize("second", [pa.timestamp("ns", "Europe/Berlin"), pa.timestamp("ms", "+02:00")])
+def test_files_may_differ_in_the_zone_and_unit_of_an_instant(tmp_path: Path, second: pa.DataType) -> None:
+    instants = columns()["at"].cast(pa.timestamp("us", "UTC"))
+    table = inspection.inspect(settings(_two(tmp_path, "at", instants, instants.cast(second))))
+    assert inspection.load(table, DECEMBER, table.features).facts.rows == 2 * 124
+
+
+def test_files_may_have_dates_and_local_times(tmp_path: Path) -> None:
+    local = columns()["at"]
+    table = inspection.inspect(settings(_two(tmp_path, "at", local.cast(pa.date32()), local)))
+    assert inspection.load(table, DECEMBER, table.features).facts.rows == 2 * 124
+
+
+def test_files_may_disagree_on_a_column_that_is_not_needed(tmp_path: Path) -> None:
+    folder = _two(tmp_path, "note", pa.array(range(ROWS)), pa.array(["x"] * ROWS))
+    for chosen in ({"exclude": ("note",)}, {"numeric": ("speed",), "categorical": ("carrier",)}):
+        table = inspection.inspect(settings(folder, **chosen))
+        assert "note" not in table.features
+        assert ["has several types (int64, string) and is left out" in each for each in table.remarks] == [True]
+    with pytest.raises(DataError, match="disagree on the type of a column: 'note' is int64, string"):
+        inspection.inspect(settings(folder))
+
+
+def test_whole_decimals_are_categories_and_fractions_are_none(tmp_path: Path) -> None:
+    codes = [Decimal(row % 3) for row in range(ROWS)]
+    whole = parquet(tmp_path / "1.parquet", columns(code=pa.array(codes, pa.decimal128(38, 0))))
+    table = inspection.inspect(settings(whole, categorical=("code",)))
+    assert set(inspection.load(table, NOVEMBER, ["code"]).frame["code"]) == {"0", "1", "2"}
+    fractions = parquet(tmp_path / "2.parquet", columns(code=pa.array(codes, pa.decimal128(10, 2))))
+    with pytest.raises(DataError, match=r"'code' .* has the type decimal128\(10, 2\)"):
+        inspection.inspect(settings(fractions, categorical=("code",)))
+
+
+def test_a_category_that_is_null_in_all_files_is_missing(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "1.parquet", columns(carrier=pa.nulls(ROWS)))
+    table = inspection.inspect(settings(path, categorical=("carrier",)))
+    assert inspection.load(table, NOVEMBER, ["carrier"]).frame["carrier"].isna().all()
+
+
+def test_a_column_without_a_name_is_left_out_and_told(tmp_path: Path) -> None:
+    table = inspection.inspect(settings(parquet(tmp_path / "1.parquet", columns(**{"": pa.array(range(ROWS))}))))
+    assert table.features == ("speed", "stops", "carrier")
+    assert table.remarks == (f"a column of {tmp_path / '1.parquet'} without a name is left out",)
+
+
+@pytest.mark.parametrize("name", ["__window__", "__label__", "__day__", "__other__", "day", "label", "score"])
+def test_a_feature_may_bear_nearly_any_name(tmp_path: Path, name: str) -> None:
+    path = parquet(tmp_path / "1.parquet", columns(**{name: pa.array(range(ROWS))}))
+    table = inspection.inspect(settings(path))
+    assert inspection.load(table, NOVEMBER, table.features).frame[name].tolist() == list(range(120))
+
+
+def test_the_names_that_only_we_give_are_refused(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "1.parquet", columns(**{inspection.DAY: pa.array(range(ROWS))}))
+    with pytest.raises(DataError, match="bears a name that only Ratchet gives"):
+        inspection.inspect(settings(path))
+    assert inspection.inspect(settings(path, exclude=(inspection.DAY,))).features == ("speed", "stops", "carrier")
+
+
+def test_a_name_in_a_path_is_decoded(tmp_path: Path) -> None:
+    parquet(tmp_path / "home%20town=S%C3%A3o%20Paulo" / "1.parquet")
+    table = inspection.inspect(settings(tmp_path, categorical=("home town",)))
+    assert set(inspection.load(table, NOVEMBER, ["home town"]).frame["home town"]) == {"S\xe3o Paulo"}
+
+
+@pytest.mark.parametrize(
+    ("link", "to", "sentence"),
+    [
+        ("2.parquet", "nowhere", "is a link to .*/nowhere, where there is nothing"),
+        ("latest.parquet", "1.parquet", "rows of the table would count twice"),
+        ("again", ".", "rows of the table would count twice"),
+    ],
+)
+def test_links_that_lead_nowhere_or_back_are_refused(tmp_path: Path, link: str, to: str, sentence: str) -> None:
+    parquet(tmp_path / "1.parquet")
+    (tmp_path / link).symlink_to(tmp_path / to)
+    with pytest.raises(DataError, match=sentence):
+        inspection.inspect(settings(tmp_path))
+
+
+def test_a_file_may_be_a_link_to_where_it_is_hidden(tmp_path: Path) -> None:
+    """So Kubernetes mounts a ConfigMap."""
+    parquet(tmp_path / "..2024" / "1.parquet")
+    (tmp_path / "..data").symlink_to(tmp_path / "..2024")
+    (tmp_path / "1.parquet").symlink_to(tmp_path / "..data" / "1.parquet")
+    assert [file.rows for file in inspection.inspect(settings(tmp_path)).files] == [ROWS]
+
+
+def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "1.parquet")
+    path.rename(os.fsdecode(bytes(tmp_path) + b"/\xff.parquet"))
+    with pytest.raises(DataError, match=r"a name below .* is not UTF-8: .*xff"):
+        inspection.inspect(settings(tmp_path))
+
+
+def test_a_table_of_hudi_is_refused(tmp_path: Path) -> None:
+    parquet(tmp_path / "1.parquet")
+    (tmp_path / ".hoodie").mkdir()
+    (tmp_path / ".hoodie" / "hoodie.properties").touch()
+    with pytest.raises(DataError, match="is a Hudi table, which can't be read"):
+        inspection.inspect(settings(tmp_path))
+
+
+def test_a_label_in_half_precision_is_read(tmp_path: Path) -> None:
+    late = pa.array([row % 4 == 0 for row in range(ROWS)]).cast(pa.float32()).cast(pa.float16())
+    table = inspection.inspect(settings(parquet(tmp_path / "1.parquet", columns(late=late)), positive=1))
+    assert inspection.load(table, NOVEMBER, table.features).facts.positives == 30

@@ -2,16 +2,22 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyiceberg.io.pyarrow import PyArrowFile
+from pyiceberg.manifest import DataFile, DataFileContent, FileFormat, ManifestContent, write_manifest
+from pyiceberg.serializers import FromInputFile
 
 from ratchet.core.windows import Window
 from ratchet.errors import ConfigurationError, DataError, TemporaryError
 from ratchet.io.table import inspection, reader
+from ratchet.io.table.files import iceberg
+from ratchet.io.table.files.filesystem import open_store
 from ratchet.io.table.snapshot import Snapshot
 from tests.unit.event_tables import WRITTEN, settings, unpacked
 
@@ -22,7 +28,7 @@ EVER = Window("test", None, date(2100, 1, 1))
 def _all(table: inspection.Table, names: list[str]) -> pa.Table:
     """The rows as a model gets them, with the day, in an order of their own."""
     found = reader.batches(table, reader.pieces(table, [EVER]), [EVER], names)
-    rows = pa.Table.from_batches(found).select([*names, "__label__", "__day__"])
+    rows = pa.Table.from_batches(found).select([*names, inspection.LABEL, inspection.DAY])
     rows = rows.cast(
         pa.schema([(f.name, pa.string() if pa.types.is_dictionary(f.type) else f.type) for f in rows.schema])
     )
@@ -33,7 +39,7 @@ def _expected(name: str, names: list[str], table: inspection.Table) -> pa.Table:
     spark = pq.read_table(WRITTEN / f"{name}.parquet")
     days = spark.column("at").cast(pa.timestamp("us")).cast(pa.date32()).cast(pa.int32()).cast(pa.int64())
     columns = {each: spark.column(each).cast(pa.float64() if each in table.numeric else pa.string()) for each in names}
-    rows = pa.table({**columns, "__label__": spark.column("late"), "__day__": days})
+    rows = pa.table({**columns, inspection.LABEL: spark.column("late"), inspection.DAY: days})
     return rows.sort_by([(each, "ascending") for each in rows.schema.names])
 
 
@@ -123,3 +129,62 @@ def test_metadata_that_cannot_be_followed_are_refused(tmp_path: Path, change, se
     (folder / "metadata" / "v99.metadata.json").write_text(json.dumps(content | change))
     with pytest.raises(DataError, match=sentence):
         inspection.inspect(settings(folder))
+
+
+def _rewrite(folder: Path, content: ManifestContent, change: Callable[[DataFile], None]) -> None:
+    """Write the manifests of an Iceberg table's newest snapshot again, with other entries."""
+    store = open_store(str(folder))
+    newest = max(folder.glob("metadata/v*.metadata.json"), key=lambda path: int(path.name[1:].partition(".")[0]))
+    files = iceberg._files(store, "")
+    about = FromInputFile.table_metadata(files.new_input(str(newest)))
+    files = iceberg._files(store, about.location)
+    snapshot = about.current_snapshot()
+    for manifest in (each for each in snapshot.manifests(files) if each.content == content):
+        entries = manifest.fetch_manifest_entry(files)
+        output = PyArrowFile(manifest.manifest_path, files.located(manifest.manifest_path), store.filesystem)
+        spec = about.specs()[manifest.partition_spec_id]
+        with write_manifest(2, spec, about.schema(), output, snapshot.snapshot_id, "null") as writer:
+            for entry in entries:
+                change(entry.data_file)
+                writer.existing(entry)
+
+
+def _with_equality_deletes(folder: Path) -> None:
+    _rewrite(folder, ManifestContent.DELETES, lambda file: file._data.__setitem__(0, DataFileContent.EQUALITY_DELETES))
+
+
+def _with_orc_files(folder: Path) -> None:
+    _rewrite(folder, ManifestContent.DATA, lambda file: file._data.__setitem__(2, FileFormat.ORC))
+
+
+def _with_a_default(folder: Path) -> None:
+    newest = max(folder.glob("metadata/v*.metadata.json"), key=lambda path: int(path.name[1:].partition(".")[0]))
+    content = json.loads(newest.read_text())
+    schema = next(each for each in content["schemas"] if each["schema-id"] == content["current-schema-id"])
+    schema["fields"].append({"id": 99, "name": "fee", "required": False, "type": "int", "initial-default": 5})
+    changed = content | {"format-version": 3, "last-column-id": 99, "next-row-id": 0}
+    newest.write_text(json.dumps(changed))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (_with_equality_deletes, "uses equality deletes, which can't be read"),
+        (_with_orc_files, "uses ORC files, which can't be read"),
+        (_with_a_default, "uses a default value for the column 'fee' in older files, which can't be read"),
+    ],
+)
+def test_what_would_change_the_rows_is_refused_by_its_name(
+    tmp_path: Path, change: Callable[[Path], None], sentence: str
+) -> None:
+    folder = unpacked("iceberg_places", tmp_path)
+    change(folder)
+    with pytest.raises(DataError, match=sentence):
+        inspection.inspect(settings(folder))
+
+
+@pytest.mark.parametrize("inside", ["", "iceberg_renamed/data"])
+def test_what_is_part_of_an_iceberg_table_or_holds_one_is_refused(tmp_path: Path, inside: str) -> None:
+    unpacked("iceberg_renamed", tmp_path)
+    with pytest.raises(DataError, match=r"(holds|is part of) the Iceberg table .*/iceberg_renamed: "):
+        inspection.inspect(settings(tmp_path / inside))

@@ -1,6 +1,7 @@
 """A table to score needs the model's columns and no other; everything else in it is passed on as it stands."""
 
 import time
+from datetime import date, timedelta
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -10,7 +11,9 @@ from mlflow.types import ColSpec, DataType, Schema
 
 from ratchet.core.model_inputs import BOOLEANS, ModelInputs
 from ratchet.errors import ConfigurationError, DataError
+from ratchet.io.table import reader
 from ratchet.io.table.scoring_table import chunks, chunks_of, inspect
+from ratchet.io.table.table import DAY, LABEL
 
 INPUTS = ModelInputs({"speed": "double", "carrier": "string"})
 
@@ -145,3 +148,49 @@ def test_inputs_are_the_named_columns_of_the_signature():
 def test_a_model_of_which_nobody_knows_what_it_needs_is_refused(schema, sentence):
     with pytest.raises(ConfigurationError, match=sentence):
         ModelInputs.of(Model(signature=None if schema is None else ModelSignature(schema)), "version 3 of x")
+
+
+@pytest.mark.parametrize("member", [[1, 0, None], ["1", "0", ""], ["True", "false", " "], [True, False, None]])
+def test_a_boolean_category_is_training_s_text_however_it_is_written(tmp_path, member):
+    inputs = ModelInputs({"speed": "double", "member": "string"}, frozenset({"member"}))
+    table = inspect(put(tmp_path / "t.parquet", speed=[1.0, 2.0, 3.0], member=member), inputs)
+    (piece,) = reader.pieces(table, None)
+    (batch,) = reader.stored(table, piece, ["member"])
+    assert reader.value(table, piece.file, "member", batch.column(0)).to_pylist() == ["true", "false", None]
+
+
+@pytest.mark.parametrize("odd", [[{"a": 1}], [[1]], [date(2024, 1, 1)], [b"x"], [timedelta(1)]])
+def test_a_column_of_any_type_may_be_in_some_files_alone(tmp_path, odd):
+    put(tmp_path / "t/1.parquet", speed=[1.0], carrier=["AA"], odd=odd)
+    put(tmp_path / "t/2.parquet", speed=[1.0], carrier=["AA"])
+    assert all_rows(str(tmp_path / "t"))["odd"] == [*odd, None]
+
+
+def test_a_date_may_be_in_the_path_and_in_a_file(tmp_path):
+    put(tmp_path / "t/day=2024-01-01/1.parquet", speed=[1.0], carrier=["AA"])
+    put(tmp_path / "t/2.parquet", speed=[1.0], carrier=["AA"], day=[date(2024, 1, 2)])
+    assert sorted(all_rows(str(tmp_path / "t"))["day"]) == [date(2024, 1, 1), date(2024, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sentence"),
+    [
+        (pa.array([2**63], pa.uint64()), pa.array([-1]), "column 'id': Integer value 9223372036854775808 not in range"),
+        (pa.array(["x"]), pa.array([1]), "disagree on the type of a column: 'id' is string, int64"),
+    ],
+)
+def test_values_that_no_one_type_holds_are_refused(tmp_path, first, second, sentence):
+    put(tmp_path / "t/1.parquet", speed=[1.0], carrier=["AA"], id=first)
+    put(tmp_path / "t/2.parquet", speed=[1.0], carrier=["AA"], id=second)
+    with pytest.raises(DataError, match=sentence):
+        all_rows(str(tmp_path / "t"))
+
+
+def test_text_where_the_model_needs_a_number_is_refused_with_file_and_value(tmp_path):
+    with pytest.raises(DataError, match=r"t\.csv can't be read in the column 'speed': .*'1,000'"):
+        all_rows(text(tmp_path / "t.csv", 'speed,carrier\n"1,000",AA\n'))
+
+
+@pytest.mark.parametrize("name", ["__day__", "__label__", "__window__", DAY, LABEL])
+def test_columns_may_bear_our_own_names(tmp_path, name):
+    assert all_rows(put(tmp_path / "t.parquet", speed=[1.0], carrier=["AA"], **{name: [5]}))[name] == [5]

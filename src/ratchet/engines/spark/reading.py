@@ -59,7 +59,7 @@ def unlabelled_frame(spark: Any, table: Table, infinite: Mapping[str, Any]) -> t
     def read(pieces: Sequence[Piece]) -> Iterator[pa.RecordBatch]:
         for piece in pieces:
             for batch in reader.stored(table, piece, table.schema.names):
-                columns = scoring_table.passed_on(table, batch)
+                columns = scoring_table.passed_on(table, piece.file, batch)
                 features = [reader.value(table, piece.file, name, batch.column(name)) for name in table.features]
                 columns += features
                 for name, column in zip(table.features, features, strict=True):

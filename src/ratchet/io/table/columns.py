@@ -14,6 +14,8 @@ from ratchet.io.table.clock import is_text
 from ratchet.settings import Data
 
 _NEAR = 3
+OURS = "__ratchet_"
+"""How the names begin that the columns have which a table is given: its label, the days, the windows."""
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
@@ -31,7 +33,23 @@ def is_number(kind: pa.DataType) -> bool:
 
 def _is_category(kind: pa.DataType) -> bool:
     """Values that both engines write as the same text; a fraction isn't one."""
-    return is_text(kind) or bool(pa.types.is_integer(kind) or pa.types.is_boolean(kind))
+    whole = pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0)
+    return is_text(kind) or bool(whole or pa.types.is_boolean(kind))
+
+
+def common(kinds: Sequence[pa.DataType], *, text: bool) -> pa.DataType | None:
+    """The one type for values of some types, None where there is none; what is null everywhere is a number, or text."""
+    some = [kind for kind in kinds if not pa.types.is_null(kind)]
+    if not some:
+        return pa.string() if text else pa.float64()
+    if len(some) > 1 and all(pa.types.is_timestamp(kind) and kind.tz for kind in some):
+        some = [pa.timestamp(kind.unit, "UTC") for kind in some]  # the same instant in every zone
+    if any(map(pa.types.is_timestamp, some)):
+        some = [pa.timestamp("us") if pa.types.is_date(kind) else kind for kind in some]
+    try:
+        return pa.unify_schemas([pa.schema([("", kind)]) for kind in some], promote_options="permissive").types[0]
+    except pa.ArrowException:
+        return None
 
 
 def check_present(uri: str, wanted: Iterable[str], names: Sequence[str], where: str) -> None:
@@ -39,10 +57,16 @@ def check_present(uri: str, wanted: Iterable[str], names: Sequence[str], where: 
     for name in wanted:
         if name not in names:
             near = difflib.get_close_matches(name, names, n=_NEAR, cutoff=0.5)
-            hint = f"near it are {', '.join(near)}" if near else f"there are {', '.join(names[:10]) or 'no columns'}"
+            shown = ", ".join(map(_shown, near or names[:10]))
+            hint = f"near it are {shown}" if near else f"there are {shown or 'no columns'}"
             place = uri if where == uri else f"{where} of {uri}"
             message = f"the column {name!r} is not in {place}; {hint}"
             raise DataError(message)
+
+
+def _shown(name: str) -> str:
+    """A name in quotes where blanks or what can't be seen are part of it."""
+    return name if name.isprintable() and name == name.strip() else repr(name)
 
 
 def check_distinct(names: Sequence[str], where: str) -> None:
@@ -56,7 +80,7 @@ def check_distinct(names: Sequence[str], where: str) -> None:
 def check_timestamp(schema: pa.Schema, settings: Data, uri: str) -> None:
     """Raises DataError or ConfigurationError where the timestamp column can't be one."""
     kind = schema.field(settings.timestamp).type
-    number = is_number(kind) and not pa.types.is_boolean(kind) and not pa.types.is_decimal(kind)
+    number = is_number(kind) and not pa.types.is_boolean(kind)
     moment = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
     if not (number or moment or is_text(kind)):
         message = (
@@ -88,12 +112,27 @@ def features(schema: pa.Schema, settings: Data, uri: str) -> tuple[tuple[str, ..
         categorical = tuple(name for name in others if is_text(schema.field(name).type))
     if settings.numeric is None and settings.categorical is None:
         _check_all_others(schema, others, {*numeric, *categorical}, uri)
+    _check_free((*numeric, *categorical), uri)
     _check_kinds(schema, numeric, uri, _NUMERIC)
     _check_kinds(schema, categorical, uri, _CATEGORICAL)
     if not numeric and not categorical:
         message = f"{uri} has no feature: no column beside the timestamp and the label is chosen"
         raise DataError(message)
     return numeric, categorical
+
+
+def _check_free(names: Iterable[str], uri: str) -> None:
+    for name in names:
+        if name.lower().startswith(OURS):
+            message = f"the column {name!r} of {uri} bears a name that only Ratchet gives: rename it or exclude it"
+            raise DataError(message)
+
+
+def is_needed(name: str, settings: Data) -> bool:
+    """Whether a column of this name has a part to play, or may get one."""
+    if name in (settings.timestamp, settings.label.column, *(settings.numeric or ()), *(settings.categorical or ())):
+        return True
+    return name not in settings.exclude and (settings.numeric is None or settings.categorical is None)
 
 
 def _others(schema: pa.Schema, settings: Data) -> list[str]:

@@ -21,9 +21,9 @@ from ratchet.io.table.files import csv_files, parquet_files, transaction_log
 from ratchet.io.table.files.filesystem import address, changed, explained, words_of
 from ratchet.io.table.table import DAY, LABEL, File, Table
 
-WINDOW = "__window__"
+WINDOW = "__ratchet_window__"
 """The place of a row's window among those that were asked for; UNREADABLE where its timestamp can't be read."""
-OTHER = "__other__"
+OTHER = "__ratchet_other__"
 """The text of a label that is not the positive one, for a person."""
 UNREADABLE = -1
 _OUTSIDE = -2

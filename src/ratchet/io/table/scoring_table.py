@@ -15,9 +15,9 @@ from ratchet.errors import DataError
 from ratchet.io.table import columns, reader, values
 from ratchet.io.table.clock import Clock
 from ratchet.io.table.files import table_files
-from ratchet.io.table.files.filesystem import open_store
+from ratchet.io.table.files.filesystem import address, open_store, words_of
 from ratchet.io.table.score_target import RESULT
-from ratchet.io.table.table import DAY, LABEL, Table
+from ratchet.io.table.table import DAY, LABEL, File, Table
 from ratchet.settings import Csv, Data, Label
 
 _CHUNK_ROWS = 65_536
@@ -40,7 +40,7 @@ def inspect(uri: str, inputs: ModelInputs, dialect: Csv | None = None) -> Table:
     )
     clock = Clock.of(settings.timezone, None)
     store = open_store(uri, "the table to score")
-    looked = table_files.look(store, settings, clock)
+    looked = table_files.look(store, settings, clock, whole=True)
     schema = pa.schema([_passed_on(field, looked.format, inputs) for field in looked.schema])
     schema = table_files.with_partitions(schema, looked.files, inputs.numeric)
     columns.check_present(uri, inputs.kinds, schema.names, uri)
@@ -101,7 +101,7 @@ def chunks(table: Table, rows: int = _CHUNK_ROWS) -> Iterator[pa.Table]:
     waiting, anything = table.schema.empty_table(), False
     for piece in reader.pieces(table, None):
         for batch in reader.stored(table, piece, table.schema.names):
-            more = pa.Table.from_arrays(passed_on(table, batch), schema=table.schema)
+            more = pa.Table.from_arrays(passed_on(table, piece.file, batch), schema=table.schema)
             waiting = pa.concat_tables([waiting, more])
             while waiting.num_rows >= rows:
                 yield waiting.slice(0, rows)
@@ -110,7 +110,21 @@ def chunks(table: Table, rows: int = _CHUNK_ROWS) -> Iterator[pa.Table]:
         yield waiting
 
 
-def passed_on(table: Table, batch: pa.RecordBatch) -> list[pa.Array]:
-    """The columns of a batch that `io.table.reader.stored` gave, with the types that they have in the whole table."""
-    kinds = zip(batch.columns, table.schema.types, strict=True)
-    return [values.as_stored(column, kind, reader.decimal(table)) for column, kind in kinds]
+def passed_on(table: Table, file: File, batch: pa.RecordBatch) -> list[pa.Array]:
+    """The columns of a batch that `io.table.reader.stored` gave, with the types that they have in the whole table.
+
+    Raises DataError for a value that does not fit.
+    """
+    pairs = zip(batch.columns, table.schema, strict=True)
+    return [_passed(table, file, column, field) for column, field in pairs]
+
+
+def _passed(table: Table, file: File, column: pa.Array, field: pa.Field) -> pa.Array:
+    try:
+        return values.as_stored(column, field.type, reader.decimal(table))
+    except pa.ArrowException as error:
+        message = (
+            f"the file {address(table.store, file.path)} can't be read in the column {field.name!r}: "
+            f"{words_of(error)}; the column has the type {field.type} in {table.uri}"
+        )
+        raise DataError(message) from error

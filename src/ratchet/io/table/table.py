@@ -14,9 +14,9 @@ from ratchet.io.table.clock import Clock
 from ratchet.io.table.files.filesystem import Store
 from ratchet.settings import Data
 
-LABEL = "__label__"
+LABEL = "__ratchet_label__"
 """Name of the label in a frame that `io.table.inspection` has read: True is the positive class."""
-DAY = "__day__"
+DAY = "__ratchet_day__"
 """Name of the local day in such a frame: days since 1970-01-01."""
 
 

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from ratchet.core.category_texts import FALSE_WORDS, TRUE_WORDS, text_of
 from ratchet.io.table.clock import is_text
+from ratchet.io.table.columns import is_number
 from ratchet.io.table.labels import is_positive
 
 
@@ -44,11 +45,17 @@ def text(column: pa.Array, *, boolean: bool = False) -> pa.Array:
 
 
 def as_stored(column: pa.Array, kind: pa.DataType, decimal: str) -> pa.Array:
-    """A column that is only passed on, as the type that it has in all files together."""
+    """A column that is only passed on, as the type that it has in all files together.
+
+    Raises ArrowInvalid where a value does not fit into it.
+    """
     stored = _decoded(column)
-    if is_text(stored.type) and not is_text(kind):
+    if stored.null_count == len(stored):
+        return pa.nulls(len(stored), kind)
+    if is_text(stored.type) and is_number(kind):
         return number(stored, decimal).cast(kind)
-    return stored.cast(kind, safe=False)
+    # A whole number of more than 53 bits is rounded; all else must fit.
+    return stored.cast(kind, safe=not pa.types.is_floating(kind))
 
 
 def label(column: pa.Array, positive: bool | float | str) -> tuple[pa.Array, pa.Array]:

@@ -24,10 +24,14 @@ from ratchet.io.table.table import Deletes
 
 LOG = "_delta_log"
 _COMMIT = re.compile(r"(\d{20})\.json")
-_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.\d{10}\.(\d{10}))?\.parquet")
-_V2_CHECKPOINT = re.compile(r"\d{20}\.checkpoint\.[0-9a-f-]{36}\.(?:json|parquet)")
+_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.\d{10}\.(\d{10})|\.([0-9a-f-]{36}))?\.(?:parquet|json)")
+_SIDECARS = "_sidecars"
+_READER_VERSION = 3
 # Features that leave the rows of the listed files as they are, or that are looked at where they are used.
-_FOLLOWED = {"timestampNtz", "vacuumProtocolCheck", "typeWidening", "columnMapping", "deletionVectors", "v2Checkpoint"}
+_FOLLOWED = {
+    *("timestampNtz", "vacuumProtocolCheck", "typeWidening", "typeWidening-preview", "columnMapping"),
+    *("deletionVectors", "v2Checkpoint", "variantType", "variantType-preview"),
+}
 _PHYSICAL = "delta.columnMapping.physicalName"
 _NUMBER = 20
 _TYPES = {
@@ -38,7 +42,11 @@ _TYPES = {
     "float": pa.float32(),
     "double": pa.float64(),
     "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", "UTC"),
+    "timestamp_ntz": pa.timestamp("us"),
 }
+_DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
 
 
 @dataclass
@@ -69,6 +77,8 @@ class _Snapshot:
             unknown = sorted(set(protocol.get("readerFeatures") or ()) - _FOLLOWED)
             if unknown:
                 raise DataError(_refusal(where, unknown[0]))
+            if protocol["minReaderVersion"] > _READER_VERSION:
+                raise DataError(_refusal(where, f"version {protocol['minReaderVersion']} of the protocol"))
 
     def _add(self, added: Mapping[str, Any], where: str) -> None:
         path = unquote(added["path"])
@@ -92,17 +102,31 @@ class _Snapshot:
             f"version {version} of the Delta table",
             tuple(self._logged(store, path, added) for path, added in self.files.items()),
             Naming(names=self.inside) if self.inside else None,
-            {name: _TYPES.get(str(self.kinds[name]), pa.string()) for name in self.partitions},
+            {
+                name: _type(kind)
+                for name, kind in self.kinds.items()
+                if name in self.partitions or isinstance(kind, str)
+            },
         )
 
     def _logged(self, store: Store, path: str, added: Mapping[str, Any]) -> Logged:
         values = added.get("partitionValues") or {}
         # A map in a checkpoint is a list of pairs.
         pairs = values.items() if isinstance(values, Mapping) else values
-        partitions = {self.inside[name]: value or None for name, value in pairs if name in self.inside}
+        partitions = {self.inside[name]: self._value(name, value) for name, value in pairs if name in self.inside}
         vector = added.get("deletionVector")
         deletes = () if vector is None else (_deletes(store, vector),)
         return Logged(f"{store.root}/{path}", int(added.get("size") or 0), partitions, deletes)
+
+    def _value(self, name: str, value: str | None) -> str | None:
+        """An instant is written without a zone, or with that of UTC."""
+        instant = self.kinds[self.inside[name]] == "timestamp"
+        return f"{value}Z" if value and instant and not value.endswith("Z") else value or None
+
+
+def _type(kind: object) -> pa.DataType:
+    decimal = _DECIMAL.fullmatch(str(kind))
+    return pa.decimal128(int(decimal[1]), int(decimal[2])) if decimal else _TYPES.get(str(kind), pa.string())
 
 
 def _vector(action: Mapping[str, Any]) -> tuple[Any, ...] | None:
@@ -146,33 +170,32 @@ def snapshot(store: Store, version: int | None) -> Log:
     checkpoint, parts = _checkpoint(names, wanted)
     missing = [number for number in range(checkpoint + 1, wanted + 1) if number not in commits]
     if wanted < 0 or missing:
-        _refuse(store, version, names, sorted(commits))
+        _refuse(store, version, sorted(commits))
     made = _Snapshot()
-    for name in parts:
-        for action in _rows(store, name):
-            made.apply(action, store.uri)
-    for number in range(checkpoint + 1, wanted + 1):
-        for action in _lines(store, commits[number]):
-            made.apply(action, store.uri)
+    for name in (*parts, *(commits[number] for number in range(checkpoint + 1, wanted + 1))):
+        for action in _actions(store, name):
+            try:
+                made.apply(action, store.uri)
+            except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+                message = (
+                    f"the file {store.uri}/{LOG}/{name} can't be followed: {json.dumps(action, default=str)[:200]}"
+                )
+                raise DataError(message) from error
     return made.log(store, wanted)
 
 
 def _checkpoint(names: list[str], wanted: int) -> tuple[int, list[str]]:
     """The newest checkpoint that is whole and not newer than wanted: its version, −1 without one, and its files."""
-    found: dict[int, list[str]] = {}
-    parts: dict[int, int] = {}
+    found: dict[tuple[int, int, str], list[str]] = {}
     for name in names:
         if (match := _CHECKPOINT.fullmatch(name)) and int(match[1]) <= wanted:
-            found.setdefault(int(match[1]), []).append(name)
-            parts[int(match[1])] = int(match[2] or 1)
-    whole = [number for number, files in found.items() if len(files) == parts[number]]
-    newest = max(whole, default=-1)
-    return newest, found.get(newest, [])
+            found.setdefault((int(match[1]), int(match[2] or 1), match[3] or ""), []).append(name)
+    whole = [key for key, files in found.items() if len(files) == key[1]]
+    newest = max(whole, default=(-1, 0, ""))
+    return newest[0], found.get(newest, [])
 
 
-def _refuse(store: Store, version: int | None, names: list[str], commits: list[int]) -> None:
-    if any(_V2_CHECKPOINT.fullmatch(name) for name in names):
-        raise DataError(_refusal(store.uri, "v2Checkpoint"))
+def _refuse(store: Store, version: int | None, commits: list[int]) -> None:
     if version is not None:
         there = f"{commits[0]} to {commits[-1]}" if commits else "none"
         message = f"data.snapshot is {version}; the log of {store.uri} has the versions {there}"
@@ -181,11 +204,20 @@ def _refuse(store: Store, version: int | None, names: list[str], commits: list[i
     raise DataError(message)
 
 
+def _actions(store: Store, name: str) -> Iterator[Mapping[str, Any]]:
+    """What a file of the log says; a checkpoint may leave a part of it to others, its sidecars."""
+    for action in _rows(store, name) if name.endswith(".parquet") else _lines(store, name):
+        if isinstance(action, Mapping) and (sidecar := action.get("sidecar")) is not None:
+            yield from _rows(store, f"{_SIDECARS}/{sidecar['path'].rpartition('/')[2]}")
+        else:
+            yield action
+
+
 def _rows(store: Store, name: str) -> Iterator[Mapping[str, Any]]:
     path = f"{store.root}/{LOG}/{name}"
     with explained(f"{store.uri}/{LOG}/{name}"), store.filesystem.open_input_file(path) as handle:
         reader = pq.ParquetFile(handle)
-        wanted = [each for each in ("protocol", "metaData", "add") if each in reader.schema_arrow.names]
+        wanted = [each for each in ("protocol", "metaData", "add", "sidecar") if each in reader.schema_arrow.names]
         for batch in reader.iter_batches(columns=wanted):
             yield from batch.to_pylist()
 
@@ -193,9 +225,9 @@ def _rows(store: Store, name: str) -> Iterator[Mapping[str, Any]]:
 def _lines(store: Store, name: str) -> Iterator[Mapping[str, Any]]:
     path = f"{store.root}/{LOG}/{name}"
     with explained(f"{store.uri}/{LOG}/{name}"), store.filesystem.open_input_stream(path) as stream:
-        text = stream.read().decode()
+        content = stream.read()
     try:
-        yield from (json.loads(line) for line in text.splitlines() if line.strip())
+        yield from (json.loads(line) for line in content.decode().split("\n") if line.strip())
     except ValueError as error:
         message = f"the file {store.uri}/{LOG}/{name} can't be read, it seems to be corrupt: {error}"
         raise DataError(message) from error

@@ -110,6 +110,9 @@ def explained(what: str, doing: str = "reading") -> Iterator[None]:
     except PermissionError as error:
         message = f"{doing} {what} is not permitted"
         raise DataError(message) from error
+    except UnicodeDecodeError as error:
+        message = f"a name below {what} is not UTF-8: {error.object!r}"
+        raise DataError(message) from error
     except pa.ArrowInvalid as error:
         message = f"the file {what} can't be read, it seems to be corrupt: {words_of(error)}"
         raise DataError(message) from error

@@ -13,12 +13,13 @@ import pyarrow as pa
 from pyarrow import fs
 
 from ratchet.errors import ConfigurationError, DataError, RatchetError, first_line
+from ratchet.io.table import columns
 from ratchet.io.table.files.filesystem import Store, explained
 from ratchet.io.table.files.transaction_log import Log, Logged, Naming
 from ratchet.io.table.table import Deletes
 
-_FOLDER = "metadata"
-_METADATA = re.compile(r"v?(\d+)?.*\.metadata\.json(?:\.gz)?")
+FOLDER = "metadata"
+METADATA = re.compile(r"v?(\d+)?.*\.metadata\.json(?:\.gz)?")
 
 
 def is_one(store: Store) -> bool:
@@ -29,9 +30,9 @@ def is_one(store: Store) -> bool:
 
 def _metadata(store: Store) -> list[tuple[int, int, str]]:
     """Number, time and path of each state that the table was in, the oldest first."""
-    selector = fs.FileSelector(f"{store.root}/{_FOLDER}", allow_not_found=True)
+    selector = fs.FileSelector(f"{store.root}/{FOLDER}", allow_not_found=True)
     listed = [item for item in store.filesystem.get_file_info(selector) if item.is_file]
-    found = [(match, item) for item in listed if (match := _METADATA.fullmatch(item.base_name))]
+    found = [(match, item) for item in listed if (match := METADATA.fullmatch(item.base_name))]
     return sorted((int(match[1] or 0), item.mtime_ns or 0, item.path) for match, item in found)
 
 
@@ -93,9 +94,7 @@ def _snapshot(store: Store, newest: str, wanted: int | None) -> Log:
             for place, column, transform, kind in specs[file.spec_id]
         }
         logged.append(Logged(io.located(file.file_path), file.file_size_in_bytes, partitions, deletes))
-    kinds = schema.as_arrow()
-    partitioned = {column.name for each in specs.values() for _, column, _, _ in each}
-    return Log(version, tuple(logged), naming, {name: kinds.field(name).type for name in sorted(partitioned)})
+    return Log(version, tuple(logged), naming, {each.name: columns.plain(each.type) for each in schema.as_arrow()})
 
 
 def _names(about: Any, schema: Any) -> Iterator[tuple[str, str]]:

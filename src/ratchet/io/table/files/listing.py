@@ -6,12 +6,14 @@ from urllib.parse import unquote
 from pyarrow import fs
 
 from ratchet.errors import DataError
-from ratchet.io.table.files.filesystem import Store, explained
+from ratchet.io.table.files import borders
+from ratchet.io.table.files.filesystem import Store, address, explained
 
 # pandas' documentation writes compressed Parquet as `a.parquet.gzip`.
 _COMPRESSED = tuple(f".parquet.{codec}" for codec in ("gzip", "gz", "snappy", "zstd", "brotli", "lz4"))
 _ENDINGS = {"parquet": (".parquet", ".parq", ".pq", *_COMPRESSED), "csv": (".csv", ".csv.gz", ".csv.bz2", ".csv.zst")}
 _ENDING_NAMES = {"parquet": ".parquet, .parq or .pq", "csv": ".csv, .csv.gz, .csv.bz2 or .csv.zst"}
+_ALL_ENDINGS = f"{_ENDING_NAMES['parquet']}, or in {_ENDING_NAMES['csv']}; data.format decides where they don't"
 _DATA_WORDS = ("parq", "pq", "csv", "tsv", "json", "orc", "avro", "feather", "arrow", "txt", "xls")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
@@ -36,6 +38,8 @@ def files(store: Store, wanted: str | None) -> tuple[str, list[tuple[str, int]],
     chosen = sorted(item for item in found if single or forms[item[0]] == form)
     if not chosen:
         message = f"there is no {form} file at {store.uri}: names end in {_ENDING_NAMES[form]}"
+        if wanted is None:
+            message = f"there is no parquet file and no csv file at {store.uri}: names end in {_ALL_ENDINGS}"
         raise DataError(message)
     others = sorted(store.relative(path) for path, _ in found if forms[path] is None and _looks_like_data(path))
     if not others or single:
@@ -54,10 +58,17 @@ def _found(store: Store) -> list[tuple[str, int]]:
     if info.type == fs.FileType.NotFound:
         raise DataError(_absent(store))
     if info.type == fs.FileType.File:
+        borders.check(store, ())
         with store.filesystem.open_input_file(store.root):
             return [(store.root, info.size)]
     listed = store.filesystem.get_file_info(fs.FileSelector(store.root, recursive=True))
-    return [(item.path, item.size) for item in listed if item.is_file and not _hidden(store.relative(item.path))]
+    borders.check(store, [item.path for item in listed])
+    shown = [item for item in listed if not _hidden(store.relative(item.path))]
+    for item in shown:
+        if not item.is_file and item.type != fs.FileType.Directory and _form(item.path) is not None:
+            message = f"{address(store, item.path)} is neither a file nor a folder"
+            raise DataError(message)
+    return [(item.path, item.size) for item in shown if item.is_file]
 
 
 def _absent(store: Store) -> str:
@@ -80,5 +91,5 @@ def _form(path: str) -> str | None:
 def partitions(store: Store, path: str, own: Sequence[str]) -> tuple[tuple[str, str | None], ...]:
     """Names and values in a file's path below the root (`year=2013/`), without those that are columns of the file."""
     pairs = [part.partition("=") for part in store.relative(path).split("/")[:-1] if "=" in part]
-    values = {name: None if value == _NO_VALUE else unquote(value) for name, _, value in pairs}
+    values = {unquote(name): None if value == _NO_VALUE else unquote(value) for name, _, value in pairs}
     return tuple((name, value) for name, value in values.items() if name not in own)

@@ -26,8 +26,8 @@ from ratchet.io.table.table import File, RowGroup
 _THREADS = 16
 _BATCH_ROWS = 65_536
 _INSTANT = pa.timestamp("us", "UTC")
-# What pandas calls the index that a frame always has.
-_INDEX = re.compile(r"__index_level_\d+__")
+# Among them what pandas calls the index that a frame always has.
+_UNNAMED = re.compile(r"(__index_level_\d+__)?")
 
 
 def look(
@@ -57,7 +57,7 @@ def _look(store: Store, listed: Logged, timestamp: str, clock: Clock, naming: Na
         columns=tuple(schema.names),
         stored=stored,
         types=tuple(schema.types),
-        unnamed=tuple(name for name in metadata.schema.names if _INDEX.fullmatch(name)),
+        unnamed=tuple(name for name in metadata.schema.names if _UNNAMED.fullmatch(name)),
         deletes=listed.deletes,
         fingerprint=_fingerprint(metadata),
     )
@@ -74,7 +74,7 @@ def _schema(metadata: pq.FileMetaData) -> pa.Schema:
     fields = [
         field.with_type(_INSTANT if field.name in instants else plain(field.type))
         for field in parquet.to_arrow_schema()
-        if not _INDEX.fullmatch(field.name)
+        if not _UNNAMED.fullmatch(field.name)
     ]
     return pa.schema(fields)
 
@@ -125,10 +125,10 @@ def _day_ranges(
         return unknown
     columns = [group.column(place) for group in groups]
     told = [index for index, column in enumerate(columns) if _tells(column)]
-    limits = [value for index in told for value in (columns[index].statistics.min, columns[index].statistics.max)]
     try:
+        limits = [value for index in told for value in (columns[index].statistics.min, columns[index].statistics.max)]
         days, bad = clock.days(pa.array(limits, type=kind))
-    except (pa.ArrowException, AssertionError, OverflowError):
+    except (pa.ArrowException, AssertionError, OverflowError, ValueError):  # beyond what Python's datetimes hold
         return unknown
     for position, index in enumerate(told):
         if not bad[2 * position : 2 * position + 2].any():
@@ -203,5 +203,7 @@ def _with_types(batch: pa.RecordBatch, columns: Sequence[str], types: Mapping[st
             array = array.cast(pa.timestamp("us")).cast(_INSTANT)
         elif pa.types.is_string_view(array.type):
             array = array.cast(pa.string())  # Arrow can't even filter views
+        elif pa.types.is_float16(array.type):
+            array = array.cast(pa.float32())  # nor compare halves
         arrays.append(array)
     return pa.RecordBatch.from_arrays(arrays, list(columns))

@@ -3,12 +3,13 @@
 `io.table.inspection` looks at labelled events through it, `io.table.scoring_table` at rows to score.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
 from ratchet.errors import ConfigurationError, DataError
+from ratchet.io.table import columns
 from ratchet.io.table.clock import Clock
 from ratchet.io.table.files import csv_files, delta, iceberg, listing, parquet_files
 from ratchet.io.table.files.filesystem import Store
@@ -31,33 +32,44 @@ class Looked:
     """Of a Delta or an Iceberg table, in words."""
 
 
-def look(store: Store, settings: Data, clock: Clock) -> Looked:
-    """Find the files of a table and look at them.
+def look(store: Store, settings: Data, clock: Clock, *, whole: bool = False) -> Looked:
+    """Find the files of a table and look at them. whole: every column is needed, not just those that the settings name.
 
     Raises DataError for a file that can't be read, or whose columns' types can't be one; ConfigurationError for a
     snapshot that isn't there; TemporaryError where the store does not answer.
     """
     for kind in (delta, iceberg):
         if kind.is_one(store):
-            return _logged(store, kind.snapshot(store, settings.snapshot), settings, clock)
+            looked = _logged(store, kind.snapshot(store, settings.snapshot), settings, clock, whole=whole)
+            return replace(looked, remarks=(*looked.remarks, *_excluded_in_vain(looked, settings)))
     if settings.snapshot is not None:
         message = f"data.snapshot is {settings.snapshot}, and {settings.uri} is neither a Delta nor an Iceberg table"
         raise ConfigurationError(message)
     form, paths, left_out = listing.files(store, settings.format)
     if form == "parquet":
-        looked = _parquet(store, [Logged(path, size) for path, size in paths], settings, clock)
+        looked = _parquet(store, [Logged(path, size) for path, size in paths], settings, clock, whole=whole)
     else:
         looked = _csv(store, paths, settings, clock)
-    return replace(looked, remarks=(*left_out, *looked.remarks))
+    return replace(looked, remarks=(*left_out, *looked.remarks, *_excluded_in_vain(looked, settings)))
 
 
-def _logged(store: Store, log: Log, settings: Data, clock: Clock) -> Looked:
+def _excluded_in_vain(looked: Looked, settings: Data) -> Iterator[str]:
+    """A misspelt name would leave a leak among the features."""
+    known = {*looked.schema.names}
+    for file in looked.files:
+        known.update(file.columns, (name for name, _ in file.partitions))
+    for name in settings.exclude:
+        if name not in known:
+            yield f"data.exclude names {name!r}, which is not in {settings.uri}"
+
+
+def _logged(store: Store, log: Log, settings: Data, clock: Clock, *, whole: bool) -> Looked:
     """The files of a snapshot; the values of its partitions are columns like others."""
     if not log.files:
         message = f"{log.version} {settings.uri} has no rows"
         raise DataError(message)
     listed = {each.path: each for each in sorted(log.files, key=lambda each: each.path)}
-    looked = _parquet(store, list(listed.values()), settings, clock, log.naming)
+    looked = _parquet(store, list(listed.values()), settings, clock, log.naming, whole=whole)
     files = tuple(
         replace(
             file,
@@ -68,7 +80,8 @@ def _logged(store: Store, log: Log, settings: Data, clock: Clock) -> Looked:
         for file in looked.files
     )
     fields = list(looked.schema)
-    fields += [pa.field(name, kind) for name, kind in log.partitions.items() if name not in looked.schema.names]
+    several = {name for file in looked.files for name in file.columns}  # of several types, and left out
+    fields += [pa.field(name, kind) for name, kind in log.columns.items() if name not in several]
     return replace(looked, files=files, schema=pa.schema(fields), version=log.version)
 
 
@@ -86,20 +99,39 @@ def with_partitions(
 
 
 def _parquet(
-    store: Store, listed: Sequence[Logged], settings: Data, clock: Clock, naming: Naming | None = None
+    store: Store,
+    listed: Sequence[Logged],
+    settings: Data,
+    clock: Clock,
+    naming: Naming | None = None,
+    *,
+    whole: bool,
 ) -> Looked:
     looked = parquet_files.look(store, listed, settings.timestamp, clock, naming)
     files = tuple(file if naming else _located(store, file) for file, _ in looked)
-    try:
-        schema = pa.unify_schemas([own for _, own in looked], promote_options="permissive")
-    except pa.ArrowException as error:
-        message = f"the files of {settings.uri} disagree on the type of a column: {str(error).splitlines()[0]}"
-        raise DataError(message) from error
-    # What is null in every file has no type; it is missing, as a number.
-    fields = [each.with_type(pa.float64()) if pa.types.is_null(each.type) else each for each in schema]
+    kinds: dict[str, dict[pa.DataType, None]] = {}
+    for own in dict.fromkeys(own for _, own in looked):
+        for each in own:
+            kinds.setdefault(each.name, {})[each.type] = None
+    fields, remarks = [], list(_unnamed(files, settings.uri))
+    for name, found in kinds.items():
+        if (kind := columns.common(list(found), text=name in (settings.categorical or ()))) is not None:
+            fields.append(pa.field(name, kind))
+            continue
+        types = ", ".join(map(str, found))
+        if whole or columns.is_needed(name, settings):
+            message = f"the files of {settings.uri} disagree on the type of a column: {name!r} is {types}"
+            raise DataError(message)
+        remarks.append(f"the column {name!r} of {settings.uri} has several types ({types}) and is left out")
+    return Looked("parquet", files, pa.schema(fields), tuple(remarks))
+
+
+def _unnamed(files: Sequence[File], uri: str) -> Iterator[str]:
     unnamed = {name for file in files for name in file.unnamed}
-    remarks = [f"{', '.join(sorted(unnamed))} of {settings.uri} is pandas' index without a name and is left out"]
-    return Looked("parquet", files, pa.schema(fields), tuple(remarks) if unnamed else ())
+    if "" in unnamed:
+        yield f"a column of {uri} without a name is left out"
+    if made_up := ", ".join(sorted(unnamed - {""})):
+        yield f"{made_up} of {uri} is pandas' index without a name and is left out"
 
 
 def _csv(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: Clock) -> Looked:

@@ -49,7 +49,7 @@ class Naming:
 
 @dataclass(frozen=True)
 class Log:
-    """A snapshot of a table. version: which one, in words. partitions: the types of columns that may be in no file.
+    """A snapshot of a table. version: which one, in words. columns: the table's, of which some may be in no file.
 
     naming: None: as the files say.
     """
@@ -57,7 +57,7 @@ class Log:
     version: str
     files: tuple[Logged, ...]
     naming: Naming | None
-    partitions: Mapping[str, pa.DataType]
+    columns: Mapping[str, pa.DataType]
 
 
 def deleted(store: Store, deletes: Collection[Deletes]) -> npt.NDArray[np.int64]:
