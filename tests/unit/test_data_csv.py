@@ -82,6 +82,8 @@ def test_partitions_of_csv_files_are_columns_where_they_are_named(tmp_path: Path
 def test_an_epoch_is_read(tmp_path: Path) -> None:
     path = _write(tmp_path / "events.csv", "at,late,speed\n1698796800,1,1\n1698883200.5,0,2\n")
     assert inspection.inspect(settings(path, timestamp_unit="s")).end == date(2023, 11, 3)
+    with pytest.raises(DataError, match=r"row 1 has '1698796800'; an epoch needs data\.timestamp_unit"):
+        inspection.inspect(settings(path))
 
 
 @pytest.mark.parametrize("place", ["header", "category", "later"])
@@ -238,8 +240,9 @@ def test_a_byte_order_mark_is_no_part_of_a_name_in_any_encoding(tmp_path: Path) 
     ("text", "sentence"),
     [
         (f'"{HEADER}{ROWS_TEXT * 4000}', "has a name that does not end; is a quote never closed"),
-        (f'"{HEADER}{ROWS_TEXT}', "row that does not end, or is longer than 8 MiB"),
+        (f'"{HEADER}{ROWS_TEXT}', "row that does not end, or is over 8 MiB"),
         (f'{HEADER}{ROWS_TEXT}2023-11-03,true,3,"CC\n{ROWS_TEXT}', "quote before 'CC' is never closed, and 3 lines"),
+        (f'at,late,speed,\n2023-11-03,true,3,"\n{ROWS_TEXT}', "quote before '' is never closed, and 3 lines"),
     ],
 )
 def test_a_quote_that_is_never_closed_is_refused(tmp_path: Path, text: str, sentence: str) -> None:

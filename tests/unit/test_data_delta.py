@@ -211,6 +211,12 @@ def test_a_column_that_no_file_has_yet_is_missing(tmp_path: Path) -> None:
     assert november["later"].isna().all()
 
 
+def test_a_delta_table_that_is_hidden_in_a_folder_of_files_is_not_looked_at(tmp_path: Path) -> None:
+    write_deltalake(tmp_path / "_old", _table())
+    parquet(tmp_path / "1.parquet")
+    assert len(_loaded(tmp_path)[1][0]) == 120
+
+
 @pytest.mark.parametrize("inside", ["", "carrier=AA", "file"])
 def test_what_is_part_of_a_delta_table_or_holds_one_is_refused(tmp_path: Path, inside: str) -> None:
     write_deltalake(tmp_path / "events", _table(), partition_by=["carrier"])

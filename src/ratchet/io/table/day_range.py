@@ -3,6 +3,7 @@
 For CSV, for text, and for Parquet without statistics, whose footers do not say it.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ import pyarrow.compute as pc
 from ratchet.errors import DataError
 from ratchet.io.table.clock import FIRST_YEAR, LAST_YEAR, Clock, is_text
 from ratchet.settings import Data
+
+_EPOCH = re.compile(r"^'[0-9]{9,19}(\.[0-9]+)?'$")
 
 
 @dataclass
@@ -61,10 +64,11 @@ class Reach:
         unit = self.clock.unit
         how = " as text in ISO 8601" if is_text(self._kind) else ""
         how = how if unit is None else f" as an epoch in {unit}"
+        hint = "; an epoch needs data.timestamp_unit" if unit is None and _EPOCH.search(str(value)) else ""
         rows = "1 row" if self.bad_rows == 1 else f"{self.bad_rows:,} rows"
         message = (
             f"the timestamp column {settings.timestamp!r} of {where} is missing or can't be read{how} in {rows} "
-            f"(the years {FIRST_YEAR} to {LAST_YEAR} are accepted); row {row:,} has {value}"
+            f"(the years {FIRST_YEAR} to {LAST_YEAR} are accepted); row {row:,} has {value}{hint}"
         )
         raise DataError(message)
 

@@ -20,6 +20,8 @@ def check(store: Store, paths: Iterable[str]) -> None:
     for path in paths:
         folder, _, name = path.rpartition("/")
         parent, _, last = folder.rpartition("/")
+        if not all(map(_is_shown, store.relative(f"{parent}/.").split("/")[:-1])):
+            continue
         if last == _HUDI:
             message = f"{address(store, parent)} is a Hudi table, which can't be read"
             raise DataError(message)

@@ -112,14 +112,14 @@ def look(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: 
         for name in header.named:
             found.columns.setdefault(name, Column())
         reach, rows, seal, last = Reach(clock), 0, hashlib.sha256(), None
-        for batch in _batches(store, path, header, header.named, settings.csv, ("",), seal):
+        for batch in _batches(store, path, header, None, settings.csv, ("",), seal):
             for name in header.named:
                 if name == settings.timestamp:
                     reach.add(batch.column(name))
                 found.columns[name].add(batch.column(name), settings.csv.decimal, path, rows)
             rows += batch.num_rows
-            if batch.num_rows and header.names[-1]:
-                last = batch.column(header.names[-1])[-1].as_py()
+            if batch.num_rows:
+                last = batch.column(len(header.names) - 1)[-1].as_py()
         _check_end(store, path, last)
         reach.check(address(store, path), settings)
         group = RowGroup(rows, reach.first, reach.last, size, reach.slack)
@@ -162,18 +162,20 @@ def _batches(
     store: Store,
     path: str,
     header: Header,
-    columns: Sequence[str],
+    columns: Sequence[str] | None,
     dialect: Csv,
     missing: Sequence[str],
     seal: Any,
 ) -> Iterator[pa.RecordBatch]:
-    """missing: the texts that become null. seal: gets the file's bytes.
+    """columns: None: all, also those without a name. missing: the texts that become null. seal: gets the file's bytes.
 
     The hash costs little beside the parser, and is made in the thread that reads ahead.
     """
     numbers = count()
     inner = [name or f"\0{next(numbers)}" for name in header.names]
-    wanted = list(columns) or inner[:1]  # of no column nobody would know how many rows there are
+    wanted = (
+        inner if columns is None else list(columns) or inner[:1]
+    )  # of no column nobody would know how many rows there are
     with _refused(store, path, header.names, dialect), csv_stream.sealed(store, path, seal) as stream:
         reader = pc_csv.open_csv(
             stream,
@@ -211,7 +213,7 @@ def _refused(store: Store, path: str, names: Sequence[str], dialect: Csv) -> Ite
             if "invalid UTF8" in text:
                 message = f"the file {where} is not UTF-8{which}: data.csv.encoding says what it is"
             elif "straddling" in text:
-                message = f"the file {where} has a row that does not end, or is longer than {_LONGEST}: is a quote never closed?"
+                message = f"the file {where} has a row that does not end, or is over {_LONGEST}: is a quote never closed?"
             else:
                 message = f"the file {where} can't be read{which}: {text.removeprefix('CSV parse error: ')}"
             raise DataError(message) from error
