@@ -240,7 +240,7 @@ def test_a_byte_order_mark_is_no_part_of_a_name_in_any_encoding(tmp_path: Path) 
     ("text", "sentence"),
     [
         (f'"{HEADER}{ROWS_TEXT * 4000}', "has a name that does not end; is a quote never closed"),
-        (f'"{HEADER}{ROWS_TEXT}', "row that does not end, or is over 8 MiB"),
+        (f'"{HEADER}{ROWS_TEXT}', "row without an end, or of over 8 MiB"),
         (f'{HEADER}{ROWS_TEXT}2023-11-03,true,3,"CC\n{ROWS_TEXT}', "quote before 'CC' is never closed, and 3 lines"),
         (f'at,late,speed,\n2023-11-03,true,3,"\n{ROWS_TEXT}', "quote before '' is never closed, and 3 lines"),
     ],

@@ -213,7 +213,7 @@ def _refused(store: Store, path: str, names: Sequence[str], dialect: Csv) -> Ite
             if "invalid UTF8" in text:
                 message = f"the file {where} is not UTF-8{which}: data.csv.encoding says what it is"
             elif "straddling" in text:
-                message = f"the file {where} has a row that does not end, or is over {_LONGEST}: is a quote never closed?"
+                message = f"the file {where} has a row without an end, or of over {_LONGEST}: is a quote never closed?"
             else:
                 message = f"the file {where} can't be read{which}: {text.removeprefix('CSV parse error: ')}"
             raise DataError(message) from error
