@@ -1,5 +1,6 @@
 import itertools
 import json
+from dataclasses import replace
 
 import mlflow
 import pytest
@@ -157,6 +158,25 @@ def test_what_was_rolled_back_need_not_be_beaten_until_it_is_promoted_again(sett
     promote(settings, name, 2, "it does not leak")
     assert "ratchet.set_aside" not in client.get_model_version(name, "2").tags
     assert add_and_decide(settings, "c4", 0.6)[1].outcome == "held"
+
+
+def test_a_record_decides_nothing_beside_a_champion_on_the_same_rows(settings, client):
+    add_and_decide(settings, "c1", 0.550)  # in June
+    add_and_decide(settings, "c2", 0.560)
+    name = settings.registered_name("sklearn")
+    for known in (True, False):
+        run_id = add_run(settings, f"c3{known}", 0.349, metrics={"f1_all_positive": 0.23})  # in September
+        rows = [rival(1, 0.550, 0.349, "recorded", "it is gone"), rival(2, 0.318, 0.349, recorded_f1=0.560)]
+        compare(
+            settings, run_id, [replace(one, champion=one.version == 2) for one in rows if known or one.version == 2]
+        )
+        result = decide(settings, f"c3{known}")
+        assert result.outcome == "promoted"
+        assert result.reason == (
+            "F1 0.349 beats version 2 on the same rows (0.318, difference +0.031); not compared: version 1"
+        )
+        promote(settings, name, 2, "for another round")
+        client.delete_model_version(name, str(result.version))
 
 
 def month(number, year=2013):

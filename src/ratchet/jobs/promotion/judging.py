@@ -20,25 +20,38 @@ def judge(
 ) -> Decision:
     """Decide on a candidate against the existing versions.
 
-    compared: the rows of its comparison.csv. versions: those that exist now, without the candidate's own. A version
-    made since the comparison counts with its recorded F1; one that was deleted or set aside since no longer counts.
+    compared: the rows of its comparison.csv. versions: those that exist now, without the candidate's own. Where the
+    champion was scored on the candidate's rows, only versions that were count; else, as where it was made since the
+    comparison, recorded F1 counts for those that were not. One that was deleted or set aside since no longer counts.
     """
     rows = {rival.version: rival for rival in compared}
     found = list(versions)
-    rivals: list[Rival] = []
-    unknown: list[int] = []
-    not_compared: dict[int, str] = {}
-    for version in counting(found, promotion):
-        rival = _rival(version, rows, candidate, promotion)
-        if rival is None:
-            unknown.append(version.number)
-        elif rival.basis == "not_compared":
-            not_compared[version.number] = rival.note
-        else:
-            rivals.append(rival)
-    newer = _newer(candidate, found, not_compared)
-    others = Others(unknown, set_aside(found, promotion), not_compared, newer)
+    beside = {version.number: _rival(version, rows, candidate, promotion) for version in counting(found, promotion)}
+    learnt_from = {number: one.note for number, one in beside.items() if one and one.basis == "not_compared"}
+    not_compared = learnt_from | _without_common_rows(beside)
+    left = {number: one for number, one in beside.items() if number not in not_compared}
+    others = Others(
+        unknown=[number for number, one in left.items() if one is None],
+        set_aside=set_aside(found, promotion),
+        not_compared=not_compared,
+        newer=_newer(candidate, found, learnt_from),
+    )
+    rivals = [one for one in left.values() if one is not None]
     return decide(candidate.metric("f1"), candidate.metric("f1_all_positive"), rivals, promotion.confidence, others)
+
+
+def _without_common_rows(beside: Mapping[int, Rival | None]) -> dict[int, str]:
+    """Why versions are left out that were not scored on the candidate's rows, where the champion was.
+
+    An F1 of another month says little about this one, so it decides nothing where there is a better witness.
+    """
+    if not any(rival is not None and rival.champion and rival.basis == "same_rows" for rival in beside.values()):
+        return {}
+    return {
+        number: (rival.note if rival is not None else "") or "it was not scored on these rows"
+        for number, rival in beside.items()
+        if rival is None or rival.basis == "recorded"
+    }
 
 
 def _newer(candidate: Candidate, versions: Sequence[Version], not_compared: Mapping[int, str]) -> str:
