@@ -1,0 +1,84 @@
+"""Which of the existing versions a candidate has to beat."""
+
+from datetime import UTC, datetime
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ratchet.core.rival import Rival
+from ratchet.io.records.candidates import Candidate
+from ratchet.io.records.version import Version
+from ratchet.jobs.promotion.judging import judge
+from ratchet.settings import Promotion
+
+NOW = datetime(2013, 12, 1, tzinfo=UTC)
+share = st.floats(0, 1)
+ALONE = 99
+
+
+def candidate(f1):
+    metrics = {"f1": f1, "f1_all_positive": 0.3}
+    tags = {"ratchet.test_from": "2013-11-01", "ratchet.test_until": "2013-12-01"}
+    return Candidate("r0", "1", "sklearn", "c0", "memory:/r0", metrics, tags, NOW)
+
+
+def version(number, f1, *, champion=False, **tags):
+    aliases = ("champion",) if champion else ()
+    return Version("m", number, f"r{number}", f1, ("2013-10-01", "2013-11-01"), aliases, tags, NOW)
+
+
+def row(number, f1, own, *, champion=False):
+    return Rival(number, "same_rows", f1, None, None, None, None, None, own - f1, 0.9, champion, "")
+
+
+@st.composite
+def histories(draw):
+    """A candidate's F1, and versions with a row each; the first of them serves."""
+    own = draw(share)
+    values = draw(st.lists(share, min_size=1, max_size=5))
+    versions = [version(number, f1, champion=number == 1) for number, f1 in enumerate(values, 1)]
+    rows = [row(number, f1, own, champion=number == 1) for number, f1 in enumerate(values, 1)]
+    return own, rows, versions
+
+
+def outcome(own, rows, versions, promotion=None):
+    return judge(candidate(own), rows, versions, promotion or Promotion()).outcome
+
+
+@given(histories(), share)
+def test_a_version_that_was_set_aside_never_changes_a_decision(history, f1):
+    own, rows, versions = history
+    aside = version(ALONE, f1, **{"ratchet.set_aside": "it leaks"})
+    before = outcome(own, rows, versions)
+    assert outcome(own, rows, [*versions, aside]) == before
+    assert outcome(own, [*rows, row(ALONE, f1, own)], [*versions, aside]) == before
+
+
+@given(histories(), st.none() | share)
+def test_a_version_that_was_not_scored_never_changes_a_decision_beside_a_champion_that_was(history, f1):
+    own, rows, versions = history
+    beyond = version(ALONE, f1)
+    recorded = Rival.recorded(ALONE, f1, own, champion=False)
+    decision = judge(candidate(own), [*rows, *([recorded] if recorded else [])], [*versions, beyond], Promotion())
+    assert decision.outcome == outcome(own, rows, versions)
+    assert list(decision.not_compared) == [ALONE]
+
+
+@given(histories(), st.data())
+def test_the_order_of_the_versions_does_not_matter(history, data):
+    own, rows, versions = history
+    shuffled = outcome(own, data.draw(st.permutations(rows)), data.draw(st.permutations(versions)))
+    assert shuffled == outcome(own, rows, versions)
+
+
+@given(histories())
+def test_against_the_champion_alone_no_other_version_counts(history):
+    own, rows, versions = history
+    alone = Promotion(against="champion")
+    assert outcome(own, rows, versions, alone) == outcome(own, rows[:1], versions[:1])
+
+
+def test_where_the_champion_was_not_scored_its_record_counts():
+    decision = judge(candidate(0.5), [row(2, 0.4, 0.5)], [version(1, 0.6, champion=True), version(2, 0.4)], Promotion())
+    assert decision.outcome == "held"
+    assert "by its recorded F1" in decision.reason
