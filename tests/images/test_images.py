@@ -15,12 +15,12 @@ IMPORTS = {
         "ratchet.jobs.show, ratchet.jobs.watch"
     ),
     "trainer-sklearn": (
-        "mlflow.sklearn, pyiceberg.table, pyroaring, ratchet.engines.sklearn.engine, ratchet.jobs.evidence, "
+        "mlflow.sklearn, pyiceberg.table, pyroaring, ratchet.engines.sklearn.engine, ratchet.jobs.training.evidence, "
         "ratchet.jobs.watch_step"
     ),
     "trainer-spark": (
         "mlflow.spark, xgboost.spark, pyiceberg.table, pyroaring, ratchet.engines.spark.engine, "
-        "ratchet.engines.spark.daemon, ratchet.jobs.evidence, ratchet.jobs.watch_step"
+        "ratchet.engines.spark.daemon, ratchet.jobs.training.evidence, ratchet.jobs.watch_step"
     ),
     "mlflow": "alembic, boto3, mlflow.server.fastapi_app, psycopg2",
 }

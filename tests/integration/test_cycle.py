@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.io.records.registered_model import versions_of
 from ratchet.jobs.promotion.register import register
-from ratchet.jobs.train import train
+from ratchet.jobs.training.train import train
 from tests.integration.candidate_runs import read_artifact
 from tests.integration.trainer_fixtures import small_settings, write_configuration
 from tests.integration.verbs import events, ratchet

@@ -12,8 +12,8 @@ from ratchet.errors import ConfigurationError, TemporaryError
 from ratchet.io.records import tracking
 from ratchet.io.records.lock import PREFIX
 from ratchet.io.table import inspection
-from ratchet.jobs import pinned_snapshot
-from ratchet.jobs.train import train, windows_of
+from ratchet.jobs.training import pinned_snapshot
+from ratchet.jobs.training.train import train, windows_of
 from tests.integration.trainer_fixtures import empty_mlflow, small_settings
 
 

@@ -19,7 +19,7 @@ from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_sc
 
 from ratchet.core.evaluation.counts import day_number
 from ratchet.errors import ConfigurationError
-from ratchet.jobs.train import train
+from ratchet.jobs.training.train import train
 from tests.integration.conftest import free_port, stop_server
 from tests.integration.trainer_fixtures import FEATURES, small_settings, window
 

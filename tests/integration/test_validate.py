@@ -12,7 +12,7 @@ from ratchet import configuration
 from ratchet.core.trial import TAG, TrialVerdict
 from ratchet.jobs.promotion.register import register
 from ratchet.jobs.promotion.validate import validate
-from ratchet.jobs.train import train
+from ratchet.jobs.training.train import train
 from tests.integration.candidate_runs import read_artifact
 from tests.integration.trainer_fixtures import small_settings, write_configuration
 from tests.integration.verbs import ratchet

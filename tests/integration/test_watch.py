@@ -20,7 +20,7 @@ from ratchet.io.records.registered_model import versions_of
 from ratchet.jobs import watch as watching
 from ratchet.jobs.promotion.register import register
 from ratchet.jobs.retrain import Cycle
-from ratchet.jobs.train import train
+from ratchet.jobs.training.train import train
 from ratchet.jobs.watch_step import watch
 from tests.integration.scoring_fixtures import like
 from tests.integration.snapshots import Snapshot

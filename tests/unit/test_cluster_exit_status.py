@@ -2,8 +2,8 @@
 
 import pytest
 
-from ratchet.io.cluster import exit_status
 from ratchet.io.cluster.logs import NOTHING, Said
+from ratchet.io.cluster.steps import exit_status
 from ratchet.io.runner import Ended
 from tests.unit.cluster_objects import application, ended, job, pod, running, waits
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from ratchet.io.cluster import pending
-from ratchet.io.cluster.pending import Patience
+from ratchet.io.cluster.steps import pending
+from ratchet.io.cluster.steps.pending import Patience
 from ratchet.settings import Retrain
 from tests.unit.cluster_objects import application, event, job, pod, unscheduled, waits
 

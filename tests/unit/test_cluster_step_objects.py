@@ -8,9 +8,9 @@ import pytest
 from ratchet.core import cycle_ids
 from ratchet.core.steps import STEPS
 from ratchet.errors import ConfigurationError
-from ratchet.io.cluster import step_objects
 from ratchet.io.cluster.api import APPLICATIONS
 from ratchet.io.cluster.coordinator import id_of
+from ratchet.io.cluster.steps import step_objects
 from ratchet.io.runner import Order
 
 CYCLE = "retrain-20261124-0300"

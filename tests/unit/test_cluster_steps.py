@@ -5,8 +5,8 @@ import structlog
 
 from ratchet.io.cluster.journal import Journal
 from ratchet.io.cluster.pods import DRIVER, EXECUTOR
-from ratchet.io.cluster.spark_step import SparkStep
-from ratchet.io.cluster.step import StepContext
+from ratchet.io.cluster.steps.spark_step import SparkStep
+from ratchet.io.cluster.steps.step import StepContext
 from ratchet.io.runner import Order
 from ratchet.settings import Retrain
 from tests.unit.cluster_objects import application, ended, pod, running, unscheduled

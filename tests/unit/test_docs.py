@@ -250,7 +250,7 @@ def test_every_dependency_has_its_line_and_every_line_its_dependency():
 
 
 def test_the_metrics_in_the_document_are_those_of_a_run():
-    extra = literals("jobs/evidence.py", "_numbers")
+    extra = literals("jobs/training/evidence.py", "_numbers")
     rolling = {
         f"rolling_{name}"
         for name in ast.literal_eval(
@@ -295,7 +295,7 @@ def test_the_artifacts_in_the_document_are_those_of_a_run():
     # what a watch adds is told below the table
     modules = (
         "report/pictures.py",
-        "jobs/evidence.py",
+        "jobs/training/evidence.py",
         "io/records/candidates.py",
         "io/records/samples.py",
         "io/table/snapshot.py",
@@ -310,7 +310,7 @@ def test_the_tags_in_the_document_are_those_in_the_code():
     modules = [
         path.relative_to(ROOT / "src/ratchet")
         for path in SOURCES
-        if path.parent.name in ("records", "table", "jobs", "promotion")
+        if path.parent.name in ("records", "table", "jobs", "promotion", "training")
     ]
     modules += [Path("core/watch_verdict.py"), Path("core/trial.py")]
     written = {text for module in modules for text in literals(module) if re.fullmatch(r"ratchet\.[a-z0-9_.]+", text)}

@@ -12,9 +12,9 @@ from ratchet.engines.spark.errors import spark_errors
 from ratchet.errors import REASONS, ConfigurationError, DataError, FailedError, TemporaryError
 from ratchet.io.cluster import coordinator, journal
 from ratchet.io.cluster.coordinator import ClusterRunner
-from ratchet.io.cluster.job_step import JobStep
 from ratchet.io.cluster.journal import Journal
-from ratchet.io.cluster.step import StepContext
+from ratchet.io.cluster.steps.job_step import JobStep
+from ratchet.io.cluster.steps.step import StepContext
 from ratchet.io.processes import StepProcess
 from ratchet.io.runner import Ended, Order
 from ratchet.jobs import local_runner

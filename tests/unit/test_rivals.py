@@ -9,7 +9,7 @@ from ratchet.core.evaluation.f1 import f1_of, precision_of, recall_of
 from ratchet.errors import FailedError
 from ratchet.io.records.version import Version
 from ratchet.io.table import inspection
-from ratchet.jobs import rivals
+from ratchet.jobs.training import rivals
 from ratchet.settings import Data, Label, Promotion, Settings
 from tests.unit import event_tables
 

@@ -37,7 +37,7 @@ def train(
 
     checked = cycle_ids.new() if cycle is None else cycle_ids.checked(cycle)
     opened = open_engine(engine, settings)  # Spark starts while MLflow is imported
-    from ratchet.jobs import train
+    from ratchet.jobs.training import train
 
     train.train(settings, engine, checked, as_of, opened, because=because)
 

@@ -1,6 +1,6 @@
 """Where training, calibration and test begin and end: by time, never by chance.
 
-`jobs.train` makes the windows once, from the configuration and `as_of`; the engines read by them. All days are
+`jobs.training.train` makes the windows once, from the configuration and `as_of`; the engines read by them. All days are
 local days of the table's time zone; every window is half-open, [start, end).
 """
 

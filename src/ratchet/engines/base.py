@@ -1,4 +1,4 @@
-"""What a trainer asks of an engine; `jobs.train` knows engines by this protocol alone.
+"""What a trainer asks of an engine; `jobs.training.train` knows engines by this protocol alone.
 
 The calls come in this order: `read`, `fit`, `calibrate`, `set_threshold`, `count_test`, `confusion_of` (once for each
 existing version), `count_features`, `log_model`, `sample`, `mislabelled`, `close`. A watch asks for `measure` alone. An

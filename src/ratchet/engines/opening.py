@@ -1,7 +1,7 @@
 """Opens an engine by its name; only then is what it needs imported.
 
-`cli` does so before it imports MLflow, so that Spark starts meanwhile; `jobs.train` and `jobs.score` do where nobody
-has.
+`cli` does so before it imports MLflow, so that Spark starts meanwhile; `jobs.training.train` and `jobs.score` do where
+nobody has.
 """
 
 from typing import TYPE_CHECKING

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-# The events of a trainer from its start to its end; `jobs.train` logs one a step.
+# The events of a trainer from its start to its end; `jobs.training.train` logs one a step.
 TRAIN_STEPS = 11
 
 type Advance = Callable[[str, str], None]

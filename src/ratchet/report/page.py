@@ -1,4 +1,4 @@
-"""One page with all that speaks for or against a candidate: `report.html`, which `jobs.evidence` logs to its run.
+"""One page with all that speaks for or against a candidate: `report.html`, which a trainer logs to its run.
 
 The pictures are inside the page and nothing is loaded from elsewhere, so that it opens from a file. The trainer writes
 it before anything is decided; `report.decision_section` is the part that the registrar replaces.

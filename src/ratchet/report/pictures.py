@@ -1,4 +1,4 @@
-"""The six pictures of a run, from the count table: made once by `jobs.evidence`, logged as PNG, shown in the report.
+"""The six pictures of a run, from the count table: made once by a trainer, logged as PNG, shown in the report.
 
 The work is bounded by the count table and by the size of a picture, not by the number of rows.
 """

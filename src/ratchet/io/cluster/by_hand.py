@@ -11,7 +11,7 @@ from datetime import datetime
 from ratchet.errors import ConfigurationError
 from ratchet.io.cluster import cycles
 from ratchet.io.cluster.api import APPLICATIONS, CRON_JOBS, JOBS, SCHEDULED_APPLICATIONS, Json, Resource
-from ratchet.io.cluster.step_objects import escaped
+from ratchet.io.cluster.steps.step_objects import escaped
 
 _SCORERS = {"sklearn": (CRON_JOBS, JOBS), "spark": (SCHEDULED_APPLICATIONS, APPLICATIONS)}
 

@@ -14,14 +14,15 @@ import structlog
 
 from ratchet.core import cycle_ids
 from ratchet.errors import ConfigurationError, RatchetError, TemporaryError
-from ratchet.io.cluster import credentials, cycles, step_objects
+from ratchet.io.cluster import credentials, cycles
 from ratchet.io.cluster.api import JOBS, Api, AwayError, Json
-from ratchet.io.cluster.job_step import JobStep
 from ratchet.io.cluster.journal import Journal, write_event, write_reason
 from ratchet.io.cluster.lease import Holder, Lease
-from ratchet.io.cluster.spark_step import SparkStep
-from ratchet.io.cluster.step import ClusterStep, StepContext
-from ratchet.io.cluster.step_objects import CYCLE, DECIDING, STEP
+from ratchet.io.cluster.steps import step_objects
+from ratchet.io.cluster.steps.job_step import JobStep
+from ratchet.io.cluster.steps.spark_step import SparkStep
+from ratchet.io.cluster.steps.step import ClusterStep, StepContext
+from ratchet.io.cluster.steps.step_objects import CYCLE, DECIDING, STEP
 from ratchet.io.runner import Ended, OnEvent, Order, Step
 from ratchet.settings import Retrain
 

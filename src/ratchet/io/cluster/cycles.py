@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from ratchet.errors import ConfigurationError, Reason, reason_named
 from ratchet.io.cluster.api import CRON_JOBS, JOBS, Api, Json
-from ratchet.io.cluster.exit_status import DEADLINE
 from ratchet.io.cluster.journal import REASON
-from ratchet.io.cluster.step_objects import escaped
+from ratchet.io.cluster.steps.exit_status import DEADLINE
+from ratchet.io.cluster.steps.step_objects import escaped
 
 _DEFINITION = "retrain"
 

@@ -10,8 +10,9 @@ from typing import Literal
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
-from ratchet.io.cluster import pending, pods
+from ratchet.io.cluster import pods
 from ratchet.io.cluster.api import DEPLOYMENTS, EVENTS, PODS, Api, AwayError, Json
+from ratchet.io.cluster.steps import pending
 
 VERSION = "ratchet/version"
 # A server that could not start once may have met a store that was away; one that could not twice has more to say.

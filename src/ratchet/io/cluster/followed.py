@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from ratchet.errors import FailedError
-from ratchet.io.cluster import cycles, exit_status, pending, pods
+from ratchet.io.cluster import cycles, pods
 from ratchet.io.cluster.api import APPLICATIONS, EVENTS, PODS, Api, Json, Resource
 from ratchet.io.cluster.logs import Follower
+from ratchet.io.cluster.steps import exit_status, pending
 
 SECONDS_TO_START = 600.0
 # The definition's own limits end it; this one only keeps a terminal from waiting for a cluster that is gone.

@@ -16,7 +16,7 @@ import structlog
 
 from ratchet.errors import RatchetError, Reason, reason_named
 from ratchet.io.cluster.api import EVENTS, JOBS, Api, AwayError, Json
-from ratchet.io.cluster.step_objects import CYCLE, STEP
+from ratchet.io.cluster.steps.step_objects import CYCLE, STEP
 from ratchet.io.runner import Ended
 
 log = structlog.get_logger()

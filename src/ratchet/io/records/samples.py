@@ -1,7 +1,7 @@
 """The artifact `sample.json`: test rows as a request to a server, with the labels and probabilities of the trainer.
 
-`jobs.train` writes it, `jobs.promotion.validate` sends its rows to the server of a version and compares. The value of
-its key `request` can be sent as it stands.
+`jobs.training.train` writes it, `jobs.promotion.validate` sends its rows to the server of a version and compares. The
+value of its key `request` can be sent as it stands.
 """
 
 import json

@@ -1,8 +1,8 @@
 """A trainer's run in MLflow: begun once, filled in batches, ended as what it was.
 
-`jobs.train` is the only caller. MLflow's client repeats a request whose answer was lost, so a run carries an attempt's
-id, and a second run that such a repetition made is removed. What is written goes out in few requests: one by one, a
-thousand metrics take seconds.
+`jobs.training.train` is the only caller. MLflow's client repeats a request whose answer was lost, so a run carries an
+attempt's id, and a second run that such a repetition made is removed. What is written goes out in few requests: one by
+one, a thousand metrics take seconds.
 """
 
 import tempfile

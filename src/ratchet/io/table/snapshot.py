@@ -1,7 +1,7 @@
 """A table as a cycle reads it: written down by the first trainer that looked at it, read by all others.
 
-`snapshot.json` is an artifact of each run; `jobs.pinned_snapshot` finds the one of a cycle. So both engines, and each
-attempt, read the same files, and only the first has to look at them.
+`snapshot.json` is an artifact of each run; `jobs.training.pinned_snapshot` finds the one of a cycle. So both engines,
+and each attempt, read the same files, and only the first has to look at them.
 """
 
 import hashlib

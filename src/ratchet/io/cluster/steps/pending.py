@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ratchet.errors import Reason
-from ratchet.io.cluster import exit_status, pods
+from ratchet.io.cluster import pods
 from ratchet.io.cluster.api import Json
+from ratchet.io.cluster.steps import exit_status
 from ratchet.settings import Retrain
 
 _LONGEST_MESSAGE = 300

@@ -26,11 +26,11 @@ from ratchet.io.records.tracking import Run
 from ratchet.io.table import inspection
 from ratchet.io.table.inspection import Table
 from ratchet.io.table.snapshot import Snapshot
-from ratchet.jobs import pinned_snapshot, rivals
+from ratchet.jobs.training import pinned_snapshot, rivals
 from ratchet.settings import Settings
 
 if TYPE_CHECKING:
-    from ratchet.jobs.evidence import Result
+    from ratchet.jobs.training.evidence import Result
 
 log = structlog.get_logger()
 
@@ -111,7 +111,7 @@ def _train(work: _Work) -> float:
     compared = _timed("compare", rivals.compare, settings, engine, versions, chosen, counts, threshold.value)
     features = _timed("count_features", engine.count_features)
     run.params(_not_yet_logged(run, parameters))
-    from ratchet.jobs.evidence import Result
+    from ratchet.jobs.training.evidence import Result
 
     data = (work.cycle, work.snapshot, windows, summaries, warnings)
     result = Result(settings, engine.name, *data, parameters, threshold, counts, compared, features)
@@ -131,7 +131,7 @@ def _tell_of_data(work: _Work) -> tuple[str, ...]:
 
 def _log(work: _Work, result: "Result", logged: Future[str]) -> float:
     """Log what was measured, and the model when it is saved; complete is a run whose logged model does as it should."""
-    from ratchet.jobs import evidence
+    from ratchet.jobs.training import evidence
 
     run, engine = work.run, work.engine
     found = _timed("evaluate", evidence.evaluate, result)
@@ -167,7 +167,7 @@ def _window_tags(windows: Windows) -> dict[str, str]:
 
 
 def _import_evidence() -> None:
-    import ratchet.jobs.evidence  # noqa: F401  # for what the import itself does
+    import ratchet.jobs.training.evidence  # noqa: F401  # for what the import itself does
 
 
 def _not_yet_logged(run: Run, parameters: Mapping[str, str]) -> dict[str, str]:

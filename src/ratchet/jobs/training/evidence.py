@@ -1,7 +1,7 @@
 """Turns a trainer's counts into what people read: metrics, pictures, tables and the report, all logged to its run.
 
-Called by `jobs.train`: `evaluate` while the model is being saved, `log` once it has an address. The work is bounded by
-the size of the count table, not by the number of rows.
+Called by `jobs.training.train`: `evaluate` while the model is being saved, `log` once it has an address. The work is
+bounded by the size of the count table, not by the number of rows.
 """
 
 import csv
@@ -22,7 +22,7 @@ from ratchet.core.windows import Windows
 from ratchet.engines.base import WindowSummary
 from ratchet.io.records.tracking import Run
 from ratchet.io.table.snapshot import Snapshot
-from ratchet.jobs.rivals import Compared
+from ratchet.jobs.training.rivals import Compared
 from ratchet.report import page, pictures
 from ratchet.settings import Settings
 

@@ -6,11 +6,12 @@ and says `FAILED` of a driver that runs when the operator was restarted at the w
 
 from collections.abc import Sequence
 
-from ratchet.io.cluster import exit_status, pending, pods
+from ratchet.io.cluster import pods
 from ratchet.io.cluster.api import APPLICATIONS, Json
-from ratchet.io.cluster.pending import Waiting
 from ratchet.io.cluster.pods import DRIVER, EXECUTOR
-from ratchet.io.cluster.step import ClusterStep
+from ratchet.io.cluster.steps import exit_status, pending
+from ratchet.io.cluster.steps.pending import Waiting
+from ratchet.io.cluster.steps.step import ClusterStep
 from ratchet.io.runner import Ended
 
 # For how long a driver may be gone before the operator has said what it makes of that.

@@ -12,12 +12,13 @@ from typing import Any, Literal
 
 import structlog
 
-from ratchet.io.cluster import pending, pods
+from ratchet.io.cluster import pods
 from ratchet.io.cluster.api import EVENTS, PODS, Api, AwayError, Json
 from ratchet.io.cluster.journal import Journal
 from ratchet.io.cluster.logs import NOTHING, Follower, Said
-from ratchet.io.cluster.pending import Patience, Waiting
-from ratchet.io.cluster.step_objects import CYCLE, DECIDING, STEP, origin_of
+from ratchet.io.cluster.steps import pending
+from ratchet.io.cluster.steps.pending import Patience, Waiting
+from ratchet.io.cluster.steps.step_objects import CYCLE, DECIDING, STEP, origin_of
 from ratchet.io.runner import Ended, OnEvent, Order
 from ratchet.settings import Retrain
 

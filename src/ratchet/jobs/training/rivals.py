@@ -1,6 +1,7 @@
 """Puts every existing version beside the candidate, on the candidate's own test rows where that is possible.
 
-Called by `jobs.train`. A version that can't be scored counts with the F1 that its own run recorded, and says why.
+Called by `jobs.training.train`. A version that can't be scored counts with the F1 that its own run recorded, and says
+why.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

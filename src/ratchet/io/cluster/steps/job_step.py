@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import structlog
 
-from ratchet.io.cluster import exit_status, pending, pods
+from ratchet.io.cluster import pods
 from ratchet.io.cluster.api import JOBS, Json
-from ratchet.io.cluster.step import ClusterStep, StepContext
+from ratchet.io.cluster.steps import exit_status, pending
+from ratchet.io.cluster.steps.step import ClusterStep, StepContext
 from ratchet.io.runner import Ended, OnEvent, Order
 
 log = structlog.get_logger()

@@ -1,0 +1,1 @@
+"""A trainer: what it reads, compares with, measures and leaves in MLflow."""
