@@ -5,7 +5,7 @@ would change which rows count, and can't be followed, is refused by its name.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -60,41 +60,49 @@ def _snapshot(store: Store, newest: str, wanted: int | None) -> Log:
     io = _files(store, "")
     about = FromInputFile.table_metadata(io.new_input(newest))
     io = _files(store, about.location)
+    _check_there(store, about, wanted)
+    scan = StaticTable(("table",), about, newest, io, NoopCatalog("table")).scan(snapshot_id=wanted)
+    schema = scan.projection()
+    for column in schema.fields:
+        if column.initial_default is not None:
+            raise DataError(_refusal(store, f"a default value for the column {column.name!r} in older files"))
+    specs = {number: _identities(spec, schema) for number, spec in about.specs().items()}
+    return Log(
+        f"snapshot {about.current_snapshot_id if wanted is None else wanted} of the Iceberg table",
+        tuple(_logged(store, io, task, specs[task.file.spec_id]) for task in _planned(store, scan)),
+        Naming({column.field_id: column.name for column in schema.fields}, dict(_names(about, schema))),
+        {each.name: columns.plain(each.type) for each in schema.as_arrow()},
+    )
+
+
+def _check_there(store: Store, about: Any, wanted: int | None) -> None:
     ids = [each.snapshot_id for each in about.snapshots]
     if wanted is not None and wanted not in ids:
         there = ", ".join(map(str, ids[-5:])) or "none"
         message = f"data.snapshot is {wanted}; the Iceberg table {store.uri} has the snapshots {there}"
         raise ConfigurationError(message)
-    number = about.current_snapshot_id if wanted is None else wanted
-    version = f"snapshot {number} of the Iceberg table"
-    table = StaticTable(("table",), about, newest, io, NoopCatalog("table"))
-    scan = table.scan(snapshot_id=wanted)
-    schema = scan.projection()
-    for column in schema.fields:
-        if column.initial_default is not None:
-            raise DataError(_refusal(store, f"a default value for the column {column.name!r} in older files"))
-    naming = Naming({column.field_id: column.name for column in schema.fields}, dict(_names(about, schema)))
+
+
+def _planned(store: Store, scan: Any) -> list[Any]:
+    """The files of a snapshot, each with the files that delete rows of it."""
     try:
-        tasks = list(scan.plan_files())
+        return list(scan.plan_files())
     except ValueError as error:
         if "equality" in str(error).lower():
             raise DataError(_refusal(store, "equality deletes")) from error
         raise
-    specs = {number: _identities(spec, schema) for number, spec in about.specs().items()}
-    logged = []
-    for task in tasks:
-        file = task.file
-        if file.file_format.value != "PARQUET":
-            raise DataError(_refusal(store, f"{file.file_format.value} files"))
-        deletes = tuple(each for delete in task.delete_files for each in _deletes(io, delete, file.file_path))
-        partitions = {
-            column.name: None
-            if file.partition[place] is None
-            else transform.to_human_string(kind, file.partition[place])
-            for place, column, transform, kind in specs[file.spec_id]
-        }
-        logged.append(Logged(io.located(file.file_path), file.file_size_in_bytes, partitions, deletes))
-    return Log(version, tuple(logged), naming, {each.name: columns.plain(each.type) for each in schema.as_arrow()})
+
+
+def _logged(store: Store, io: Any, task: Any, identities: Sequence[tuple[int, Any, Any, Any]]) -> Logged:
+    file = task.file
+    if file.file_format.value != "PARQUET":
+        raise DataError(_refusal(store, f"{file.file_format.value} files"))
+    deletes = tuple(each for delete in task.delete_files for each in _deletes(io, delete, file.file_path))
+    partitions = {
+        column.name: None if file.partition[place] is None else transform.to_human_string(kind, file.partition[place])
+        for place, column, transform, kind in identities
+    }
+    return Logged(io.located(file.file_path), file.file_size_in_bytes, partitions, deletes)
 
 
 def _names(about: Any, schema: Any) -> Iterator[tuple[str, str]]:
