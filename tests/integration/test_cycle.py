@@ -162,10 +162,14 @@ def test_a_worse_candidate_is_held(worse, client):
     assert {found.number: found.champion for found in versions_of(client, MODEL)} == {1: False, 2: True}
 
 
-def test_a_version_whose_files_are_gone_counts_with_its_recorded_f1_and_the_reason_says_so(gone, settings, client):
+def test_a_version_whose_files_are_gone_is_left_out_beside_the_champion_and_the_decision_says_why(
+    gone, settings, client
+):
     assert gone.outcome == "held"
-    assert "counted by recorded F1: version 1 (it can't be loaded" in gone.reason
+    assert gone.reason.endswith("; not compared: version 1")
     run = run_of(client, "gone")
+    decided = json.loads(read_artifact(settings, run.info.run_id, "decision.json"))
+    assert decided["versions_not_compared"]["1"].startswith("it can't be loaded")
     lost, scored = comparison(settings, run)
     assert (lost["basis"], lost["f1"]) == ("recorded", lost["recorded_f1"])
     assert scored["basis"] == "same_rows"
