@@ -1,1 +1,1 @@
-"""The pure part: from counts of scored rows to numbers, pictures and a decision. Nothing here reads or writes."""
+"""The pure part: from counts of scored rows to numbers and a decision. Nothing here reads or writes."""

@@ -1,4 +1,4 @@
-"""The text of a category, the same in training, scoring and serving; and the words for true, false and missing."""
+"""The text of a category, identical in training, scoring and serving; and the words for true, false and missing."""
 
 TRUE_WORDS = ("true", "True", "TRUE")
 FALSE_WORDS = ("false", "False", "FALSE")
@@ -11,7 +11,7 @@ _BOOLEANS = {**dict.fromkeys((*TRUE_WORDS, "1", "1.0"), "true"), **dict.fromkeys
 
 
 def text_of(value: str, *, boolean: bool) -> str | None:
-    """The text of a category, None where it is blank; boolean: what means true and false becomes training's words."""
+    """The text of a category, None if blank; boolean: words for true and false become those of training."""
     if not value.strip():
         return None
     return _BOOLEANS.get(value, value) if boolean else value

@@ -1,4 +1,4 @@
-"""The id of a cycle, or of a watch: it names the runs and, on a cluster, the objects of the cycle."""
+"""The id of a cycle or a watch; it names the runs and, on a cluster, the objects of the cycle."""
 
 import hashlib
 import re
@@ -9,17 +9,17 @@ from ratchet.errors import ConfigurationError
 
 
 def new(verb: str = "retrain") -> str:
-    """An id made from the time, and two random letters, for cycles that begin in one second."""
+    """An id made from the time and two random letters, which separate cycles that begin in the same second."""
     return f"{verb}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(1)}"
 
 
 def from_watch(model: str, newest: date) -> str:
-    """The id of the cycle that a watch starts for a model: one for each newest day, however often it is watched."""
+    """The id of the cycle that a watch starts for a model: one per newest day, however often it is watched."""
     return f"retrain-watched-{newest:%Y%m%d}-{hashlib.sha256(model.encode()).hexdigest()[:6]}"
 
 
 def from_slot(scheduled: str, verb: str = "retrain") -> str:
-    """The id of a slot, from the time at which it was due: a slot that fires twice is one cycle.
+    """The id of a schedule slot, from its due time: a slot that fires twice is one cycle.
 
     scheduled: a time in ISO 8601 with its zone. Raises ConfigurationError for anything else.
     """
@@ -28,14 +28,14 @@ def from_slot(scheduled: str, verb: str = "retrain") -> str:
     except ValueError as error:
         message = f"the slot {scheduled!r} of the cycle's Job is no time in ISO 8601"
         raise ConfigurationError(message) from error
-    # In UTC: a clock that is put back has the same hour twice, and those are two slots.
+    # In UTC, because a clock that is set back shows the same hour twice, and those are two slots.
     return f"{verb}-{due.astimezone(UTC):%Y%m%d-%H%M}"
 
 
 def checked(cycle: str, given_by: str = "--cycle") -> str:
-    """The same id; raises ConfigurationError where it could not name an object of a cluster.
+    """Return the id; raises ConfigurationError if it is no valid name for an object of a cluster.
 
-    given_by: where it comes from, for the message.
+    given_by: the source of the id, for the message.
     """
     if not re.fullmatch(r"[a-z]([-a-z0-9]{0,44}[a-z0-9])?", cycle):
         message = (

@@ -1,7 +1,7 @@
 """Promoted, staged or held, and why in one sentence.
 
-`jobs.promotion.register` decides here, once for each run; what is staged, `jobs.promotion.conclude` makes promoted or
-held later. Only the standard library is imported.
+`jobs.promotion.register` calls it once per run; `jobs.promotion.conclude` later promotes or holds staged versions.
+Imports only the standard library.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,18 +16,18 @@ Outcome = Literal["promoted", "staged", "held"]
 
 _FEWEST_DIGITS = 3
 _MOST_DIGITS = 17
-# 0.29 * 1000 is a hair below 290 for some shares; without this they would lose a tenth of a per cent.
+# Products such as 0.29 * 1000 can be slightly below 290; without this they would lose a tenth of a per cent.
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What was decided on a candidate.
+    """The decision on a candidate.
 
     f1: the candidate's. f1_all_positive: that of labelling every test row positive. probability: that the candidate is
-    truly better than the best of its rivals; None where it isn't known. rivals: the best first. unknown: numbers of
-    existing versions whose F1 isn't known. version: the number that the candidate got; None where it got none.
-    set_aside, not_compared: why a version is no rival, or can't be compared, by number.
+    truly better than its best rival; None if unknown. rivals: the best first. unknown: numbers of existing versions
+    with unknown F1. version: the candidate's number; None if it has none. set_aside, not_compared: why a version is no
+    rival, or can't be compared, by number.
     """
 
     outcome: Outcome
@@ -47,7 +47,7 @@ class Decision:
         return self.outcome == "promoted"
 
     def to_record(self) -> dict[str, Any]:
-        """What `decision.json` says of it."""
+        """The content of `decision.json`."""
         return {
             "outcome": self.outcome,
             "reason": self.reason,
@@ -63,7 +63,7 @@ class Decision:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], where: str) -> "Decision":
-        """Read it again; raises FailedError, with where it was found, where it is not what `to_record` writes."""
+        """Parse the output of `to_record`; raises FailedError, naming `where`, if it is anything else."""
         try:
             return cls(
                 outcome=record["outcome"],
@@ -88,11 +88,11 @@ def _numbered(record: Mapping[str, str]) -> dict[int, str]:
 
 @dataclass(frozen=True)
 class Others:
-    """The existing versions that a candidate is not measured against.
+    """The existing versions that a candidate is not compared with.
 
-    unknown: whose F1 is not known; the candidate can't be shown to be better than those. set_aside, not_compared: why,
-    by number. newer: the sentence's part that says which of them the candidate's data are no newer than; empty where
-    they are newer than those of all.
+    unknown: those with unknown F1, so the candidate can't be shown to be better. set_aside, not_compared: why, by
+    number. newer: the part of the sentence that names the version that the candidate's data are not newer than; empty
+    if they are newer than those of all.
     """
 
     unknown: Sequence[int] = ()
@@ -108,11 +108,11 @@ def decide(
     confidence: float | None,
     others: Others | None = None,
 ) -> Decision:
-    """Promote the candidate when its F1 is greater than that of every rival; a tie holds.
+    """Promote the candidate if its F1 is greater than every rival's; a tie holds.
 
-    It must also be greater than f1_all_positive, which needs no model, and its data newer than those of every version
-    that it can't be compared with. confidence: the probability of being truly better than the best rival that must be
-    reached as well; None asks for none. others: versions that are no rivals.
+    Its F1 must also exceed f1_all_positive, which needs no model, and its data must be newer than those of every
+    version that it can't be compared with. confidence: the required probability of being truly better than the best
+    rival; None requires none. others: versions that are no rivals.
     """
     others = others or Others()
     ranked = tuple(sorted(rivals, key=lambda rival: _rank(rival, candidate_f1)))
@@ -142,7 +142,7 @@ def decide(
 
 
 def _rank(rival: Rival, candidate_f1: float) -> tuple[bool, float, float, bool, int]:
-    """The rival that the candidate is furthest below comes first; before it what is no number."""
+    """Sort key: the rival that the candidate is furthest below comes first, after those whose F1 is NaN."""
     lead = rival.f1 - rival.own_f1(candidate_f1)
     return not isnan(lead), -lead, -rival.f1, not rival.champion, rival.version
 
@@ -191,7 +191,7 @@ def _against(
     own, other = numbers(candidate_f1, best.f1)
     comparison = f"{_named(best, len(ranked))} ({other}{_difference(candidate_f1, best.f1)}{_chance(probability)})"
     recorded = _recorded(ranked)
-    # Not "f1 <= best": a NaN must hold, too.
+    # Not "f1 <= best", because NaN must hold, too.
     if not candidate_f1 > best.f1:
         word = "ties with" if candidate_f1 == best.f1 else "is below"
         return False, f"F1 {own} {word} {comparison}{recorded}"
@@ -235,7 +235,7 @@ def _recorded(ranked: Sequence[Rival]) -> str:
 
 
 def numbers(first: float, second: float) -> tuple[str, str]:
-    """Both numbers with three digits, or with as many as tell them apart."""
+    """Both numbers with three digits, or as many as are needed to distinguish them."""
     for digits in range(_FEWEST_DIGITS, _MOST_DIGITS):
         texts = f"{first:.{digits}f}", f"{second:.{digits}f}"
         if first == second or texts[0] != texts[1]:
@@ -244,5 +244,5 @@ def numbers(first: float, second: float) -> tuple[str, str]:
 
 
 def _percent(share: float) -> str:
-    """A share in per cent; rounded down, so that what missed a bound does not look as if it had reached it."""
+    """A share in per cent, rounded down, so that a share just below a bound does not appear to reach it."""
     return f"{floor(share * 1000 + _ROUNDING) / 10:g} %"

@@ -1,6 +1,6 @@
-"""What the exporter tells: its metrics, and how they follow from facts about models, cycles and where those come from.
+"""The exporter's metrics, and how they are derived from facts about models, cycles and sources.
 
-Nothing here asks anybody. Whatever could grow without end is bounded: no run, no cycle, no day is a label.
+Nothing here sends requests. The number of label values is bounded: no run, cycle or day is a label.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ratchet.errors import Reason
 
-# Of a table with hundreds of columns those that moved most are told.
+# For a table with hundreds of columns only those that drifted most are exported.
 MOST_FEATURES = 50
 
 type Sample = tuple[str, tuple[str, ...], float]
@@ -16,7 +16,7 @@ type Sample = tuple[str, tuple[str, ...], float]
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric: its name, the names of its labels, what it means."""
+    """A metric: its name, the names of its labels, its meaning."""
 
     name: str
     labels: tuple[str, ...]
@@ -53,10 +53,10 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Champion:
-    """The version that serves.
+    """The serving version.
 
-    since: a Unix time, None where nobody knows. rolling: the newest rolling metrics by name, without `rolling_`. day:
-    midnight of the newest measured day, as a Unix time. drift: distances by feature.
+    since: a Unix time, None if unknown. rolling: the newest rolling metrics by name, without `rolling_`. day: midnight
+    of the newest measured day, as a Unix time. drift: distances by feature.
     """
 
     version: int
@@ -71,7 +71,7 @@ class Champion:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """A registered model. decisions: how many runs by decision. validation_failed: of the newest validated version."""
+    """A registered model. decisions: number of runs by decision. validation_failed: of the newest validated version."""
 
     model: str
     champion: Champion | None = None
@@ -82,7 +82,7 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class CycleFacts:
-    """The cycles of a cluster. Times are Unix times. failed: how many by step and reason."""
+    """The cycles of a cluster. Times are Unix times. failed: their number by step and reason."""
 
     last_success: float | None = None
     period: float | None = None
@@ -94,7 +94,7 @@ class CycleFacts:
 
 @dataclass(frozen=True)
 class SourceState:
-    """Whether a source answered when it was last asked, and when it answered last; None: never."""
+    """Whether the last poll of a source succeeded, and when it last succeeded; None: never."""
 
     source: str
     up: bool
@@ -102,7 +102,7 @@ class SourceState:
 
 
 def of_model(facts: ModelFacts) -> Iterator[Sample]:
-    """The samples of a model; what is not known is left out."""
+    """The samples of a model; unknown values are omitted."""
     own = (facts.model,)
     yield "ratchet_versions", own, facts.versions
     yield "ratchet_validation_failed", own, float(facts.validation_failed)
@@ -125,7 +125,7 @@ def of_cycles(facts: CycleFacts) -> Iterator[Sample]:
 
 
 def of_sources(states: Iterable[SourceState]) -> Iterator[Sample]:
-    """The samples of the sources themselves, which are there whatever is away."""
+    """The samples of the sources themselves, which exist even if a source is down."""
     for state in states:
         yield "ratchet_exporter_source_up", (state.source,), float(state.up)
         yield from _known("ratchet_exporter_source_timestamp_seconds", (state.source,), state.answered)

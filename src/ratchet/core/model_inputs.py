@@ -1,4 +1,4 @@
-"""The columns that a model needs, as its signature in MLflow names them: servers and batch scoring go by them."""
+"""The columns that a model needs, as named by its signature in MLflow; used by servers and batch scoring."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from ratchet.errors import ConfigurationError
 
 NUMBERS = ("double", "float", "long", "integer", "boolean")
 BOOLEANS = "boolean_categories"
-"""Key in a model's metadata: which of its categories are those of true and false."""
+"""Key in a model's metadata: its boolean categories."""
 _TEXT = "string"
 
 
 @dataclass(frozen=True)
 class ModelInputs:
-    """The columns that a model needs. kinds: MLflow's name of each one's type (`double`, `string`), by name.
+    """The columns that a model needs. kinds: MLflow's type names (`double`, `string`), by column.
 
-    booleans: those of text whose text in training was that of true and false.
+    booleans: text columns whose values in training were the texts of true and false.
     """
 
     kinds: Mapping[str, str]
@@ -24,7 +24,7 @@ class ModelInputs:
 
     @classmethod
     def of(cls, about: Any, model: str) -> "ModelInputs":
-        """Read what MLflow keeps of a model; model: what to call it. Raises ConfigurationError where it can't be used.
+        """Read MLflow's facts about a model; model: its name in messages. Raises ConfigurationError if it is unusable.
 
         about: an `mlflow.models.Model`.
         """

@@ -1,8 +1,8 @@
-"""Moments as records have them."""
+"""Times as written to records."""
 
 from datetime import UTC, datetime
 
 
 def now() -> str:
-    """The present moment in ISO 8601, to the millisecond."""
+    """The current time in ISO 8601, in milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,7 +1,7 @@
-"""An existing version beside the candidate: a row of `comparison.csv`.
+"""An existing version compared with the candidate: a row of `comparison.csv`.
 
-The trainer writes the rows, the registrar decides on them, the report shows them. Only the standard library is
-imported: the registrar runs where no engine is installed.
+The trainer writes the rows, the registrar decides based on them, the report shows them. Imports only the standard
+library, because the registrar runs where no engine is installed.
 """
 
 import csv
@@ -21,11 +21,10 @@ class Rival:
     """An existing version and its F1.
 
     version: its number. basis: whether `f1` was measured on the candidate's test rows or recorded by its own run, or
-    that it has learnt from too many of these rows to be compared.
-    f1_low, f1_high: the middle 95 % of the resamples. recorded_f1: what its own run recorded. difference: the
-    candidate's F1 less this version's. probability: that the candidate is truly better. note: why F1 is a recorded one,
-    or why there is none. candidate_f1: the candidate's on the days that both have not learnt from, where those are not
-    all. None where it is not known.
+    that it has learnt from too many of these rows to be compared. f1_low, f1_high: the middle 95 % of the resamples.
+    recorded_f1: recorded by its own run. difference: the candidate's F1 minus this version's. probability: that the
+    candidate is truly better. note: why F1 is a recorded one or is absent. candidate_f1: the candidate's on the days
+    that neither has learnt from, unless those are all days. None if unknown.
     """
 
     version: int
@@ -46,7 +45,7 @@ class Rival:
     def recorded(
         cls, version: int, f1: float | None, candidate_f1: float, champion: bool, note: str = ""
     ) -> "Rival | None":
-        """A version that counts with the F1 of its own run; None where its run recorded none."""
+        """A version that counts with the F1 recorded by its own run; None if there is none."""
         if f1 is None:
             return None
         return cls(version, "recorded", f1, None, None, None, None, f1, candidate_f1 - f1, None, champion, note)
@@ -58,12 +57,12 @@ class Rival:
         return cls(version, "not_compared", f1, None, None, None, None, recorded_f1, nan, None, champion, note)
 
     def own_f1(self, candidate_f1: float) -> float:
-        """The candidate's F1 that this version's is compared with. candidate_f1: that on all test rows."""
+        """The candidate's F1 to compare this version's with. candidate_f1: that on all test rows."""
         return candidate_f1 if self.candidate_f1 is None else self.candidate_f1
 
     @staticmethod
     def to_csv(rivals: Iterable["Rival"]) -> str:
-        """The rows as CSV with a header; numbers keep every digit, None is empty."""
+        """The rows as CSV with a header; numbers at full precision, None is empty."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(field.name for field in fields(Rival))
@@ -72,10 +71,10 @@ class Rival:
 
     @classmethod
     def from_csv(cls, text: str) -> tuple[Self, ...]:
-        """Read the rows again; raises FailedError, with the line, where they are not what `to_csv` writes."""
+        """Parse the output of `to_csv`; raises FailedError, naming the line, if it is anything else."""
         reader = csv.DictReader(io.StringIO(text))
         expected = [field.name for field in fields(cls)]
-        # The last column was added later.
+        # The last column was added later, so older files lack it.
         if reader.fieldnames not in (expected, expected[:-1]):
             message = f"comparison.csv has the columns {reader.fieldnames}; accepted are {expected}"
             raise FailedError(message)

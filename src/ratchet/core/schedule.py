@@ -1,4 +1,4 @@
-"""How often a cycle is due, from the schedule of its CronJob; the exporter tells it."""
+"""How often a cycle is due, from the schedule of its CronJob; used by the exporter."""
 
 import re
 from datetime import datetime, timedelta
@@ -16,17 +16,17 @@ _NAMED = {
     "@hourly": "0 * * * *",
 }
 _EVERY = re.compile(r"@every (?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
-# The times that are looked at: more than a year of days, or the first thousand where they are closer together.
+# The range examined: more than a year of days, or the first thousand due times if they are closer together.
 _BEGIN = datetime(2024, 1, 1)  # noqa: DTZ001  # what a clock on the wall shows
 _DAYS = 400
 _MOST = 1000
 
 
 def longest_pause(schedule: str) -> timedelta | None:
-    """The longest time between two due times of a schedule, as Kubernetes writes it; None where it is none.
+    """The longest time between two due times of a schedule in Kubernetes' syntax; None if it is invalid.
 
-    In time as clocks on the wall show it: in the night in which they are put back a daily cycle is an hour later, and
-    daily all the same. So the time zone does not matter.
+    In wall-clock time, so the time zone does not matter: in the night when clocks are set back a daily cycle is an hour
+    later, but still daily.
     """
     text = schedule.strip()
     if every := _EVERY.fullmatch(text):

@@ -1,7 +1,7 @@
-"""Whether a version may serve, judged by how its server behaved when it was tried.
+"""Whether a version may serve, judged by its server's behaviour in a trial.
 
 `jobs.promotion.validate` tries a version in the image that will serve it and writes the verdict to the version as a
-tag; `jobs.promotion.conclude` goes by it. Only the standard library is imported.
+tag; `jobs.promotion.conclude` applies it. Imports only the standard library.
 """
 
 import json
@@ -13,18 +13,18 @@ from typing import Literal
 from ratchet.errors import FailedError
 
 TAG = "ratchet.validation"
-# Libraries add in different orders on different processors; a probability that is another differs by more.
+# Libraries sum in different orders on different processors; a truly different probability differs by more.
 _SAME_PROBABILITY = 1e-6
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What was seen of a version's server.
+    """The observations of a version's server.
 
-    broken: why it could not be tried to the end, in one sentence; empty where it could. rows: how many were labelled.
-    wrong: how many of them otherwise than by the trainer. apart: the largest distance of a probability from the
-    trainer's. malformed: the status of the answer to each malformed request, by what was wrong with it. latencies:
-    seconds of each request with one row. memory_bytes: the most that the server had.
+    broken: why the trial could not be completed, in one sentence; empty if it was. rows: number of rows labelled.
+    wrong: number of labels that differ from the trainer's. apart: the largest difference of a probability from the
+    trainer's. malformed: the status returned for each malformed request, by its defect. latencies: seconds of each
+    single-row request. memory_bytes: the server's peak memory.
     """
 
     broken: str = ""
@@ -39,7 +39,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class TrialVerdict:
-    """What is said of a trial. reason: a sentence, without its full stop. at: when, in ISO 8601."""
+    """The verdict on a trial. reason: a sentence without its full stop. at: the time, in ISO 8601."""
 
     outcome: Literal["passed", "failed"]
     reason: str
@@ -55,7 +55,7 @@ class TrialVerdict:
 
     @classmethod
     def from_tag(cls, text: str) -> "TrialVerdict":
-        """Read a version's tag; raises FailedError where it is none."""
+        """Parse a version's tag; raises FailedError if it is invalid."""
         try:
             return cls(**json.loads(text))
         except (TypeError, ValueError) as error:
@@ -68,9 +68,9 @@ class TrialVerdict:
 
 
 def judge(trial: Trial, latency_seconds: float, memory_limit: int, at: str) -> TrialVerdict:
-    """Judge a trial: passed, or failed for the first thing that was wrong.
+    """Judge a trial: passed, or failed because of the first defect.
 
-    latency_seconds: what the 95th percentile of the latencies may be. memory_limit: bytes that the server may have.
+    latency_seconds: the limit of the latencies' 95th percentile. memory_limit: the server's limit in bytes.
     """
     slow = p95(trial.latencies)
     reason = trial.broken or _wrong(trial, slow, latency_seconds, memory_limit)
@@ -83,7 +83,7 @@ def judge(trial: Trial, latency_seconds: float, memory_limit: int, at: str) -> T
 
 
 def p95(latencies: Sequence[float]) -> float | None:
-    """The smallest latency that 95 of 100 requests don't exceed (nearest rank); None where there are none."""
+    """The smallest latency that 95 of 100 requests don't exceed (nearest rank); None if there are none."""
     return round(sorted(latencies)[math.ceil(0.95 * len(latencies)) - 1], 4) if latencies else None
 
 

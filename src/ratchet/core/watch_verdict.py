@@ -1,6 +1,6 @@
-"""Whether a champion still does well on the newest days; `jobs.watch_step` asks.
+"""Whether a champion still performs well on the newest days; used by `jobs.watch_step`.
 
-Only the standard library is imported: what starts a cycle because of it runs where no engine is installed.
+Imports only the standard library: the watch, which starts a cycle because of it, runs where no engine is installed.
 """
 
 import json
@@ -17,7 +17,7 @@ _SHARE = 0.9
 
 
 class Day(Protocol):
-    """A day with the measures of the days that end there, as `core.evaluation.rolling` makes it."""
+    """A day with the metrics over the days that end there, as computed by `core.evaluation.rolling`."""
 
     @property
     def day(self) -> date: ...
@@ -33,11 +33,11 @@ class Day(Protocol):
 
 @dataclass(frozen=True)
 class WatchVerdict:
-    """What a watch says of a version.
+    """The verdict of a watch on a version.
 
-    until: the day on which what was measured ends, itself excluded, in ISO 8601. rows, f1: of the newest full window;
-    None where there is none yet. floor: the F1 below which a day is low. low_days: how many of the newest were. at:
-    when it was said.
+    until: the end of the measured days, exclusive, in ISO 8601. rows, f1: of the newest full window; None if there is
+    none yet. floor: the F1 below which a day is low. low_days: how many of the newest days were low. at: the time of
+    the verdict.
     """
 
     until: str
@@ -50,7 +50,7 @@ class WatchVerdict:
 
     @property
     def newest(self) -> date:
-        """The newest day that was measured."""
+        """The newest measured day."""
         return date.fromisoformat(self.until) - timedelta(days=1)
 
     def to_tag(self) -> str:
@@ -59,7 +59,7 @@ class WatchVerdict:
 
     @classmethod
     def from_tag(cls, text: str, where: str) -> Self:
-        """Read a version's tag; raises FailedError, with the version, where it is none."""
+        """Parse a version's tag; raises FailedError, naming the version, if it is invalid."""
         try:
             found = cls(**json.loads(text))
             date.fromisoformat(found.until)
@@ -69,7 +69,7 @@ class WatchVerdict:
         return found
 
     def sentence(self, name: str) -> str:
-        """What is told of a version. name: such as `version 3 of flights-sklearn`."""
+        """The verdict in one sentence. name: such as `version 3 of flights-sklearn`."""
         if self.f1 is None or self.floor is None:
             return f"{name} has no full window of new days up to {self.newest} yet"
         side = "below" if self.f1 < self.floor else "not below"
@@ -80,7 +80,7 @@ class WatchVerdict:
 
 
 def floor_of(floor: float | None, own_f1: float | None) -> float | None:
-    """The F1 below which a day is low: what is set, else nine tenths of the F1 on the version's own test rows."""
+    """The F1 below which a day is low: the setting, else nine tenths of the F1 on the version's own test rows."""
     return floor if floor is not None or own_f1 is None else _SHARE * own_f1
 
 
@@ -89,8 +89,8 @@ def judge(
 ) -> WatchVerdict:
     """Judge the newest `windows` days that have a full window of `length` days with a positive row in it.
 
-    days: those since the version's own test window, in order. floor: None where nobody knows the version's own F1. low:
-    how many must be low, the newest among them.
+    days: those since the version's own test window, in order. floor: None if the version's own F1 is unknown. low: how
+    many must be low, including the newest.
     """
     full = [day for day in days if day.days == length and day.positives][-windows:]
     if not full or floor is None:

@@ -1,7 +1,7 @@
-"""Where training, calibration and test begin and end: by time, never by chance.
+"""Where training, calibration and test begin and end: by time, never at random.
 
-`jobs.training.train` makes the windows once, from the configuration and `as_of`; the engines read by them. All days are
-local days of the table's time zone; every window is half-open, [start, end).
+`jobs.training.train` creates the windows once, from the configuration and `as_of`; the engines read them. All days are
+local days in the table's time zone; every window is half-open, [start, end).
 """
 
 import calendar
@@ -24,7 +24,7 @@ class Period:
 
     @classmethod
     def parse(cls, text: str) -> "Period":
-        """Read `31d`, `4w` or `1mo`; raises ValueError with what is accepted."""
+        """Parse `31d`, `4w` or `1mo`; raises ValueError with the accepted forms."""
         match = _PERIOD.fullmatch(text)
         if match is None:
             message = f"{text!r} is no period: a number from 1 to 9999 and d, w or mo is, such as 31d, 4w or 1mo"
@@ -32,9 +32,9 @@ class Period:
         return cls(int(match[1]), match[2])
 
     def before(self, day: date) -> date:
-        """The day that lies this period before `day`; the 31st becomes the last day of a shorter month.
+        """The day one period before `day`; the 31st becomes the last day of a shorter month.
 
-        Raises ConfigurationError where that would be before the calendar begins.
+        Raises ConfigurationError if that is before the calendar begins.
         """
         try:
             if self.unit == "mo":
@@ -49,7 +49,7 @@ class Period:
 
 @dataclass(frozen=True)
 class Window:
-    """The days from `start` (None: from the first row) up to, not including, `end`."""
+    """The days from `start` (None: the first row) to `end`, exclusive."""
 
     name: str
     start: date | None
@@ -61,7 +61,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Windows:
-    """The three windows of a run, one after the other without a gap."""
+    """The three consecutive windows of a run, without gaps."""
 
     train: Window
     calibration: Window
@@ -76,7 +76,7 @@ class Windows:
 
 
 def windows_until(as_of: date, test: Period, calibration: Period, train: Period | None) -> Windows:
-    """Lay the windows backwards from `as_of`: the test window ends there, calibration and training lie before it."""
+    """Lay out the windows backwards from `as_of`: the test window ends there, preceded by calibration and training."""
     test_start = test.before(as_of)
     calibration_start = calibration.before(test_start)
     train_start = None if train is None else train.before(calibration_start)

@@ -1,7 +1,7 @@
-"""One page with all that speaks for or against a candidate: `report.html`, which a trainer logs to its run.
+"""One page with the evidence for and against a candidate: `report.html`, which a trainer logs to its run.
 
-The pictures are inside the page and nothing is loaded from elsewhere, so that it opens from a file. The trainer writes
-it before anything is decided; `report.decision_section` is the part that the registrar replaces.
+The page embeds its plots and loads nothing, so that it opens from a file. The trainer writes it before the decision;
+the registrar replaces the part from `report.decision_section`.
 """
 
 from base64 import b64encode
@@ -50,7 +50,7 @@ class Month(Protocol):
 
 
 class Summary(Protocol):
-    """What was read of one window; missing: the rows without a value, by feature."""
+    """Facts about one window; missing: the number of rows without a value, by feature."""
 
     @property
     def window(self) -> Window: ...
@@ -66,15 +66,15 @@ class Summary(Protocol):
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a trainer found out.
+    """The findings of a trainer.
 
     model: the registered name. source: a sentence on the files that were read. summaries: of the training, calibration
     and test window. metrics: at least those of MEANINGS, on the test window. f1_interval: the middle 95 % of the
     resamples. f1_all_positive: F1 of labelling every test row positive. probability_better: that the candidate is truly
-    better than the best rescored version; None where it isn't known. set_aside: why a version was not compared, by
-    number. classes: the classification report. pictures: PNG files by name. links: addresses of the run and the like,
-    or ids where there is no address, by name. drift: of the features, from training to the test window. warnings:
-    sentences on the data.
+    better than the best rescored version; None if unknown. set_aside: why a version was not compared, by number.
+    classes: the classification report. pictures: PNG files by name. links: addresses of the run and related pages, or
+    ids without an address, by name. drift: of the features, from training to the test window. warnings: sentences on
+    the data.
     """
 
     model: str
@@ -108,17 +108,17 @@ class Scale:
 
     @classmethod
     def over(cls, values: Sequence[float]) -> "Scale":
-        """The shortest axis between multiples of 0.05 on which all values have their place."""
+        """The shortest axis between multiples of 0.05 that contains all values."""
         low, high = floor(min(values) / _STEP) * _STEP, ceil(max(values) / _STEP) * _STEP
         return cls(low, high if high > low else low + _STEP)
 
     def at(self, value: float) -> str:
-        """Where a value stands between the ends, in per cent of the axis."""
+        """The position of a value, in per cent of the axis."""
         return f"{100 * (value - self.low) / (self.high - self.low):.2f}%"
 
 
 def render(evidence: Evidence) -> str:
-    """The page as HTML, with the decision still open. Whatever the evidence holds is shown as text, never as markup."""
+    """The page as HTML, with the decision still open. The evidence is escaped as text, never inserted as markup."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters |= {
         filter_.__name__: filter_ for filter_ in (count, last_day, measure, probability, share, signed)
@@ -143,17 +143,17 @@ def count(number: int) -> str:
 
 
 def measure(number: float | None, digits: int = 3) -> str:
-    """A measure: 0.541, or a dash where it is not defined."""
+    """A metric: 0.541, or a dash if undefined."""
     return "–" if number is None or not isfinite(number) else f"{number:.{digits}f}"
 
 
 def share(number: float | None) -> str:
-    """A share: 33.1 %, or a dash where it is not known."""
+    """A share: 33.1 %, or a dash if unknown."""
     return "–" if number is None or not isfinite(number) else f"{100 * number:.1f}\N{NO-BREAK SPACE}%"
 
 
 def probability(number: float | None) -> str:
-    """A share of resamples, of which none is ever sure: > 99.9 % rather than 100 %."""
+    """A share of resamples, which never amounts to certainty: > 99.9 % rather than 100 %."""
     if number is None or _SURE <= number <= 1 - _SURE:
         return share(number)
     return "< 0.1\N{NO-BREAK SPACE}%" if number < _SURE else "> 99.9\N{NO-BREAK SPACE}%"
@@ -165,7 +165,7 @@ def signed(number: float) -> str:
 
 
 def last_day(window: Window) -> date:
-    """The last day that lies in a window."""
+    """The last day of a window."""
     return window.end - timedelta(days=1)
 
 

@@ -1,7 +1,8 @@
-"""What the pictures share: colours, frames, the mark of the threshold, and the PNG.
+"""The common style of the plots: colours, frames, the threshold marker, and the PNG.
 
 Used by `report.pictures`. Colours are those of Okabe and Ito ("Color universal design", 2008), which colour-blind
-people can tell apart; lines differ in their dashes, too. Figures are made without pyplot, which would keep them.
+people can distinguish; lines also differ in their dashes. Figures are created without pyplot, which would keep them in
+memory.
 """
 
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from ratchet.core.evaluation.counts import Bools, Floats
 
 BLUE, ORANGE, SKY, PURPLE, VERMILLION = "#0072B2", "#E69F00", "#56B4E9", "#CC79A7", "#D55E00"
 INK, GREY, PALE = "#1F2933", "#6B7480", "#D5DADF"
-# Colour, dashes and width of each measure, the same in every picture; F1 decides, so it stands out.
+# Colour, dashes and width of each metric, the same in every plot; F1 decides, so it stands out.
 MEASURES = {
     "F1": (INK, (1, 0), 2.6),
     "precision": (BLUE, (6, 1.5), 1.8),
@@ -55,14 +56,15 @@ _COLOURS = 128
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Inside, figures look like Ratchet's; the process's own settings are put back afterwards."""
+    """Apply Ratchet's figure style within the context; the process's own settings are restored afterwards."""
     with mpl.rc_context({**sns.axes_style("whitegrid"), **_STYLE}):
         yield
 
 
 @dataclass(frozen=True)
 class Size:
-    """A picture and its margins, in inches; margins are fixed because finding them costs as much as drawing."""
+    """The size of a plot and its margins, in inches; margins are fixed because computing them costs as much as
+    drawing."""
 
     width: float = 5.6
     height: float = 4.9
@@ -71,7 +73,7 @@ class Size:
     bottom: float = 0.95
 
     def margins(self) -> dict[str, float]:
-        """The margins as matplotlib takes them: shares of the figure."""
+        """The margins as matplotlib expects them: fractions of the figure."""
         return {
             "left": self.left / self.width,
             "right": 1 - self.right / self.width,
@@ -89,7 +91,7 @@ def frame(title: str, subtitle: str, size: Size) -> tuple[Figure, Axes]:
 
 
 def stacked(title: str, subtitle: str, size: Size) -> tuple[Figure, Axes, Axes]:
-    """A figure of two plots over one another, the lower one small, which share their x axis."""
+    """A figure of two stacked plots with a shared x axis, the lower one small."""
     figure = Figure(figsize=(size.width, size.height))
     rows = {"hspace": 0.12, **size.margins()}
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1), gridspec_kw=rows)
@@ -98,25 +100,25 @@ def stacked(title: str, subtitle: str, size: Size) -> tuple[Figure, Axes, Axes]:
 
 
 def name(axes: Axes, title: str, subtitle: str) -> None:
-    """Write a title and, smaller, what it is about."""
+    """Write a title and a smaller subtitle."""
     for text, height, font in ((title, 24, {"size": 13, "weight": "bold"}), (subtitle, 9, {"color": GREY})):
         axes.annotate(text, (0, 1), (0, height), xycoords="axes fraction", textcoords="offset points", **font)
 
 
 def mark(axes: Axes, x: float, y: float, text: str) -> None:
-    """Mark what the chosen threshold gives; `text` says it in the key."""
+    """Mark the point of the chosen threshold; `text` is its label in the legend."""
     axes.plot([x], [y], "D", color=VERMILLION, label=text, ms=8, mec="white", zorder=5, clip_on=False)
 
 
 def key(figure: Figure, columns: int) -> None:
-    """Write the key of all labelled lines below the plots, where it can hide none of them."""
+    """Draw the legend below the plots, where it hides no line."""
     figure.legend(loc="lower center", ncols=columns)
 
 
 def thinned(*lines: Floats) -> Bools:
-    """Which points of curves over [0, 1] to draw: each that is not on the spot of the point before it, and the last.
+    """Which points of curves over [0, 1] to draw: each that is not on the same spot as the previous one, and the last.
 
-    lines: the coordinates, arrays of one length, at least 1. A spot is a thousandth wide, which is a pixel here.
+    lines: the coordinates, arrays of equal length, at least 1. A spot is a thousandth wide, which is one pixel.
     """
     spots = np.round(np.stack(lines) * _SPOTS)
     kept = np.ones(spots.shape[1], dtype=np.bool_)
@@ -126,7 +128,8 @@ def thinned(*lines: Floats) -> Bools:
 
 
 def apart(heights: Floats, gap: float, top: float) -> Floats:
-    """Where labels go that belong at the given heights: `gap` from each other, none above `top`, moved no further."""
+    """Positions of labels for the given heights: at least `gap` apart, none above `top`, moved no further than
+    needed."""
     order = np.argsort(heights, kind="stable")
     steps = gap * np.arange(len(heights))
     pushed_up = np.maximum.accumulate(heights[order] - steps) + steps
@@ -136,7 +139,7 @@ def apart(heights: Floats, gap: float, top: float) -> Floats:
 
 
 def readable(color: str) -> tuple[float, float, float]:
-    """A darker tone of a colour: thin letters need more contrast than a line."""
+    """A darker tone of a colour, because thin letters need more contrast than a line."""
     middle: tuple[float, float, float] = sns.blend_palette([color, INK], 3)[1]
     return middle
 

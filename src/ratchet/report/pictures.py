@@ -1,6 +1,6 @@
-"""The six pictures of a run, from the count table: made once by a trainer, logged as PNG, shown in the report.
+"""The six plots of a run, from the count table: drawn once by a trainer, logged as PNG, shown in the report.
 
-The work is bounded by the count table and by the size of a picture, not by the number of rows.
+The cost is bounded by the size of the count table and of a plot, not by the number of rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,10 +39,10 @@ _DARK_SHARE = 0.6
 
 
 def draw(counts: Counts, threshold: Threshold, rolling: Sequence[RollingDay]) -> dict[str, bytes]:
-    """Draw all pictures; returns PNG files by name.
+    """Draw all plots; returns PNG files by name.
 
     counts: of the test window, with both classes. threshold: chosen on the calibration window, with its curve there.
-    rolling: the measures of the trailing days for each day of the test window, at least one.
+    rolling: the metrics over the trailing days for each day of the test window, at least one.
     """
     numbers = metrics(counts, threshold.value)
     with style():
@@ -161,7 +161,7 @@ def _threshold_curve(threshold: Threshold) -> Figure:
     kept = thinned(curve.threshold, *lines.values())
     for text, values in lines.items():
         color, dashes, width = MEASURES[text]
-        # From 0 up to the lowest score every row is labelled positive, as at the lowest score.
+        # Between 0 and the lowest score every row is labelled positive, as at the lowest score.
         x, y = np.append(0.0, curve.threshold[kept]), np.append(values[0], values[kept])
         axes.plot(x, y, color=color, dashes=dashes, linewidth=width, label=text, drawstyle="steps-pre")
     axes.axvline(threshold.value, color=VERMILLION, linestyle="--", linewidth=1.4)

@@ -1,4 +1,4 @@
-"""The picture of the rolling measures, the widest of those that `report.pictures` draws."""
+"""The plot of the rolling metrics, the widest of those drawn by `report.pictures`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -17,7 +17,7 @@ _SINGLE_DAYS_SEEN = 62
 
 
 def rolling_metrics(rolling: Sequence[RollingDay]) -> Figure:
-    """Draw each measure over the days, named at its end, and the base rate below; days without rows are gaps."""
+    """Plot each metric over the days, labelled at its end, and the base rate below; days without rows are gaps."""
     length = max(day.days for day in rolling)
     days = "the day alone" if length == 1 else f"the {length} days that end there (paler: since the test window began)"
     figure, axes, below = stacked("Rolling measures", f"each point: {days}", Size(8.8, 4.9, 0.75, 1.25, 0.75))
@@ -37,7 +37,7 @@ def rolling_metrics(rolling: Sequence[RollingDay]) -> Figure:
 
 
 def _line(axes: Axes, values: Floats, whole: int, text: str) -> None:
-    """Draw a measure, paler before the day `whole`, from which on the points cover all of their days."""
+    """Plot a metric, paler before the day `whole`, from which on the points cover full windows."""
     color, dashes, width = MEASURES[text]
     days = np.arange(len(values))
     for part, strength in ((slice(0, whole + 1), 0.35), (slice(whole, None), 1.0)):
@@ -46,7 +46,7 @@ def _line(axes: Axes, values: Floats, whole: int, text: str) -> None:
 
 
 def _end_labels(axes: Axes, lines: Mapping[str, Floats]) -> None:
-    """Name each line at its end, with its last value."""
+    """Label each line at its end, with its last value."""
     last = {text: values[np.isfinite(values)][-1] for text, values in lines.items() if np.isfinite(values).any()}
     heights = apart(np.array(list(last.values())), 0.065, 1.0)
     for (text, value), height in zip(last.items(), heights, strict=True):

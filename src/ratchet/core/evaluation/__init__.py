@@ -1,1 +1,1 @@
-"""How good a model is: counts of scores and labels, and what is computed from them."""
+"""Model quality: counts of scores and labels, and the metrics computed from them."""

@@ -1,7 +1,7 @@
-"""How sure a difference in F1 is: the bootstrap over days.
+"""Confidence in a difference in F1: the bootstrap over days.
 
-Rows of one day are alike (a storm delays all of a day's flights), so days are resampled, not rows: each resample draws
-as many days as there are, with repetition, and F1 is computed from the summed counts (Efron and Tibshirani, "An
+Rows of one day are correlated (a storm delays all of a day's flights), so days are resampled, not rows: each resample
+draws as many days as there are, with replacement, and F1 is computed from the summed counts (Efron and Tibshirani, "An
 Introduction to the Bootstrap", 1993, chapters 8 and 13). Both models get the same days, which pairs the comparison.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from ratchet.core.evaluation.counts import Confusion, Floats, Ints
 from ratchet.core.evaluation.f1 import f1
 
-# Fewer days, drawn again and again, look surer than they are.
+# With fewer days, the bootstrap underestimates the uncertainty.
 FEWEST_DAYS = 14
 
 
@@ -27,11 +27,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The candidate beside each version on the same rows.
+    """The candidate compared with each version on the same rows.
 
-    interval: of the candidate's F1. intervals: of each version's. probabilities: for each version the share of the
-    resamples in which the candidate's F1 is greater; None where there are rows of fewer than 14 days. Ties count
-    against the candidate.
+    interval: of the candidate's F1. intervals: of each version's. probabilities: for each version the share of
+    resamples in which the candidate's F1 is greater; None if there are rows of fewer than 14 days. Ties count against
+    the candidate.
     """
 
     interval: Interval
@@ -40,7 +40,7 @@ class Comparison:
 
 
 def compare(candidate: Confusion, versions: Mapping[int, Confusion], samples: int, seed: int) -> Comparison:
-    """Resample the candidate's days `samples` times and compute F1 of everyone on each resample."""
+    """Resample the candidate's days `samples` times and compute every model's F1 on each resample."""
     days = candidate.day
     weights = _day_weights(len(days), samples, seed)
     own = _resampled_f1(candidate, weights)

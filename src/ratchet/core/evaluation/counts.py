@@ -1,12 +1,12 @@
 """The one table behind every number: (day, score, label) → rows.
 
-Both engines end in this table, the scikit-learn one with a `groupby`, the Spark one with a distributed aggregation.
-Metrics, curves, threshold, rolling windows and confidence are computed from it by the same code, so its size, not
-the number of rows, bounds the work of an evaluation.
+Both engines produce this table, scikit-learn with a `groupby`, Spark with a distributed aggregation. The same code
+computes metrics, curves, threshold, rolling windows and confidence from it, so its size, not the number of rows, bounds
+the cost of an evaluation.
 
-Scores are rounded down to a multiple of 1/levels, and `levels` is a power of two: then the rounding is exact in
-binary floating point, and for a threshold t that is itself such a multiple, `score >= t` holds for the rounded score
-exactly when it holds for the score. No label depends on the rounding.
+Scores are rounded down to a multiple of 1/levels, where `levels` is a power of two. This rounding is exact in binary
+floating point, and for a threshold t that is also such a multiple, `score >= t` holds for the rounded score if and only
+if it holds for the score. No label depends on the rounding.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _HEAD = "day,score,label,rows"
 
 
 def day_number(day: date) -> int:
-    """The days since 1970-01-01; it is the step of MLflow's rolling metrics."""
+    """The days since 1970-01-01: the step of MLflow's rolling metrics."""
     return (day - EPOCH).days
 
 
@@ -38,7 +38,7 @@ def day_of(number: int) -> date:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Counts of right and wrong labels by day: five arrays of one length, sorted by day, each day once."""
+    """Counts of right and wrong labels by day: five arrays of equal length, sorted by day, each day once."""
 
     day: Ints
     true_positive: Ints
@@ -50,7 +50,7 @@ class Confusion:
     def from_rows(
         cls, day: npt.ArrayLike, label: npt.ArrayLike, predicted: npt.ArrayLike, rows: npt.ArrayLike
     ) -> "Confusion":
-        """Sum up rows of (day, label, predicted label, how many); the arrays have one length, in any order."""
+        """Sum up rows of (day, label, predicted label, count): arrays of equal length, in any order."""
         days, where = np.unique(np.asarray(day, dtype=np.int64), return_inverse=True)
         kind = np.asarray(label, dtype=np.int64) * 2 + np.asarray(predicted, dtype=np.int64)
         table = np.zeros((len(days), 4), dtype=np.int64)
@@ -58,7 +58,7 @@ class Confusion:
         return cls(days, table[:, 3], table[:, 1], table[:, 2], table[:, 0])
 
     def reindexed(self, days: Ints) -> "Confusion":
-        """The same counts on the given sorted days; a day that was not here counts nothing."""
+        """The same counts on the given sorted days; absent days count zero."""
         place = np.searchsorted(days, self.day)
 
         def spread(values: Ints) -> Ints:
@@ -75,7 +75,7 @@ class Confusion:
         )
 
     def since(self, day: int) -> "Confusion":
-        """The counts of a day and those after it."""
+        """The counts from a day on."""
         kept = self.day >= day
         return Confusion(
             self.day[kept],
@@ -92,10 +92,10 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows by day, score and label: four arrays of one length, sorted by day, score, label, each triple once.
+    """Rows by day, score and label: four arrays of equal length, sorted by day, score, label, each triple once.
 
     day: days since 1970-01-01. score: calibrated probability, a multiple of 1/levels. label: True is the positive
-    class. rows: how many, at least 1.
+    class. rows: their number, at least 1.
     """
 
     day: Ints
@@ -107,7 +107,7 @@ class Counts:
     def from_table(
         cls, day: npt.ArrayLike, score: npt.ArrayLike, label: npt.ArrayLike, rows: npt.ArrayLike, levels: int
     ) -> "Counts":
-        """Count (day, score, label, how many) rows, in any order and repeated or not; scores are rounded down."""
+        """Sum up rows of (day, score, label, count), in any order, possibly repeated; scores are rounded down."""
         days = np.asarray(day, dtype=np.int64)
         level = np.floor(np.asarray(score, dtype=np.float64) * levels).astype(np.int64)
         labels = np.asarray(label, dtype=np.int64)
@@ -122,11 +122,11 @@ class Counts:
 
     @classmethod
     def from_rows(cls, day: npt.ArrayLike, score: npt.ArrayLike, label: npt.ArrayLike, levels: int) -> "Counts":
-        """Count single rows: arrays of one length, a row each."""
+        """Count single rows: arrays of equal length, one element per row."""
         return cls.from_table(day, score, label, np.ones(len(np.asarray(day)), dtype=np.int64), levels)
 
     def to_csv(self) -> str:
-        """A line for each day, score and label; the day in ISO 8601, the score with every digit."""
+        """One line per day, score and label; the day in ISO 8601, the score at full precision."""
         days = {day: day_of(day).isoformat() for day in np.unique(self.day).tolist()}
         columns = (column.tolist() for column in (self.day, self.score, self.label, self.rows))
         lines = [f"{days[day]},{score!r},{int(label)},{rows}" for day, score, label, rows in zip(*columns, strict=True)]
@@ -134,7 +134,7 @@ class Counts:
 
     @classmethod
     def from_csv(cls, text: str, levels: int) -> "Counts":
-        """Read the lines again, in any order; raises FailedError where they are not what `to_csv` writes."""
+        """Parse the output of `to_csv`, in any order; raises FailedError if it is anything else."""
         lines = text.removeprefix(_HEAD).splitlines()[1:]
         try:
             cells = [line.split(",") for line in lines]
@@ -166,12 +166,12 @@ class Counts:
         return int(self.rows[self.label].sum())
 
     def between(self, first: int, last: int) -> "Counts":
-        """The rows of the days first to last, both included."""
+        """The rows of the days first to last, inclusive."""
         part = slice(*np.searchsorted(self.day, [first, last + 1]))
         return Counts(self.day[part], self.score[part], self.label[part], self.rows[part])
 
     def by_score(self) -> tuple[Floats, Ints, Ints]:
-        """Distinct scores (ascending), and the negative and positive rows of each."""
+        """Distinct scores (ascending), and the number of negative and positive rows for each."""
         scores, where = np.unique(self.score, return_inverse=True)
         table = np.zeros((len(scores), 2), dtype=np.int64)
         np.add.at(table, (where, self.label.astype(np.int64)), self.rows)

@@ -1,11 +1,11 @@
-"""How far the features of one window have moved from those of another: a distance for each feature, from counts.
+"""Feature drift between two windows: a distance for each feature, computed from counts.
 
-The distance is Jensen and Shannon's, with logarithms to the base 2: the square root of
-½ KL(p‖m) + ½ KL(q‖m), m = ½ (p + q), over the shares p and q of the rows in each bucket, that of missing values among
-them (J. Lin, "Divergence measures based on the Shannon entropy", IEEE Transactions on Information Theory 37, 1991; that
-its root is a metric: D. Endres and J. Schindelin, ibid. 49, 2003). It is 0 where the shares are the same and 1 where no
-bucket is used by both; where a small share s of the rows has moved to values that did not occur before, it is about
-√(s/2): 0.07 for 1 %, 0.16 for 5 %, 0.23 for 10 %. `docs/decisions/0009-drift.md` says why this one.
+The distance is Jensen and Shannon's, with base-2 logarithms: the square root of ½ KL(p‖m) + ½ KL(q‖m), m = ½ (p + q),
+over the shares p and q of the rows in each bucket, including one for missing values (J. Lin, "Divergence measures based
+on the Shannon entropy", IEEE Transactions on Information Theory 37, 1991; that its root is a metric: D. Endres and J.
+Schindelin, ibid. 49, 2003). It is 0 if the shares are equal and 1 if the windows have no bucket in common; if a small
+share s of the rows has moved to values that did not occur before, it is about √(s/2): 0.07 for 1 %, 0.16 for 5 %, 0.23
+for 10 %. `docs/decisions/0009-drift.md` explains the choice.
 """
 
 import csv
@@ -26,9 +26,9 @@ _LONGEST_NAME = 200
 
 @dataclass(frozen=True)
 class FeatureDrift:
-    """How far one feature has moved.
+    """The drift of one feature.
 
-    distance: from 0 to 1. chance: about what two samples of these sizes differ by if nothing has moved.
+    distance: from 0 to 1. chance: the approximate distance of two samples of these sizes without drift.
     missing_training, missing_newest: the share of rows without a value.
     """
 
@@ -41,14 +41,14 @@ class FeatureDrift:
 
 
 def drift(training: Sequence[FeatureCounts], newest: Iterable[FeatureCounts]) -> list[FeatureDrift]:
-    """A row for each feature that both windows have, the one that has moved farthest first."""
+    """One row per feature in both windows, the largest drift first."""
     later = {one.feature: one for one in newest}
     found = [_moved(one, later[one.feature]) for one in training if one.feature in later]
     return sorted(found, key=lambda one: (-one.distance, one.feature))
 
 
 def distance(one: Floats, other: Floats) -> float:
-    """Jensen and Shannon's distance of two arrays of rows by bucket; 0 where either has no rows."""
+    """Jensen and Shannon's distance between two arrays of rows by bucket; 0 if either has no rows."""
     if not one.sum() or not other.sum():
         return 0.0
     p, q = one / one.sum(), other / other.sum()
@@ -58,7 +58,7 @@ def distance(one: Floats, other: Floats) -> float:
 
 
 def metrics(rows: Sequence[FeatureDrift]) -> dict[str, float]:
-    """`drift.<feature>` for each feature and `drift_max`; characters that MLflow does not take become `_`."""
+    """`drift.<feature>` for each feature and `drift_max`; characters that MLflow rejects become `_`."""
     named: dict[str, float] = {}
     for row in sorted(rows, key=lambda row: row.feature):
         base = name = f"drift.{re.sub(r'[^0-9A-Za-z_. -]', '_', row.feature)[:_LONGEST_NAME]}"
@@ -80,7 +80,7 @@ def to_csv(rows: Iterable[FeatureDrift]) -> str:
 
 
 def from_csv(text: str) -> list[FeatureDrift]:
-    """Read the rows again; raises FailedError where they are not what `to_csv` writes."""
+    """Parse the output of `to_csv`; raises FailedError if it is anything else."""
     try:
         return [
             FeatureDrift(row["feature"], row["kind"], *(float(row[field.name]) for field in fields(FeatureDrift)[2:]))
@@ -114,9 +114,9 @@ def _aligned(training: FeatureCounts, newest: FeatureCounts) -> tuple[Floats, Fl
 
 
 def _chance(one: Floats, other: Floats) -> float:
-    """Of two samples of one distribution over b buckets, the divergence is on average about (b−1)(1/n+1/m)/(8 ln 2).
+    """The mean divergence of two samples of one distribution over b buckets is about (b−1)(1/n+1/m)/(8 ln 2).
 
-    That follows from the chi-square distribution, which is what the divergence comes near to for many rows.
+    This follows from the chi-square distribution, which the divergence approaches for many rows.
     """
     n, m = float(one.sum()), float(other.sum())
     used = int(((one + other) > 0).sum())
@@ -126,6 +126,6 @@ def _chance(one: Floats, other: Floats) -> float:
 
 
 def _information(shares: Floats, middle: Floats) -> float:
-    """KL(shares ‖ middle) in bits; exactly 0 where both are the same."""
+    """KL(shares ‖ middle) in bits; exactly 0 if both are equal."""
     used = shares > 0
     return float((shares[used] * np.log2(shares[used] / middle[used])).sum())

@@ -1,6 +1,6 @@
-"""Precision, recall and F1 of labels, from confusion counts.
+"""Precision, recall and F1 from confusion counts.
 
-Apart from `core.evaluation.metrics` so that a trainer can start, and a registrar work, without scikit-learn.
+Separate from `core.evaluation.metrics` so that a trainer can start, and a registrar work, without scikit-learn.
 """
 
 import numpy as np
@@ -10,24 +10,24 @@ from ratchet.core.evaluation.counts import Confusion, Floats
 
 
 def f1(true_positive: npt.ArrayLike, false_positive: npt.ArrayLike, false_negative: npt.ArrayLike) -> Floats:
-    """F1 = 2 TP / (2 TP + FP + FN), element by element; 0 where nothing is or is labelled positive."""
+    """F1 = 2 TP / (2 TP + FP + FN), elementwise; 0 if no row is positive or labelled positive."""
     twice = 2 * np.asarray(true_positive, dtype=np.float64)
     whole = twice + np.asarray(false_positive, dtype=np.float64) + np.asarray(false_negative, dtype=np.float64)
     return np.divide(twice, whole, out=np.zeros_like(whole), where=whole > 0)
 
 
 def f1_of(confusion: Confusion) -> float:
-    """F1 of all days together."""
+    """F1 over all days."""
     return float(f1(confusion.true_positive.sum(), confusion.false_positive.sum(), confusion.false_negative.sum()))
 
 
 def precision_of(confusion: Confusion) -> float:
-    """The share of the rows labelled positive that are; 0 where none is labelled so."""
+    """The share of the rows labelled positive that are positive; 0 if there are none."""
     return _share(confusion.true_positive.sum(), confusion.false_positive.sum())
 
 
 def recall_of(confusion: Confusion) -> float:
-    """The share of the positive rows that are labelled so; 0 where there are none."""
+    """The share of the positive rows that are labelled positive; 0 if there are none."""
     return _share(confusion.true_positive.sum(), confusion.false_negative.sum())
 
 

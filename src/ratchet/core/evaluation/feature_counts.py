@@ -1,7 +1,7 @@
-"""What a window's features look like, as counts: the table that an engine hands over beside `counts`.
+"""The distribution of a window's features, as counts: an engine returns this table along with `counts`.
 
-Numbers are counted by `buckets`, categories by value: the most frequent of the training window by name, the rest
-together. `feature_counts.csv` is this table.
+Numbers are counted by `buckets`, categories by value: the most frequent ones in the training window individually, the
+rest together. `feature_counts.csv` is this table.
 """
 
 import csv
@@ -16,17 +16,17 @@ Kind = Literal["numeric", "categorical"]
 type Key = float | str
 
 MOST_VALUES = 100
-"""Values of a categorical feature that are told apart; those that are rarer in training are one."""
+"""How many values of a categorical feature are counted individually; those rarer in training are counted together."""
 NAME = "feature_counts.csv"
 _HEAD = ("feature", "kind", "part", "value", "rows")
 
 
 @dataclass(frozen=True)
 class FeatureCounts:
-    """The rows of one window by what one feature is in them.
+    """The rows of one window by the value of one feature.
 
-    by_value: by bucket of a numeric feature, by text of a categorical one. other: rows with a text that is not told
-    apart. missing: rows without a value.
+    by_value: by bucket for a numeric feature, by text for a categorical one. other: rows with a text that is not
+    counted individually. missing: rows without a value.
     """
 
     feature: str
@@ -48,7 +48,8 @@ class FeatureCounts:
     def of_texts(
         cls, feature: str, texts: Mapping[str, int], missing: int, known: Iterable[Key] | None = None
     ) -> "FeatureCounts":
-        """From the rows by text. known: the texts to tell apart; None, the most frequent ones, ties by their order."""
+        """From the rows by text. known: the texts to count individually; None: the most frequent, ties in text
+        order."""
         if known is None:
             known = sorted(texts, key=lambda text: (-texts[text], text))[:MOST_VALUES]
         named: dict[Key, int] = {text: texts[str(text)] for text in known if texts.get(str(text))}
@@ -56,7 +57,7 @@ class FeatureCounts:
 
 
 def to_csv(counts: Iterable[FeatureCounts]) -> str:
-    """A line for each feature and value. part: `value`, `other`, `missing`. value: a text, or a bucket's number."""
+    """One line per feature and value. part: `value`, `other`, `missing`. value: a text, or a bucket's number."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(_HEAD)
@@ -69,7 +70,7 @@ def to_csv(counts: Iterable[FeatureCounts]) -> str:
 
 
 def from_csv(text: str) -> tuple[FeatureCounts, ...]:
-    """Read the lines again; raises FailedError, with the line, where they are not what `to_csv` writes."""
+    """Parse the output of `to_csv`; raises FailedError, naming the line, if it is anything else."""
     reader = csv.reader(io.StringIO(text, newline=""))
     lines: dict[tuple[str, Kind], list[tuple[str, str, int]]] = {}
     if tuple(next(reader, ())) != _HEAD:

@@ -1,7 +1,7 @@
-"""The measures of a run and the points of its curves, from the count table.
+"""The metrics of a run and the points of its curves, from the count table.
 
-scikit-learn's measures are used wherever it has them, with the rows as `sample_weight`. What is handed to it is
-summed over days first, so it sees each distinct score at most twice, however many rows there were.
+scikit-learn's metrics are used wherever available, with the row counts as `sample_weight`. Its input is first summed
+over days, so it contains each distinct score at most twice, however many rows there were.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "average_precisio
 
 @dataclass(frozen=True)
 class ClassRow:
-    """A line of the classification report; the accuracy's line has no precision and recall of its own."""
+    """A line of the classification report; the line for accuracy has no precision or recall."""
 
     name: str
     precision: float | None
@@ -28,7 +28,7 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Rows whose scores lie in one tenth: their mean score beside the share that is positive."""
+    """Rows whose scores lie in one tenth of [0, 1]: their mean score and share of positives."""
 
     mean_score: float
     positive_share: float
@@ -36,7 +36,7 @@ class CalibrationBin:
 
 
 def expanded(counts: Counts) -> tuple[Bools, Floats, Ints]:
-    """Labels, scores and rows with the days summed up: arrays of one length, a triple for each (score, label)."""
+    """Labels, scores and rows summed over days: arrays of equal length, one triple per (score, label)."""
     scores, negative, positive = counts.by_score()
     label = np.repeat([False, True], len(scores))
     rows = np.concatenate([negative, positive])
@@ -45,12 +45,12 @@ def expanded(counts: Counts) -> tuple[Bools, Floats, Ints]:
 
 
 def f1_all_positive(counts: Counts) -> float:
-    """F1 of labelling every row positive: what a first version has to beat."""
+    """F1 of labelling every row positive, which a first version has to beat."""
     return float(f1(counts.positives, counts.total - counts.positives, 0))
 
 
 def metrics(counts: Counts, threshold: float) -> dict[str, float]:
-    """The measures named in METRICS, and `threshold`. Both classes must occur in `counts`."""
+    """The metrics named in METRICS, and `threshold`. Both classes must occur in `counts`."""
     label, score, rows = expanded(counts)
     confusion = counts.confusion(threshold)
     right = confusion.true_positive.sum() + confusion.true_negative.sum()
@@ -68,7 +68,7 @@ def metrics(counts: Counts, threshold: float) -> dict[str, float]:
 
 
 def classification_report(counts: Counts, threshold: float) -> list[ClassRow]:
-    """scikit-learn's classification report, a row for each class and average."""
+    """scikit-learn's classification report, one row per class and average."""
     label, score, rows = expanded(counts)
     report = measures.classification_report(
         label,

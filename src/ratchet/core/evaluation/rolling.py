@@ -1,4 +1,4 @@
-"""The measures of the trailing days, for each day of the test window."""
+"""Metrics over the trailing days, for each day of the test window."""
 
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -14,10 +14,10 @@ from ratchet.core.windows import Window
 
 @dataclass(frozen=True)
 class RollingDay:
-    """The measures of a day and those before it; NaN where the rows don't define them.
+    """The metrics over a day and the days before it; NaN if undefined for these rows.
 
-    days: how many calendar days of the test window the measures cover; fewer than asked for at its beginning, since
-    nothing before the test window may count.
+    days: the number of calendar days of the test window covered; fewer than requested at its beginning, since rows
+    before the test window must not count.
     """
 
     day: date
@@ -32,9 +32,9 @@ class RollingDay:
 
 
 def rolling(counts: Counts, threshold: float, window: Window, days: int, since: date | None = None) -> list[RollingDay]:
-    """Measure the trailing `days` calendar days for each day of the window that has an end and rows.
+    """Compute metrics over the trailing `days` calendar days for each day of the window, which has an end and rows.
 
-    since: the first day that is wanted; None, the window's own first day.
+    since: the first requested day; None: the window's first day.
     """
     first = int(counts.day.min()) if window.start is None else day_number(window.start)
     begin = first if since is None else max(first, day_number(since))

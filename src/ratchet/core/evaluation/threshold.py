@@ -20,7 +20,7 @@ class ThresholdCurve:
 
 @dataclass(frozen=True)
 class Threshold:
-    """The chosen threshold, its F1 on the rows it was chosen on, and what it was chosen from."""
+    """The chosen threshold, its F1 on the rows it was chosen on, and the curve it was chosen from."""
 
     value: float
     f1: float
@@ -28,7 +28,7 @@ class Threshold:
 
 
 def curve(counts: Counts) -> ThresholdCurve:
-    """What each threshold would give, where `score >= threshold` is labelled positive."""
+    """The result of each threshold, where `score >= threshold` is labelled positive."""
     scores, negative, positive = counts.by_score()
     true_positive = positive[::-1].cumsum()[::-1]
     false_positive = negative[::-1].cumsum()[::-1]
@@ -40,7 +40,7 @@ def curve(counts: Counts) -> ThresholdCurve:
 
 
 def choose(counts: Counts) -> Threshold:
-    """The score with the greatest F1; of several the highest, which labels the fewest rows positive."""
+    """The score with the greatest F1; if tied, the highest, which labels the fewest rows positive."""
     points = curve(counts)
     best = len(points.f1) - 1 - int(np.argmax(points.f1[::-1]))
     return Threshold(float(points.threshold[best]), float(points.f1[best]), points)
