@@ -1,4 +1,5 @@
-"""What a cluster says of its cycles, for the exporter: two requests, and what `ratchet status` reads off the Jobs."""
+"""A cluster's facts about its cycles, for the exporter: two requests, and the facts that `ratchet status` reads from
+Jobs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -17,23 +18,23 @@ _COORDINATORS = "app.kubernetes.io/component=coordinator"
 
 
 class Cycles:
-    """Asks a cluster for the facts about its cycles."""
+    """Queries a cluster for the facts about its cycles."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
 
     def __call__(self) -> CycleFacts:
-        """The facts; raises RatchetError where the cluster is away."""
+        """The facts; raises RatchetError if the cluster is unavailable."""
         cron_job = self._api.get(CRON_JOBS, _CRON_JOB)
         return facts_of(self._api.items(JOBS, labels=_COORDINATORS), cron_job, datetime.now(UTC))
 
 
 def facts_of(jobs: Sequence[Json], cron_job: Json | None, now: datetime) -> CycleFacts:
-    """What the cycles' Jobs and the CronJob that makes them say."""
+    """The facts in the cycles' Jobs and the CronJob that creates them."""
     newest_first = sorted(jobs, key=lambda job: str(job["metadata"].get("creationTimestamp")), reverse=True)
     cycles = [cycle_of(job, now) for job in newest_first]
     successes = [_unix(cycle.ended) for cycle in cycles if cycle.state == "done"]
-    # The CronJob still knows of one whose Job is gone.
+    # The CronJob still records a cycle whose Job is gone.
     successes.append(_unix((cron_job or {}).get("status", {}).get("lastSuccessfulTime")))
     return CycleFacts(
         last_success=max((at for at in successes if at is not None), default=None),
@@ -62,7 +63,7 @@ def _steps(newest_first: Sequence[CycleStatus]) -> dict[str, float]:
 
 
 def _failure(cycle: CycleStatus) -> tuple[str, Reason]:
-    """The first step that failed, and why; `cycle` where it ended before or after its steps."""
+    """The first step that failed, and why; `cycle` if it ended before or after its steps."""
     for step in cycle.steps:
         if step.state == "failed":
             return _known(step.step), step.reason or "other"
@@ -70,7 +71,7 @@ def _failure(cycle: CycleStatus) -> tuple[str, Reason]:
 
 
 def _known(step: str) -> str:
-    """A step that this version knows: whatever stands in a journal, the names are few."""
+    """A step known to this version, so that the number of names stays small whatever a journal contains."""
     return step if step in STEPS else "other"
 
 

@@ -1,4 +1,4 @@
-"""What `ratchet exporter` does: asks MLflow and the cluster in the background, answers Prometheus at once."""
+"""The work of `ratchet exporter`: it polls MLflow and the cluster in the background and answers Prometheus at once."""
 
 import os
 import threading
@@ -22,20 +22,20 @@ log = structlog.get_logger()
 
 
 class Exporter:
-    """Its sources, and what they know. cluster: None outside of one, where only MLflow is told about."""
+    """The sources and their facts. cluster: None outside a cluster, where only MLflow's are exported."""
 
     def __init__(self, models: Poller[tuple[ModelFacts, ...]], cluster: Poller[CycleFacts] | None) -> None:
         self._models = models
         self._cluster = cluster
 
     def begin(self, stop: threading.Event) -> None:
-        """Ask each source in a thread of its own until `stop` is set."""
+        """Poll each source in its own thread until `stop` is set."""
         background.begin("ask-mlflow", self._models.refresh_for_ever, stop)
         if self._cluster is not None:
             background.begin("ask-cluster", self._cluster.refresh_for_ever, stop)
 
     def samples(self) -> Iterator[Sample]:
-        """All that is known now."""
+        """All known samples."""
         states = [self._models.state(), *([] if self._cluster is None else [self._cluster.state()])]
         yield from exported.of_sources(states)
         for model in self._models.facts() or ():
@@ -45,7 +45,7 @@ class Exporter:
 
 
 def export(settings: Settings) -> Never:
-    """Answer until somebody ends the process; raises ConfigurationError where the port can't be had."""
+    """Serve until the process is stopped; raises ConfigurationError if the port is not available."""
     # Who asks again in a minute need not insist; an answer that takes long is worth as little as none.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -59,7 +59,7 @@ def export(settings: Settings) -> Never:
 
 
 def opened(settings: Settings, variables: Mapping[str, str] = os.environ) -> Exporter:
-    """The exporter of these settings, which has not asked anybody yet."""
+    """The exporter for these settings, before its first poll."""
     own = settings.exporter
     models = Poller("mlflow", Models(settings), own.mlflow_seconds, own.keep_seconds)
     way_in, namespace = credentials.inside(variables), variables.get("RATCHET_NAMESPACE")

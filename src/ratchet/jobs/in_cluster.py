@@ -1,4 +1,4 @@
-"""`ratchet in-cluster`: a verb is run where MLflow, the store and the servers are in reach, and followed to its end."""
+"""`ratchet in-cluster`: runs a verb where it can reach MLflow, the store and the servers, and follows it to its end."""
 
 import json
 import os
@@ -17,16 +17,16 @@ from ratchet.jobs.status import NAMESPACE
 
 @dataclass(frozen=True)
 class End:
-    """How it ended. sentence: what to say of a failure; empty where it did not fail."""
+    """How it ended. sentence: describes a failure; empty if there was none."""
 
     code: int
     sentence: str = ""
 
 
 def run(words: Sequence[str], namespace: str | None, context: str | None, show: Callable[[str], None]) -> End:
-    """Run a verb with its arguments in a cluster; show: called with each line that there is to read.
+    """Run a verb with its arguments in a cluster; show: called with each line of output.
 
-    namespace, context: as for `jobs.status`. Raises RatchetError where it can't be begun, or not be followed.
+    namespace, context: as for `jobs.status`. Raises RatchetError if it can't be started or followed.
     """
     call = by_hand.call_of(words, datetime.now(UTC))
     access = credentials.found(context)
@@ -43,7 +43,7 @@ def run(words: Sequence[str], namespace: str | None, context: str | None, show: 
 
 
 def begin(api: Api, call: by_hand.Call) -> None:
-    """Make the object of a call. Raises FailedError where its definition is not deployed."""
+    """Create the object of a call. Raises FailedError if its definition is not deployed."""
     definition = api.get(call.source, call.definition)
     if definition is None:
         raise FailedError(call.missing)
@@ -63,7 +63,7 @@ def follow(api: Api, call: by_hand.Call, show: Callable[[str], None]) -> End:
 
 
 def readable(line: str) -> str:
-    """An event as a terminal shows it: when, what, and its facts as key=value; every other line as it is."""
+    """An event as shown on a terminal: time, name, and its facts as key=value; other lines unchanged."""
     event = event_in(line)
     if event is None or not {"event", "level", "timestamp"} <= event.keys():
         return line

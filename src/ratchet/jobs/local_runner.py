@@ -1,7 +1,7 @@
-"""Runs the steps of a cycle on the machine that it was started on.
+"""Runs the steps of a cycle on this machine.
 
-Trainers are processes. The registrar, which needs no engine, works in this one: it then has MLflow imported already
-when the last trainer ends.
+Trainers are processes. The registrar, which needs no engine, runs in this process, so MLflow is already imported when
+the last trainer ends.
 """
 
 import os
@@ -21,12 +21,12 @@ from ratchet.io.runner import Ended, OnEvent, Order, Step
 from ratchet.jobs.promotion.results import Result
 from ratchet.settings import Settings, bytes_of
 
-# Python, MLflow and the pictures, beside the rows or the JVM's heap.
+# Python, MLflow and the plots, in addition to the rows or the JVM's heap.
 _PROCESS_BYTES = 700 * 1024**2
 
 
 class LocalRunner:
-    """The machine; a `Runner` of `io.runner`."""
+    """This machine; a `Runner` of `io.runner`."""
 
     poll_seconds = 0.2
     begin_cycle = None
@@ -34,13 +34,13 @@ class LocalRunner:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self._settings = settings
         self._clock = clock
-        # Bytes that were free before a step began, and those that scikit-learn needs for the table.
+        # Bytes free before a step began, and bytes that scikit-learn needs for the table.
         self._free = int(psutil.virtual_memory().available)
         self._rows: int | None = None
 
     @contextmanager
     def cycle(self, cycle: str | None) -> Iterator[str]:
-        """The id that is given, or a new one; cycles on one machine don't wait for each other."""
+        """The given id, or a new one; cycles on one machine don't wait for each other."""
         yield cycle_ids.new() if cycle is None else cycle_ids.checked(cycle)
 
     @contextmanager
@@ -49,7 +49,7 @@ class LocalRunner:
         yield cycle_ids.new("watch")
 
     def together(self) -> bool:
-        """Whether the machine's free memory holds both trainers at once; not before the first has seen the table."""
+        """Whether both trainers fit into the free memory at once; False until the first has inspected the table."""
         if self._rows is None or (os.cpu_count() or 1) == 1:
             return False
         needed = self._rows + bytes_of(self._settings.spark.driver_memory) * 3 // 2 + 2 * _PROCESS_BYTES
@@ -68,12 +68,12 @@ class LocalRunner:
         if event.get("event") == "table.looked":
             self._rows = int(event["memory"])
         if event.get("event") == "train.done":
-            # A trainer is leaving a core; the registrar's imports take a second or two.
+            # A trainer that ends frees a core, and the registrar's imports take a second or two.
             background.begin("import-register", _import_register)
 
 
 class _Registrar:
-    """The registrar in a thread of this process; a `Step` of `io.runner`. What it asks of MLflow has deadlines."""
+    """The registrar in a thread of this process; a `Step` of `io.runner`. Its MLflow requests have deadlines."""
 
     def __init__(self, settings: Settings, cycle: str, on_event: OnEvent, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -81,7 +81,7 @@ class _Registrar:
         self._results = background.begin("register", _register, settings, cycle, on_event)
 
     def poll(self) -> Ended | None:
-        """How it ended; None while it works."""
+        """How it ended; None while it runs."""
         if not self._results.done():
             return None
         try:
@@ -94,10 +94,10 @@ class _Registrar:
         return self._clock() - self._begun
 
     def stop(self, ended: Ended) -> None:
-        """It ends with this process; whatever it is at may be cut off anywhere and done again."""
+        """Do nothing: it ends with this process, and its work may be interrupted at any point and repeated."""
 
     def leave(self) -> None:
-        """As `stop`."""
+        """Do nothing, like `stop`."""
 
 
 def _import_register() -> None:

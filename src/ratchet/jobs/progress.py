@@ -1,10 +1,10 @@
-"""Bars for long work on a terminal; elsewhere nothing, since the events say it all."""
+"""Progress bars for long work on a terminal; elsewhere none, since the events suffice."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-# The events of a trainer from its start to its end; `jobs.training.train` logs one a step.
+# The events of a trainer in order; `jobs.training.train` logs one per step.
 TRAIN_STEPS = 11
 
 type Advance = Callable[[str, str], None]
@@ -12,7 +12,7 @@ type Advance = Callable[[str, str], None]
 
 @contextmanager
 def bars(steps: Mapping[str, int]) -> Iterator[Advance]:
-    """Show a bar for each name with its number of steps; yields what moves a bar on: (name, what is done)."""
+    """Show a bar for each name with its number of steps; yields a function that advances one: (name, text to show)."""
     if not sys.stdout.isatty() or not steps:
         yield lambda _name, _done: None
         return

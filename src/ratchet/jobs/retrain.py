@@ -1,7 +1,7 @@
-"""A whole cycle: the trainers, side by side where they fit, the registrar, then what brings a better version to serve.
+"""A full cycle: the trainers, in parallel if they fit, the registrar, then validation and rollout of a better version.
 
-This page is what a cycle is. Where its steps run, as processes of this machine or as Jobs of a cluster, is the runner's
-matter; no step knows.
+This module defines a cycle. The runner determines where its steps run, as processes on this machine or as Jobs of a
+cluster; the steps are independent of it.
 """
 
 import time
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 @dataclass
 class Cycle:
-    """What became of a cycle: the registrar's results, and how each failed step ended."""
+    """The outcome of a cycle: the registrar's results, and how each failed step ended."""
 
     runner: Runner
     id: str
@@ -36,7 +36,7 @@ class Cycle:
 
     @property
     def error(self) -> RatchetError | None:
-        """The error of the first step that failed, with the sentences of all."""
+        """The error of the first failed step, with the sentences of all failed steps."""
         if not self.failures:
             return None
         kinds: dict[int | None, type[RatchetError]] = {2: ConfigurationError, 3: DataError}
@@ -54,11 +54,11 @@ def retrain(
     *,
     because: str | None = None,
 ) -> Cycle:
-    """Run one cycle, and say what became of it.
+    """Run one cycle and return its outcome.
 
-    options: those by which a step reads the same settings. cycle: its id; None is an id that the runner makes. runner:
-    where the steps run; None is what the settings say. because: why it is run, for its runs' tags. Raises RatchetError
-    where the cycle can't be begun.
+    options: give a step the same settings. cycle: its id; None is an id created by the runner. runner: where the steps
+    run; None follows the settings. because: why it is run, for its runs' tags. Raises RatchetError if the cycle can't
+    be started.
     """
     runner = runner or runner_for(settings)
     with runner.cycle(cycle) as cycle_id:
@@ -74,7 +74,7 @@ def retrain(
         with progress.bars({f"train {engine}": progress.TRAIN_STEPS for engine in engines}) as advance:
             run_steps(done, orders, seconds, advance)
         if trained := tuple(engine for engine in settings.retrain.engines if engine not in done.failures):
-            # Only on what there is: to a registrar, a run that is missing is a failure worth another try.
+            # Only engines with a run, because a registrar treats a missing run as a failure worth another try.
             those = ("--set", f"retrain.engines=[{', '.join(trained)}]")
             with progress.bars({}) as advance:
                 run_steps(done, [Order(("register",), (*common, *those), trained)], seconds, advance)
@@ -91,7 +91,7 @@ def retrain(
 def _bring_to_serve(
     cycle: Cycle, settings: Settings, options: tuple[str, ...], engines: tuple[str, ...], advance: progress.Advance
 ) -> None:
-    """Try the versions that were staged, then let those that passed serve; where none was made, nothing."""
+    """Try the staged versions, then let those that passed serve; do nothing if there are none."""
     made = [result.engine for result in cycle.results if result.version is not None]
     promotion = settings.promotion
     if not made or not (promotion.validation or promotion.approval == "manual" or settings.serving.deployments):
@@ -106,7 +106,7 @@ def _bring_to_serve(
 
 
 def runner_for(settings: Settings) -> Runner:
-    """Where steps run, by the settings. Raises ConfigurationError where that is not here."""
+    """The runner set in the configuration. Raises ConfigurationError if it is not available here."""
     if settings.retrain.runner == "kubernetes":
         from ratchet.io.cluster.coordinator import open_cluster
 
@@ -117,7 +117,7 @@ def runner_for(settings: Settings) -> Runner:
 
 
 def run_steps(cycle: Cycle, orders: Sequence[Order], seconds: float, advance: progress.Advance) -> None:
-    """Run steps, side by side where the runner has room, until the last has ended; none for longer than `seconds`."""
+    """Run steps, in parallel if the runner has room, until the last has ended; none for longer than `seconds`."""
     waiting = list(orders)
     running: dict[str, Step] = {}
     with ExitStack() as stack:
@@ -159,6 +159,6 @@ def _pass_on(cycle: Cycle, step: str, advance: progress.Advance, event: Mapping[
         advance(f"train {step}", name)
 
 
-# What the line has anyway, and what the table at the end says better.
+# Fields that the line already has, or that the final table shows better.
 _NOT_PASSED_ON = frozenset({"event", "level", "timestamp", "engine", "cycle", "metrics", "report"})
 _RESULT = tuple(each.name for each in fields(Result))

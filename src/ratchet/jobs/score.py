@@ -1,7 +1,6 @@
 """Batch scoring: a registered version labels every row of a table, with the engine that trained it.
 
-Everything that can be wrong is looked at before the target is touched. Whatever kills it, running it again ends in the
-same result.
+All checks run before the target is touched. If it is killed, running it again gives the same result.
 """
 
 import time
@@ -29,7 +28,7 @@ _PAUSE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Summary:
-    """What a call has done. target: where the result is."""
+    """The result of a call. target: its location."""
 
     model: str
     version: int
@@ -39,7 +38,7 @@ class Summary:
 
     @property
     def sentence(self) -> str:
-        """All of it, for a person."""
+        """The summary as a sentence."""
         share = f", {self.positives / self.rows:.1%} of them labelled 1" if self.rows else ""
         return f"version {self.version} of {self.model} scored {self.rows:,} rows{share}: {self.target}"
 
@@ -52,10 +51,10 @@ def score(
     version: int | None = None,
     opened: BatchScorer | None = None,
 ) -> Summary:
-    """Score a table; returns what was done.
+    """Score a table; returns a summary.
 
-    source, target, version: as in the settings' section `score`, which says them where they are None. opened: the
-    scorer, where the caller has opened it to let it start early; it is closed here. Raises RatchetError.
+    source, target, version: as in the settings' section `score`, which supplies them if None. opened: the scorer, if
+    the caller has opened it for an early start; it is closed here. Raises RatchetError.
     """
     with opened or open_scorer(engine_name, settings) as scorer:
         come_from = _given(source or settings.score.source, "FROM", "source")
@@ -87,7 +86,7 @@ def _score(scorer: BatchScorer, model: str, version: int, table: Table, target: 
 
 
 def _with_progress(scorer: BatchScorer, table: Table, target: Target, version: int) -> Tally:
-    """A bar on a terminal, an event now and then everywhere."""
+    """Score with a progress bar on a terminal and periodic events everywhere."""
     steps, last = scorer.steps(table), time.monotonic()
     with progress.bars({} if steps is None else {scorer.name: steps}) as advance:
 
@@ -110,7 +109,7 @@ def _given(address: str | None, argument: str, key: str) -> str:
 
 
 def _chosen(settings: Settings, model: str, number: int | None) -> int:
-    """That number, or the champion's. Raises ConfigurationError where there is no such version."""
+    """The given number, or the champion's. Raises ConfigurationError if there is no such version."""
     client = connect(settings)
     wanted = champion_of(client, model) if number is None else number
     if wanted is not None and exists(client, model, wanted):

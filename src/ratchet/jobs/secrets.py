@@ -1,7 +1,7 @@
-"""The passwords of an installation, made once inside of the cluster: nobody writes them to a disk, nobody sees them.
+"""The passwords of an installation, created once in the cluster: no operator sees them or writes them to a disk.
 
-The Job of `k8s/components/generated-secrets` runs it, with an account that may create Secrets and read none. A Secret
-that is there stays, wherever it came from.
+The Job of `k8s/components/generated-secrets` runs it, with an account that may create Secrets but not read them. An
+existing Secret is kept, whatever its origin.
 """
 
 import secrets
@@ -22,12 +22,12 @@ S3_USERS = (
 
 
 def make(api: Api) -> list[str]:
-    """Create the Secrets that are not there; returns their names. Raises RatchetError."""
+    """Create the missing Secrets; returns their names. Raises RatchetError."""
     return [name for name, values in contents().items() if api.create(SECRETS, _secret(name, values)) is not None]
 
 
 def contents() -> dict[str, dict[str, str]]:
-    """The keys of each Secret by its name. Hexadecimal, because some of these become part of an address."""
+    """The keys of each Secret by its name. Hexadecimal, because some of them become part of a URL."""
     random = secrets.token_hex
     found = {
         "minio-root": {"MINIO_ROOT_USER": f"root-{random(4)}", "MINIO_ROOT_PASSWORD": random(24)},

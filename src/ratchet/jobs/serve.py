@@ -1,4 +1,4 @@
-"""A server for one version of one engine's model: it answers at once, and with the model as soon as that is there.
+"""A server for one version of one engine's model: it responds at once, and predicts once the model is loaded.
 
 `cli` calls it, in a cluster in a Deployment whose pod template names the version; `jobs.promotion.validate` starts one
 to try a version.
@@ -22,17 +22,17 @@ from ratchet.settings import Settings
 
 log = structlog.get_logger()
 
-# Where a container's files outlive the container; a folder of its own elsewhere.
+# Names a folder that outlives the container; without it, each server uses its own.
 _CACHE = "RATCHET_MODELS"
 _TRIES = 5
 _PAUSE_SECONDS = 5.0
 
 
 def serve(settings: Settings, engine: str, version: int | None, host: str, port: int) -> None:
-    """Serve until a signal says otherwise.
+    """Serve until a signal arrives.
 
-    version: None is the champion, once there is one. Raises ConfigurationError where the address can't be used, and
-    what the loading of the model raised.
+    version: None is the champion, once there is one. Raises ConfigurationError if the address can't be used, and any
+    error from loading the model.
     """
     app = ScoringServer()
     with ExitStack() as stack:
@@ -64,7 +64,7 @@ def _load(settings: Settings, engine: str, version: int | None, app: ScoringServ
 
 
 def _downloaded(settings: Settings, name: str, number: int, cache: Path) -> Path:
-    """The version's files; a store that is away for a moment is no reason to begin anew with the imports."""
+    """The version's files; retries, because a brief outage of the store should not repeat the imports."""
     for left in reversed(range(_TRIES)):
         try:
             return model_files.files_of(settings, name, number, cache)

@@ -1,4 +1,4 @@
-"""What `ratchet show` tells: every version of the configured models, and the newest candidate where it was held."""
+"""The output of `ratchet show`: every version of the configured models, and the newest candidate if it was held."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +16,11 @@ from ratchet.settings import Settings
 
 @dataclass(frozen=True)
 class Row:
-    """A version, or the newest candidate that got none.
+    """A version, or the newest candidate without one.
 
     version: None for a candidate. f1: on the test rows of its own run. f1_today: on the test rows of the newest
-    complete run; None where it was not measured there. decision, reason: as the registrar recorded them. as_of: the day
-    on which its test window ends. moved: who made it champion last, when and why; None where it never was.
+    complete run; None if not measured there. decision, reason: as recorded by the registrar. as_of: the day on which
+    its test window ends. moved: who last made it champion, when and why; None if it never was.
     """
 
     model: str
@@ -39,9 +39,9 @@ class Row:
 
 
 def show(settings: Settings) -> list[Row]:
-    """The rows of each configured engine: versions by number, then the newest candidate where it was held.
+    """The rows of each configured engine: versions by number, then the newest candidate if it was held.
 
-    Raises RatchetError where MLflow is away.
+    Raises RatchetError if MLflow is unavailable.
     """
     with mlflow_errors(settings):
         client = connect(settings)

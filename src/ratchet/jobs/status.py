@@ -1,4 +1,4 @@
-"""What `ratchet status` tells: the cycles of a cluster, read off their Jobs; MLflow is not asked."""
+"""The output of `ratchet status`: the cycles of a cluster, read from their Jobs, without requests to MLflow."""
 
 import os
 from collections.abc import Mapping
@@ -19,9 +19,9 @@ NAMESPACE = "ratchet"
 class StepStatus:
     """A step of a cycle.
 
-    state: submitted, waiting, running, done, failed. seconds: from its submission to its end, or until now. said: what
-    was decided, why it failed or waits. reason: the same where it failed, in a word. facts: what else the coordinator
-    wrote down.
+    state: submitted, waiting, running, done, failed. seconds: from its submission to its end, or until now. said: the
+    decision, or why it failed or waits. reason: why it failed, in one word. facts: other facts recorded by the
+    coordinator.
     """
 
     step: str
@@ -36,7 +36,7 @@ class StepStatus:
 class CycleStatus:
     """A cycle: waiting, running, done, failed.
 
-    said: where it has no step yet, why. reason: why it failed, in a word.
+    said: why it has no step yet. reason: why it failed, in one word.
     """
 
     cycle: str
@@ -51,9 +51,9 @@ class CycleStatus:
 
 
 def status(namespace: str | None, context: str | None) -> list[CycleStatus]:
-    """The cycles whose Jobs are there, the newest first. Raises RatchetError where the cluster can't be asked.
+    """The cycles whose Jobs exist, the newest first. Raises RatchetError if the cluster can't be queried.
 
-    namespace, context: None are the pod's own inside of a cluster, else `ratchet` and the kubeconfig's current one.
+    namespace, context: None means the pod's own in a cluster, else `ratchet` and the kubeconfig's current context.
     """
     api = Api(credentials.found(context), namespace or os.environ.get("RATCHET_NAMESPACE") or NAMESPACE, patience=0)
     jobs = [job for job in api.items(JOBS) if cycles.is_cycle(job)]
@@ -91,7 +91,7 @@ def _why(job: Json) -> str:
 def _id(job: Json) -> str:
     try:
         return id_of(job)
-    except RatchetError:  # its coordinator has failed, and says so
+    except RatchetError:  # its coordinator has failed and reports that
         return str(job["metadata"]["name"])
 
 

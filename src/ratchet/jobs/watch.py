@@ -1,8 +1,8 @@
-"""The watch: a step for each engine, and one cycle where a champion does badly; never two for the same days.
+"""The watch: a step for each engine, and one cycle if a champion performs badly; never two for the same days.
 
-It runs where no engine is installed. What a step found is read from the tag that it left on the version, so that it
-counts wherever the step ran. The cycle that is started has an id made from the newest day watched: on a cluster it is
-the name of the Job, and in MLflow of its runs, so whoever comes second finds it.
+It runs where no engine is installed. It reads a step's verdict from the version's tag, so the verdict counts wherever
+the step ran. The id of the started cycle is derived from the newest day watched: it names the Job on a cluster and the
+runs in MLflow, so a second watch finds it.
 """
 
 import fcntl
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 @dataclass
 class Watch:
-    """What became of a watch: what it says of each engine, what it did about it, and the cycle that it ran itself."""
+    """The outcome of a watch: the verdict on each engine, the action taken, and the cycle that it ran itself."""
 
     sentences: list[str] = field(default_factory=list)
     cycle: Cycle | None = None
@@ -42,17 +42,17 @@ class Watch:
 
 @dataclass(frozen=True)
 class _Low:
-    """A champion that does badly, and its verdict."""
+    """A champion that performs badly, and its verdict."""
 
     sentence: str
     newest: date
 
 
 def watch(settings: Settings, options: Sequence[str], runner: Runner | None = None) -> Watch:
-    """Watch all engines' champions, and start a cycle where that is due.
+    """Watch all engines' champions, and start a cycle if due.
 
-    options: those by which a step, and a cycle, read the same settings. runner: where the steps run; None is what the
-    settings say. Raises RatchetError where the watch can't be begun; a step's failure is in the result.
+    options: give the steps and a cycle the same settings. runner: where the steps run; None follows the settings.
+    Raises RatchetError if the watch can't be started; a step's failure is in the result.
     """
     done, runner = Watch(), runner or runner_for(settings)
     with runner.watch() as watch_id:
@@ -93,7 +93,7 @@ def _judged(settings: Settings, engines: Sequence[str], done: Watch) -> list[_Lo
 
 
 def _start(settings: Settings, options: Sequence[str], runner: Runner, low: Sequence[_Low], done: Watch) -> None:
-    """Start the one cycle that is due, or say why not."""
+    """Start the one cycle that is due, or report why not."""
     cycle = cycle_ids.from_watch(settings.model, max(one.newest for one in low))
     because = "; ".join(one.sentence for one in low)
     with mlflow_errors(settings):
@@ -112,7 +112,7 @@ def _start(settings: Settings, options: Sequence[str], runner: Runner, low: Sequ
 
 
 def _decided(settings: Settings, cycle: str) -> str | None:
-    """Whether a cycle has been decided on: its Job may be gone by now."""
+    """Whether a cycle has been decided on; asks MLflow because its Job may be gone."""
     client = connect(settings)
     for engine in settings.retrain.engines:
         found = candidates.newest(client, settings, engine, cycle)
@@ -129,7 +129,7 @@ def _at_work(settings: Settings) -> str | None:
 
 @contextmanager
 def _alone(settings: Settings) -> Iterator[bool]:
-    """Whether no other watch here runs a cycle of the model; the lock ends with the process."""
+    """Whether no other watch on this machine runs a cycle of the model; the lock ends with the process."""
     which = hashlib.sha256(f"{settings.tracking.uri}\0{settings.model}".encode()).hexdigest()[:16]
     file = Path(tempfile.gettempdir()) / f"ratchet-watch-{os.getuid()}-{which}.lock"
     with file.open("w") as lock:

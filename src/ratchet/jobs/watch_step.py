@@ -1,4 +1,4 @@
-"""A watch of one engine's champion: scores the days that are new, adds them to what is known of it, and judges.
+"""A watch of one engine's champion: scores the new days, adds them to its record, and judges it.
 
 `cli` calls it, on a cluster in the image that trained the version. It may be killed between any two requests and run
 again: no day is scored or logged twice, and the verdict is written last.
@@ -26,12 +26,12 @@ from ratchet.settings import Settings
 log = structlog.get_logger()
 
 _DRIFT = "drift_max"
-_EVERY_DAY = "rolling_accuracy"  # the one that a day with rows always has
+_EVERY_DAY = "rolling_accuracy"  # defined for every day with rows
 
 
 @dataclass(frozen=True)
 class Watched:
-    """What became of a watch of one engine. verdict: None where there is no champion, or no day to judge by."""
+    """The outcome of a watch of one engine. verdict: None if there is no champion, or no day to judge it by."""
 
     sentence: str
     verdict: WatchVerdict | None = None
@@ -60,14 +60,14 @@ def watch(settings: Settings, engine: str) -> Watched:
 
 
 def _new_days(settings: Settings, record: Record, table: Table) -> Window | None:
-    """The newest days that nobody has measured; None where there is none."""
+    """The newest unmeasured days; None if there are none."""
     end = table.end - timedelta(days=settings.watch.lag_days)
     start = max(record.end, end - timedelta(days=settings.watch.most_days))
     return Window("newest", start, end) if start < end else None
 
 
 def _measure(settings: Settings, engine: str, record: Record, table: Table, window: Window) -> None:
-    """Score a window's rows and keep the counts."""
+    """Score a window's rows and store the counts."""
     training = record.features()
     with open_engine(engine, settings) as opened:
         levels = record.levels(settings.evaluation.score_levels)
@@ -83,7 +83,7 @@ def _measure(settings: Settings, engine: str, record: Record, table: Table, wind
 
 
 def _concluded(settings: Settings, record: Record, name: str) -> WatchVerdict:
-    """Log what is not logged yet of the measured days, and write the verdict."""
+    """Log the metrics of measured days that are not yet logged, and write the verdict."""
     logged = record.logged(_EVERY_DAY)
     newest = [day for block in record.blocks() for day in _days(settings, record, block, logged)]
     record.log_days(day for day in newest if day_number(day.day) not in logged)
@@ -101,7 +101,7 @@ def _concluded(settings: Settings, record: Record, name: str) -> WatchVerdict:
 
 
 def _days(settings: Settings, record: Record, block: list[Span], logged: set[int]) -> list[RollingDay]:
-    """The measures of the days since the test window that are not logged, and of those that the verdict is made of."""
+    """The metrics of the days since the test window that are not yet logged, and of those used for the verdict."""
     begin, end = block[0].first, block[-1].end
     wanted = _wanted(settings, record, max(begin, record.tested_until), end, logged)
     length = settings.evaluation.rolling_days

@@ -1,1 +1,2 @@
-"""From a candidate to what serves: deciding, staging, trying, concluding, rolling out; and `champion` by hand."""
+"""From a candidate to a serving version: decision, staging, trial, conclusion, rollout; and manual moves of
+`champion`."""

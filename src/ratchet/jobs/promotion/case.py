@@ -1,7 +1,7 @@
-"""A candidate before those who decide: its run, its registered model under the lock, and who decides.
+"""A candidate under decision: its run, its locked registered model, and the deciding verb.
 
-`decision.json` is the decision's memory. It is written before the version is made; whoever goes on reads it back, and
-nobody judges a second time what a version was made of.
+`decision.json` persists the decision. It is written before the version is created; the next process reads it back, so a
+candidate that has become a version is never judged again.
 """
 
 from collections.abc import Mapping
@@ -25,20 +25,20 @@ _COPIED_TAGS = ("ratchet.cycle", "ratchet.engine", "ratchet.as_of", "ratchet.tes
 
 
 def by(verb: str) -> str:
-    """Who decides, such as `ratchet register by ann@laptop`."""
+    """The author of a decision, such as `ratchet register by ann@laptop`."""
     return f"ratchet {verb} by {process_identity.who()}"
 
 
 def held_model(
     client: MlflowClient, settings: Settings, name: str, verb: str
 ) -> AbstractContextManager[RegisteredModel]:
-    """A registered model under its lock, for a verb. Raises TemporaryError where it is locked for too long."""
+    """A registered model, locked for a verb. Raises TemporaryError if another process holds the lock for too long."""
     return RegisteredModel.held(client, name, settings.promotion.lock_seconds, by(verb))
 
 
 @dataclass(frozen=True)
 class Case:
-    """A candidate and its registered model. verb: of `ratchet`, that decides."""
+    """A candidate and its registered model. verb: the `ratchet` verb that decides."""
 
     model: RegisteredModel
     candidate: Candidate
@@ -46,16 +46,16 @@ class Case:
 
     @classmethod
     def of(cls, model: RegisteredModel, run_id: str, verb: str) -> "Case":
-        """Read the candidate only now: it may have been decided on while this process waited for the lock."""
+        """Read the candidate under the lock, since it may have been decided on while this process waited for it."""
         return cls(model, candidates.read(model.client, run_id), verb)
 
     @property
     def own(self) -> Version | None:
-        """The version that the registrar has made of the candidate; None where there is none."""
+        """The version that the registrar has created from the candidate; None if there is none."""
         return self.model.made_from(self.candidate.run_id)
 
     def judged(self, settings: Settings) -> Decision:
-        """Decide on the candidate against the versions that there are now."""
+        """Decide on the candidate against the current versions."""
         compared = candidates.rivals(self.model.client, self.candidate)
         others = [version for version in self.model.versions if version.run_id != self.candidate.run_id]
         decision = judge(self.candidate, compared, others, settings.promotion)
@@ -63,12 +63,13 @@ class Case:
         return replace(decision, outcome="staged") if decision.promoted and tried_first else decision
 
     def decided(self, own: Version) -> Decision:
-        """What was decided when its version was made."""
+        """The decision recorded when its version was created."""
         record = candidates.read_decision(self.model.client, self.candidate)
         return replace(Decision.from_record(record, f"the run {self.candidate.run_id}"), version=own.number)
 
     def with_version(self, decision: Decision, settings: Settings) -> Decision:
-        """Make a version of the candidate, when the decision has been written down; the same with its number."""
+        """Create a version from the candidate after recording the decision; returns the decision with the version's
+        number."""
         candidates.write_decision(self.model.client, self.candidate, decision, self._about(settings))
         candidate = self.candidate
         tags = {
@@ -85,11 +86,11 @@ class Case:
         return replace(decision, version=number)
 
     def record(self, decision: Decision, settings: Settings) -> None:
-        """Write a decision to the candidate's run, with its tags last."""
+        """Write a decision to the candidate's run, the tags last."""
         candidates.record(self.model.client, self.candidate, decision, self._about(settings))
 
     def conclude(self, own: Version, outcome: Outcome, reason: str) -> None:
-        """Say the last word on a version: on itself, then on its run; under the lock."""
+        """Write the final decision on a version, first to the version, then to its run; under the lock."""
         self.model.check()
         if outcome == "promoted" and own.move is None:
             self.model.begin(own.number, self.model.next_move(by(self.verb), reason))
@@ -99,13 +100,13 @@ class Case:
         self.model.settle()
 
     def rewrite(self, own: Version, outcome: Outcome, reason: str) -> None:
-        """Write to the candidate's run what became of its version; all else stays as it was decided."""
+        """Write the outcome of its version to the candidate's run; the rest of the decision stays unchanged."""
         record = candidates.read_decision(self.model.client, self.candidate)
         decision = replace(self.decided(own), outcome=outcome, reason=reason)
         candidates.record(self.model.client, self.candidate, decision, {**record, **_signature()})
 
     def result(self, outcome: Outcome, reason: str, version: int | None) -> Result:
-        """What became of the candidate."""
+        """The result for the candidate."""
         candidate = self.candidate
         return Result(
             engine=candidate.engine,
@@ -120,7 +121,7 @@ class Case:
         )
 
     def _last_tag(self, decision: Decision) -> dict[str, str]:
-        """What makes the version the registrar's own: that it is staged, or its way to `champion`."""
+        """The tag that marks the version as the registrar's: that it is staged, or its move to `champion`."""
         if decision.outcome == "staged":
             return {STAGED: now()}
         return {MOVE: self.model.next_move(by(self.verb), decision.reason).to_tag()}

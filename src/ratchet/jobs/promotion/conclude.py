@@ -1,8 +1,8 @@
-"""The last word on a staged version: it becomes champion, waits for approval, or is held.
+"""The final decision on a staged version: it becomes champion, waits for approval, or is held.
 
-The step `rollout` calls it after the validation, `ratchet promote` where somebody approves. Like the registrar it may
-be killed between any two requests and run again. What makes the end final is one tag: the move of `champion` on the
-version, or the decision `held`.
+The step `rollout` calls it after validation, `ratchet promote` on approval. Like the registrar it may be killed between
+any two requests and run again. A single tag makes the outcome final: the move of `champion` on the version, or the
+decision `held`.
 """
 
 from mlflow.tracking import MlflowClient
@@ -18,9 +18,9 @@ from ratchet.settings import Settings
 
 
 def conclude(client: MlflowClient, settings: Settings, engine: str, cycle: str, failure: str = "") -> Result:
-    """Decide on the version that a cycle has staged; where it has none, say what was decided before.
+    """Decide on the version that a cycle has staged; if there is none, return the earlier decision.
 
-    failure: why the validation did not come to its end, where it didn't. Raises RatchetError.
+    failure: why the validation did not complete, if it didn't. Raises RatchetError.
     """
     name = settings.registered_name(engine)
     candidate = candidates.newest(client, settings, engine, cycle)
@@ -33,7 +33,7 @@ def conclude(client: MlflowClient, settings: Settings, engine: str, cycle: str, 
 def _concluded(case: Case, settings: Settings, failure: str) -> Result:
     candidate, own = case.candidate, case.own
     if own is not None and own.rolled_back is not None and candidate.outcome == "promoted":
-        go_back(case.model, own.number, own.rolled_back)  # that was begun, and killed
+        go_back(case.model, own.number, own.rolled_back)  # an interrupted rollback
         return case.result("held", own.rolled_back, own.number)
     if own is None or candidate.outcome != "staged":
         outcome, reason = candidate.outcome or "held", candidate.tags.get("ratchet.reason", "it was not decided on")
@@ -50,14 +50,14 @@ def _concluded(case: Case, settings: Settings, failure: str) -> Result:
 
 
 def approve(model: RegisteredModel, number: int, why: str) -> None:
-    """Write down that a staged version was made the champion by hand; under the lock, after the move."""
+    """Record that a staged version was made the champion manually; under the lock, after the move."""
     version = model.numbered(number)
     if version is not None:
         Case.of(model, version.run_id, "promote").conclude(version, "promoted", why)
 
 
 def go_back(model: RegisteredModel, number: int, why: str) -> None:
-    """Take `champion` from a version whose servers failed, and write down that it is held; may be repeated."""
+    """Take `champion` from a version whose servers failed, and record that it is held; may be repeated."""
     model.check()
     model.give_back(number, by("rollout"), why)
     version = model.numbered(number)
@@ -67,7 +67,7 @@ def go_back(model: RegisteredModel, number: int, why: str) -> None:
 
 def _word(settings: Settings, case: Case, own: Version, failure: str) -> tuple[Outcome, str]:
     better = case.candidate.tag("ratchet.reason")
-    if own.move is not None:  # its way to `champion` has been written down: it was decided before
+    if own.move is not None:  # its move to `champion` is recorded: already decided
         return "promoted", own.move.because
     if own.tags.get(DECISION) == "held":
         return "held", own.tags[REASON]
@@ -79,12 +79,12 @@ def _word(settings: Settings, case: Case, own: Version, failure: str) -> tuple[O
 
 
 def _failed(own: Version) -> bool:
-    """Whether a version was tried, and failed."""
+    """Whether a version failed its trial."""
     return TAG in own.tags and not TrialVerdict.from_tag(own.tags[TAG]).passed
 
 
 def _refused(own: Version, failure: str) -> str:
-    """Why a version did not pass its validation; empty where it did."""
+    """Why a version did not pass its validation; empty if it did."""
     if TAG not in own.tags:
         return f"its validation did not come to an end: {failure or 'it was not begun'}"
     return f"it was refused in validation: {TrialVerdict.from_tag(own.tags[TAG]).reason}" if _failed(own) else ""

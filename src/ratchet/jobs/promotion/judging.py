@@ -1,7 +1,7 @@
-"""From a candidate's evidence and today's versions to a decision.
+"""From a candidate's evidence and the current versions to a decision.
 
-The trainer compared the candidate with the versions that there were; some may have been deleted or made since. Called
-by `jobs.promotion.register`, under the lock, so that what it sees stays true.
+The trainer compared the candidate with the versions at that time; some may have been deleted or created since. Called
+by `jobs.promotion.register`, under the lock, so that the versions don't change meanwhile.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,9 +20,9 @@ def judge(
 ) -> Decision:
     """Decide on a candidate against the existing versions.
 
-    compared: the rows of its comparison.csv. versions: those that exist now, without the candidate's own. Where the
-    champion was scored on the candidate's rows, only versions that were count; else, as where it was made since the
-    comparison, recorded F1 counts for those that were not. One that was deleted or set aside since no longer counts.
+    compared: the rows of its comparison.csv. versions: those that exist now, without the candidate's own. If the
+    champion was scored on the candidate's rows, only versions scored on them count; otherwise (for example if it was
+    created after the comparison) recorded F1 counts for the others. Versions deleted or set aside since don't count.
     """
     rows = {rival.version: rival for rival in compared}
     found = list(versions)
@@ -41,9 +41,9 @@ def judge(
 
 
 def _without_common_rows(beside: Mapping[int, Rival | None]) -> dict[int, str]:
-    """Why versions are left out that were not scored on the candidate's rows, where the champion was.
+    """Why versions not scored on the candidate's rows are excluded, if the champion was.
 
-    An F1 of another month says little about this one, so it decides nothing where there is a better witness.
+    The F1 of another month says little about this one, so it must not decide if better evidence exists.
     """
     if not any(rival is not None and rival.champion and rival.basis == "same_rows" for rival in beside.values()):
         return {}
@@ -55,9 +55,9 @@ def _without_common_rows(beside: Mapping[int, Rival | None]) -> dict[int, str]:
 
 
 def _newer(candidate: Candidate, versions: Sequence[Version], not_compared: Mapping[int, str]) -> str:
-    """Why the candidate's data are not new enough; empty where they are.
+    """Why the candidate's data are not new enough; empty if they are.
 
-    They may be older than those of no champion, and must be newer than those of what it can't be compared with.
+    They must not be older than the champion's, and must be newer than those of versions that it can't be compared with.
     """
     end = candidate.test_window[1]
     for version in versions:
@@ -99,7 +99,7 @@ def _rival(version: Version, rows: Mapping[int, Rival], candidate: Candidate, pr
 
 
 def _another(row: Rival, version: Version) -> bool:
-    """Whether the number means another version by now: numbers begin anew when a registered model is deleted."""
+    """Whether the number now means another version: numbering restarts when a registered model is deleted."""
     known = row.recorded_f1 is not None and version.f1 is not None
     return known and not isclose(row.recorded_f1 or 0, version.f1 or 0, rel_tol=1e-9)
 

@@ -1,4 +1,4 @@
-"""Moving `champion` by hand; who, when and why are recorded on the version and on the registered model."""
+"""Moves `champion` manually; who, when and why are recorded on the version and on the registered model."""
 
 import structlog
 from mlflow.tracking import MlflowClient
@@ -17,18 +17,18 @@ log = structlog.get_logger()
 
 
 def promote(settings: Settings, model: str, version: int, because: str) -> str:
-    """Make a version the champion; returns what happened in one sentence.
+    """Make a version the champion; returns a sentence that describes the change.
 
-    model: name of the registered model, such as `flights-sklearn`. Raises ConfigurationError where there is no such
-    model or version, or no reason; TemporaryError where MLflow is away or somebody keeps the lock.
+    model: name of the registered model, such as `flights-sklearn`. Raises ConfigurationError if the model or version
+    does not exist or the reason is empty; TemporaryError if MLflow is unavailable or another process holds the lock.
     """
     return _move(settings, model, version, because)
 
 
 def rollback(settings: Settings, model: str, because: str) -> str:
-    """Give `champion` to the version that `previous` names; a second rollback takes the first one back.
+    """Give `champion` to the version that `previous` names; a second rollback undoes the first.
 
-    Raises as `promote` does; also ConfigurationError where there is no version before.
+    Raises as `promote` does; also ConfigurationError if there is no previous version.
     """
     return _move(settings, model, None, because)
 
@@ -45,7 +45,7 @@ def _move(settings: Settings, model: str, version: int | None, because: str) -> 
             target = _before(held) if version is None else _numbered(held, version)
             champion = held.champion
             if not target.champion:
-                # Of two rollbacks in turn the second takes the first one back.
+                # The second of two consecutive rollbacks undoes the first.
                 aside = version is None and target.set_aside is None
                 held.begin(target.number, held.next_move(f"{by}, by hand", because, aside=aside))
                 held.settle()

@@ -1,11 +1,10 @@
-"""The registrar: decides on a cycle's candidates, makes versions of what is better, and moves `champion` last.
+"""The registrar: decides on a cycle's candidates, creates versions from the better ones, and moves `champion` last.
 
-`cli` calls it, in an image that has no engine. It may be killed between any two requests and run again: the same state
-follows. What makes a promotion final is one request, the creation of the version with the decision and the move of the
-aliases as its tags; all acts after it look first whether they have been done, or may be repeated.
+`cli` calls it, in an image that has no engine. It may be killed between any two requests and run again, with the same
+final state. A single request makes a promotion final: it creates the version with the decision and the move of the
+aliases as tags. Every later action is repeatable or first checks whether it has been done.
 
-Where a version is to be tried or approved first, what is better is staged here, and `jobs.promotion.conclude` has the
-last word.
+If versions must be tried or approved first, a better one is staged here, and `jobs.promotion.conclude` decides finally.
 """
 
 from collections.abc import Mapping
@@ -28,17 +27,17 @@ log = structlog.get_logger()
 
 
 def log_event(event: Mapping[str, Any]) -> None:
-    """Log an event that says its level and its name itself."""
+    """Log an event that contains its own level and name."""
     told = dict(event)
     getattr(log, told.pop("level"))(told.pop("event"), **told)
 
 
 def register(settings: Settings, cycle: str | None, tell: OnEvent = log_event) -> list[Result]:
-    """Decide on the candidates of a cycle, one for each configured engine.
+    """Decide on the candidates of a cycle, one per configured engine.
 
-    cycle: None is the newest with a complete run. An engine without a candidate is a result with the outcome
-    `missing`. tell: gets each decision as an event, when it has been made. Raises RatchetError; one engine's error is
-    raised when the others have been decided on.
+    cycle: None is the newest with a complete run. An engine without a candidate gives a result with the outcome
+    `missing`. tell: receives each decision as an event. Raises RatchetError; one engine's error is raised after
+    deciding on the others.
     """
     with mlflow_errors(settings):
         client = connect(settings)
@@ -46,7 +45,7 @@ def register(settings: Settings, cycle: str | None, tell: OnEvent = log_event) -
 
 
 def decide_all(client: MlflowClient, settings: Settings, cycle: str | None, tell: OnEvent = log_event) -> list[Result]:
-    """The same with a client that is connected."""
+    """Like `register`, with a connected client."""
     cycle = cycle or candidates.newest_cycle(client, settings)
     if cycle:
         orphaned_runs.close_of_cycle(client, settings.experiment, cycle)
@@ -68,7 +67,7 @@ def decide_all(client: MlflowClient, settings: Settings, cycle: str | None, tell
 
 
 def told(result: Result) -> dict[str, Any]:
-    """A result as an event: all of it, but of the metrics only those that the table of a cycle shows."""
+    """A result as an event: complete, except that it has only the metrics shown in the table of a cycle."""
     metrics = result.metrics or {}
     return asdict(result) | {"metrics": {name: metrics[name] for name in MEASURES.values() if name in metrics}}
 
@@ -86,7 +85,7 @@ def _decide(client: MlflowClient, settings: Settings, engine: str, cycle: str | 
 
 
 def _settled(case: Case, settings: Settings) -> tuple[Outcome, str, int | None]:
-    """Outcome, reason and version of a candidate, with everything done that follows."""
+    """Decide on a candidate and carry out the decision; returns outcome, reason and version."""
     candidate, own = case.candidate, case.own
     if candidate.outcome == "held" or (candidate.outcome is not None and own is not None):
         return candidate.outcome, candidate.tag("ratchet.reason"), None if own is None else own.number

@@ -1,22 +1,22 @@
-"""What a registrar says of a candidate.
+"""The registrar's result for a candidate.
 
-`jobs.promotion.register` makes it, a cycle reads it off the registrar's events, `tables` prints it.
+`jobs.promotion.register` creates it, a cycle reads it from the registrar's events, `tables` prints it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-# The metrics that a table of results shows, by the heads of their columns.
+# The metrics in a table of results, by column header.
 MEASURES = {"F1": "f1", "precision": "precision", "recall": "recall", "ROC AUC": "roc_auc", "threshold": "threshold"}
 
 
 @dataclass(frozen=True)
 class Result:
-    """What became of an engine's candidate in a cycle.
+    """The outcome for an engine's candidate in a cycle.
 
-    model: the registered model. cycle, run_id, report: None where there is no candidate. version: the number that the
-    candidate got, None where it got none. metrics: of the test window.
+    model: the registered model. cycle, run_id, report: None if there is no candidate. version: the candidate's number,
+    None if it has none. metrics: on the test window.
     """
 
     engine: str

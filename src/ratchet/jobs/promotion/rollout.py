@@ -1,6 +1,6 @@
-"""What makes a decision come true: the last word on a cycle's staged versions, then the servers.
+"""Carries out decisions: the final decision on a cycle's staged versions, then the rollout of the servers.
 
-`cli` calls it, as the last step of a cycle or by hand. It may be killed anywhere and run again.
+`cli` calls it, as the last step of a cycle or manually. It may be killed at any point and run again.
 """
 
 from collections.abc import Mapping
@@ -24,10 +24,10 @@ log = structlog.get_logger()
 def rollout(
     settings: Settings, cycle: str | None, failed: Mapping[str, str], tell: OnEvent = log_event
 ) -> list[Result]:
-    """Say the last word on a cycle's staged versions, and roll the servers; returns what became of each engine.
+    """Finally decide on a cycle's staged versions and roll the servers; returns the result for each engine.
 
-    cycle: None rolls the servers alone, and returns nothing. failed: why a validation did not come to its end, by
-    engine. Raises RatchetError; one engine's error is raised when the others are done.
+    cycle: None only rolls the servers, and returns no results. failed: why a validation did not complete, by engine.
+    Raises RatchetError; one engine's error is raised after the others are done.
     """
     with mlflow_errors(settings):
         client = connect(settings)

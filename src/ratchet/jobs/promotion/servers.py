@@ -1,7 +1,6 @@
-"""Brings the servers of a cluster to what `champion` names, or both back to what they were.
+"""Rolls the servers of a cluster to the champion, or rolls both the servers and `champion` back.
 
-`jobs.promotion.rollout` calls it at the end of a cycle, `jobs.promotion.promote` where somebody moves `champion` by
-hand.
+`jobs.promotion.rollout` calls it at the end of a cycle, `jobs.promotion.promote` when a user moves `champion` manually.
 """
 
 import os
@@ -29,7 +28,8 @@ _POLL_SECONDS = 1.0
 
 @dataclass
 class _Rollout:
-    """An engine's servers on their way to a version. begun, ready: by the clock; ready is None until they are."""
+    """The rollout of an engine's servers to a version. begun, ready: clock times; ready is None until they are
+    ready."""
 
     engine: str
     servers: ServerDeployment
@@ -39,7 +39,7 @@ class _Rollout:
 
 
 class Servers:
-    """The servers of all engines in one namespace. api: None is that of this pod, or of the kubeconfig."""
+    """The servers of all engines in one namespace. api: None is the API of this pod, or of the kubeconfig."""
 
     def __init__(
         self,
@@ -57,9 +57,9 @@ class Servers:
         self._sleep = sleep
 
     def follow(self, engines: Collection[str], fresh: Collection[str] = ()) -> Mapping[str, str]:
-        """Roll each engine's servers to its champion; returns why, for each engine that had to go back.
+        """Roll each engine's servers to its champion; returns the reason for each engine that was rolled back.
 
-        fresh: engines whose champion is new, and looked at for a while although its servers may be there already.
+        fresh: engines with a new champion, which are watched for a while even if its servers are already in place.
         """
         begun = self._clock()
         rollouts = []
@@ -95,7 +95,7 @@ class Servers:
         return rollout.ready is not None and self._clock() - rollout.ready >= settle
 
     def _wrong(self, rollout: _Rollout) -> str | None:
-        """Why a rollout has failed; None where it has not, so far."""
+        """Why a rollout has failed; None if it has not so far."""
         servers, version = rollout.servers, rollout.version
         if rollout.ready is not None:
             return servers.unwell(version)
@@ -113,7 +113,7 @@ class Servers:
         version, name = rollout.version, self._settings.registered_name(rollout.engine)
         reason = f"version {version} was promoted, and its servers were taken back: {why}"
         with held_model(self._client, self._settings, name, "rollout") as model:
-            if model.aliases.get(CHAMPION) == version:  # else somebody has moved it meanwhile
+            if model.aliases.get(CHAMPION) == version:  # else another process has moved it
                 go_back(model, version, reason)
             champion = model.aliases.get(CHAMPION)
         rollout.servers.tell(champion)
@@ -122,7 +122,7 @@ class Servers:
 
 
 def follow_by_hand(settings: Settings, client: MlflowClient, model: str) -> None:
-    """Roll one model's servers after its champion was moved; raises FailedError where both had to go back."""
+    """Roll one model's servers after its champion was moved; raises FailedError if both were rolled back."""
     engines = [engine for engine in settings.retrain.engines if settings.registered_name(engine) == model]
     if settings.serving.deployments and (back := Servers(settings, client).follow(engines)):
         raise FailedError(next(iter(back.values())))

@@ -1,7 +1,7 @@
 """Tries a staged version in the image that will serve it, and writes the verdict to the version.
 
-`cli` calls it, as a step of a cycle. The version's server is a process of its own, started as in a Deployment; it is
-sent the trainer's sample and what no server may accept. Nothing is decided here: `jobs.promotion.conclude` goes by the
+`cli` calls it, as a step of a cycle. The version's server is a separate process, started as in a Deployment; it
+receives the trainer's sample and malformed requests. Nothing is decided here: `jobs.promotion.conclude` applies the
 verdict.
 """
 
@@ -24,16 +24,15 @@ from ratchet.settings import Settings, bytes_of
 
 log = structlog.get_logger()
 
-# Enough for a percentile, and no more than half a minute where a request takes a second.
+# Enough for a percentile, and no more than half a minute if a request takes a second.
 _SINGLE_REQUESTS = 40
 
 
 def validate(settings: Settings, engine: str, options: Sequence[str], cycle: str) -> TrialVerdict | None:
-    """Try the version that a cycle has staged; returns the verdict, None where the cycle has staged none.
+    """Try the version that a cycle has staged; returns the verdict, or None if the cycle has staged none.
 
-    options: those by which its server reads the same settings. A version that has a
-    verdict is not tried again. Raises RatchetError where it could not be tried: that says nothing
-    about the version.
+    options: give its server the same settings. A version that has a verdict is not tried again. Raises RatchetError if
+    the trial could not be run, which says nothing about the version.
     """
     with mlflow_errors(settings):
         client = connect(settings)

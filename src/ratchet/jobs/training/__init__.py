@@ -1,1 +1,1 @@
-"""A trainer: what it reads, compares with, measures and leaves in MLflow."""
+"""A trainer: reading, comparison, measurement, and logging to MLflow."""

@@ -1,7 +1,7 @@
-"""Turns a trainer's counts into what people read: metrics, pictures, tables and the report, all logged to its run.
+"""Turns a trainer's counts into evidence for readers: metrics, plots, tables and the report, all logged to its run.
 
-Called by `jobs.training.train`: `evaluate` while the model is being saved, `log` once it has an address. The work is
-bounded by the size of the count table, not by the number of rows.
+`jobs.training.train` calls `evaluate` while the model is being saved, and `log` once it has an address. The size of the
+count table bounds the work, not the number of rows.
 """
 
 import csv
@@ -29,7 +29,7 @@ from ratchet.settings import Settings
 
 @dataclass(frozen=True)
 class Result:
-    """All that a trainer measured."""
+    """Everything that a trainer measured."""
 
     settings: Settings
     engine: str
@@ -47,7 +47,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Findings:
-    """What follows from a result. metrics: by name. pictures: PNG files by name."""
+    """The evaluation of a result. metrics: by name. pictures: PNG files by name."""
 
     metrics: Mapping[str, float]
     classes: Sequence[ClassRow]
@@ -57,7 +57,7 @@ class Findings:
 
 
 def evaluate(result: Result) -> Findings:
-    """Work out the metrics and draw the pictures."""
+    """Compute the metrics and draw the plots."""
     value = result.threshold.value
     days = rolling(result.counts, value, result.windows.test, result.settings.evaluation.rolling_days)
     return Findings(
@@ -70,7 +70,7 @@ def evaluate(result: Result) -> Findings:
 
 
 def log(result: Result, found: Findings, model_uri: str, run: Run) -> None:
-    """Log metrics, pictures, tables and the report. model_uri: of the logged model."""
+    """Log metrics, plots, tables and the report. model_uri: of the logged model."""
     html = page.render(_evidence(result, found, model_uri, run))
     run.metrics({**found.metrics, **drift.metrics(found.drift)}, found.days)
     tables = {
@@ -123,7 +123,7 @@ def _evidence(result: Result, found: Findings, model_uri: str, run: Run) -> page
 
 
 def _table[T](row: type[T], rows: Iterable[T]) -> str:
-    """A CSV with a column for each field; a value that is not defined is left empty."""
+    """A CSV with one column per field; undefined values are empty."""
     names = [field.name for field in fields(row)]  # type: ignore[arg-type]  # every row is a dataclass
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -1,7 +1,7 @@
-"""The snapshot of a cycle in MLflow: whoever trains first writes it to its run, whoever comes later finds it there.
+"""The snapshot of a cycle in MLflow: the first trainer writes it to its run, later trainers find it there.
 
-MLflow has no compare-and-set, so what is written is written under a lock on the experiment (`io.records.lock`); the
-table is looked at before it.
+MLflow has no compare-and-set, so it is written under a lock on the experiment (`io.records.lock`); the table is
+inspected before locking.
 """
 
 from datetime import date
@@ -19,10 +19,10 @@ TAG = "ratchet.snapshot"
 
 
 def table_of(settings: Settings, run: Run, cycle: str, as_of: date | None) -> tuple[Table, Snapshot]:
-    """The table as the cycle reads it, and the snapshot that says so, which the run then has, too.
+    """The table as the cycle reads it, and its snapshot, which the run then has, too.
 
-    as_of: as in `ratchet train`; it goes over what the cycle's first trainer was told. Raises what `data.inspect`
-    raises, and TemporaryError where the lock can't be had.
+    as_of: as in `ratchet train`; it overrides the cycle's first trainer's value. Raises what `data.inspect` raises, and
+    TemporaryError if the lock is not available.
     """
     text = _found(settings, run, cycle)
     if text is None:
@@ -49,6 +49,6 @@ def _found(settings: Settings, run: Run, cycle: str) -> bytes | None:
 
 
 def _write(settings: Settings, run: Run, pinned: Snapshot, text: bytes) -> None:
-    """The artifact first: whoever sees the tag finds it."""
+    """Write the artifact first, so that it exists when a trainer sees the tag."""
     run.artifacts({snapshot.NAME: text})
     run.tags({TAG: f"{snapshot.asked(settings.data)}-{pinned.digest}"})

@@ -1,6 +1,6 @@
-"""Puts every existing version beside the candidate, on the candidate's own test rows where that is possible.
+"""Compares every existing version with the candidate, on the candidate's own test rows if possible.
 
-Called by `jobs.training.train`. A version that can't be scored counts with the F1 that its own run recorded, and says
+Called by `jobs.training.train`. A version that can't be scored counts with the F1 recorded by its own run, with a note
 why.
 """
 
@@ -27,10 +27,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Compared:
-    """The candidate's own interval, its rivals, and why other versions are none, by number.
+    """The candidate's own interval, its rivals, and why other versions are not rivals, by number.
 
-    probability: that the candidate is truly better than the best of the versions scored on its rows; None where it
-    isn't known.
+    probability: that the candidate is truly better than the best of the versions scored on its rows; None if unknown.
     """
 
     interval: Interval
@@ -51,7 +50,7 @@ def to_rescore(versions: Sequence[Version], promotion: Promotion) -> tuple[Versi
 
 
 def extra_columns(trained_on: Iterable[Sequence[str]], table: Table) -> tuple[str, ...]:
-    """Columns that the data have and only existing versions need. trained_on: the features of each version."""
+    """Columns of the data that only existing versions need. trained_on: the features of each version."""
     wanted = {name for names in trained_on for name in names}
     return tuple(sorted((wanted & set(table.schema.names)) - set(table.features)))
 
@@ -64,7 +63,7 @@ def compare(
     counts: Counts,
     threshold: float,
 ) -> Compared:
-    """Score the chosen versions on the engine's test rows, and resample the days for all of them together.
+    """Score the chosen versions on the engine's test rows, and resample the days jointly for all of them.
 
     A version counts on the days that it has not learnt from: those at or after the first of its own test window.
     """
@@ -90,7 +89,7 @@ def compare(
     )
     rivals = tuple(rival for rival in found if rival is not None)
     same_rows = (rival for rival in rivals if rival.basis == "same_rows")
-    # The one that is hardest to beat, as the decision has it.
+    # The best rival by the decision's order.
     best = min(
         same_rows, key=lambda rival: (rival.difference, -rival.f1, not rival.champion, rival.version), default=None
     )
@@ -107,7 +106,7 @@ def _first_day(version: Version, own: Confusion) -> int:
 
 
 def _learnt_from(own: Confusion, starts: Mapping[int, int], fewest: int) -> dict[int, str]:
-    """Why versions can't be compared, by number: too few days are left that they have not learnt from."""
+    """Why versions can't be compared, by number: too few days remain that they have not learnt from."""
     left = {number: int((own.day >= start).sum()) for number, start in starts.items()}
     return {
         number: f"it has learnt from all but {days} of the {len(own.day)} days with test rows"
@@ -117,7 +116,7 @@ def _learnt_from(own: Confusion, starts: Mapping[int, int], fewest: int) -> dict
 
 
 class _Measured:
-    """The scored versions beside the candidate: resampled together with those that count on the same days."""
+    """The scored versions and the candidate, resampled together with those that count on the same days."""
 
     def __init__(
         self, settings: Settings, own: Confusion, starts: Mapping[int, int], scored: Mapping[int, Confusion]
@@ -132,7 +131,7 @@ class _Measured:
         self.interval = self._resampled[first].interval
 
     def rival(self, version: Version, note: str) -> Rival | None:
-        """A version's row; with its recorded F1 where it was not scored. note: why it was not."""
+        """A version's row; with its recorded F1 if it was not scored. note: why it was not."""
         confusion, all_days = self._scored.get(version.number), f1_of(self._own)
         if confusion is None:
             return Rival.recorded(version.number, version.f1, all_days, version.champion, note)

@@ -1,7 +1,7 @@
-"""A trainer: reads the windows, fits, calibrates, chooses the threshold, and leaves the evidence in MLflow.
+"""A trainer: reads the windows, fits, calibrates, chooses the threshold, and logs the evidence to MLflow.
 
-It measures and decides nothing. The same page serves both engines; `cli` calls it, on a cluster in an image that has
-just one of them. Whatever kills it, running it again for the same cycle ends in the same state.
+It measures but does not decide. Both engines use this module; `cli` calls it, on a cluster in an image that has only
+one of them. If it is killed, running it again for the same cycle ends in the same state.
 """
 
 import time
@@ -37,7 +37,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True)
 class Trained:
-    """What a trainer hands back: its run, and whether the run had been there before."""
+    """The result of a trainer: its run, and whether the run existed before."""
 
     run_id: str
     f1: float
@@ -55,10 +55,9 @@ def train(
 ) -> Trained:
     """Train one engine for a cycle; returns the complete run.
 
-    as_of: the day on which the test window ends, excluded; None is what the cycle's snapshot says, at first the end of
-    the data. opened: the engine, where the
-    caller has opened it to let it start early; it is closed here. because: why the cycle was started, where somebody
-    says so. Raises RatchetError.
+    as_of: the day on which the test window ends, exclusive; None takes it from the cycle's snapshot, initially the end
+    of the data. opened: the engine, if the caller has opened it for an early start; it is closed here. because: why the
+    cycle was started, if given. Raises RatchetError.
     """
     with mlflow_errors(settings), opened or open_engine(engine_name, settings) as engine:
         client = connect(settings)
@@ -79,7 +78,7 @@ def train(
 
 @dataclass(frozen=True)
 class _Work:
-    """What a trainer has before it: the table and its windows, an engine, and a run to write to."""
+    """The inputs of a trainer: the table and its windows, an engine, and a run to write to."""
 
     settings: Settings
     run: Run
@@ -100,12 +99,12 @@ def _train(work: _Work) -> float:
     extra = rivals.extra_columns(trained_on, work.table)
     summaries = _timed("read", engine.read, work.table, windows, extra)
     warnings = _tell_of_data(work)
-    # Drawing takes a second to import; the fit, which spends most of its time outside Python, leaves room for it.
+    # Importing the plotting libraries takes a second; the fit, mostly outside Python, leaves room for it.
     background.begin("import-evidence", _import_evidence)
     parameters = _timed("fit", engine.fit)
     threshold = choose(_timed("calibrate", engine.calibrate))
     engine.set_threshold(threshold.value)
-    # Spark saves a model in many small jobs, one after the other; what follows gives the cores work meanwhile.
+    # Spark saves a model in many small consecutive jobs; the work below uses the idle cores meanwhile.
     logged = run.beside(engine.log_model)
     counts = _timed("score", engine.count_test)
     compared = _timed("compare", rivals.compare, settings, engine, versions, chosen, counts, threshold.value)
@@ -119,7 +118,7 @@ def _train(work: _Work) -> float:
 
 
 def _tell_of_data(work: _Work) -> tuple[str, ...]:
-    """Log what was read, with what is to be said of it; returns the warnings."""
+    """Log the data read, with any warnings; returns the warnings."""
     table, windows = work.table, work.windows
     warnings = (*table.remarks, *work.engine.warnings)
     for warning in warnings:
@@ -130,7 +129,7 @@ def _tell_of_data(work: _Work) -> tuple[str, ...]:
 
 
 def _log(work: _Work, result: "Result", logged: Future[str]) -> float:
-    """Log what was measured, and the model when it is saved; complete is a run whose logged model does as it should."""
+    """Log the results, and the model once saved; a run is complete only if its logged model is verified."""
     from ratchet.jobs.training import evidence
 
     run, engine = work.run, work.engine
@@ -171,7 +170,7 @@ def _import_evidence() -> None:
 
 
 def _not_yet_logged(run: Run, parameters: Mapping[str, str]) -> dict[str, str]:
-    """Without those that autologging has written; MLflow refuses a second value for one name."""
+    """Omit parameters written by autologging, because MLflow rejects a second value for a name."""
     logged = run.client.get_run(run.run_id).data.params
     return {name: value for name, value in parameters.items() if name not in logged}
 
