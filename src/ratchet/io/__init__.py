@@ -1,1 +1,1 @@
-"""The edges: the table of events, and MLflow's runs and registry."""
+"""Input and output: the table of events, MLflow, servers and the cluster."""

@@ -1,4 +1,4 @@
-"""Somebody who is asked again and again in a thread of its own, so that whoever wants the facts never waits.
+"""Polls a source of facts in its own thread, so that readers of the facts never wait.
 
 `jobs.exporter` has one for MLflow and one for the cluster.
 """
@@ -26,8 +26,8 @@ class _Last[F]:
 class Poller[F]:
     """A source of facts.
 
-    ask: what it says now; raises RatchetError where it is away. seconds: between two askings. keep: for how many
-    seconds its last facts stand for it while it is away.
+    ask: fetches the facts; raises RatchetError if the source is unavailable. seconds: the poll interval. keep: for how
+    many seconds the last facts stay valid while it is unavailable.
     """
 
     def __init__(
@@ -38,25 +38,25 @@ class Poller[F]:
         self._seconds = seconds
         self._keep = keep
         self._clock = clock
-        self._last = _Last[F]()  # replaced as a whole: who reads it meanwhile has one or the other
+        self._last = _Last[F]()  # replaced as a whole, so a concurrent reader sees a consistent state
 
     def facts(self) -> F | None:
-        """What it said last; None where it never has, or too long ago."""
+        """The last facts; None if there are none or they are too old."""
         last = self._last
         return last.facts if self._is_fresh(last.answered) else None
 
     def state(self) -> SourceState:
-        """Whether it answers. One that hangs for longer than its facts are kept does not."""
+        """Whether it responds; a source that hangs for longer than its facts are kept does not."""
         last = self._last
         return SourceState(self.name, last.up and self._is_fresh(last.answered), last.answered)
 
     def refresh(self) -> None:
-        """Ask once."""
+        """Poll once."""
         try:
             facts = self._ask()
         except RatchetError as error:
             self._away(str(error))
-        except Exception as error:  # noqa: BLE001  # one answer that nobody foresaw must not end all the asking
+        except Exception as error:  # noqa: BLE001  # an unexpected error must not stop the polling
             self._away(f"{type(error).__name__}: {error}")
         else:
             if not self._last.up:
@@ -64,7 +64,7 @@ class Poller[F]:
             self._last = _Last(facts, self._clock(), up=True)
 
     def refresh_for_ever(self, stop: threading.Event) -> None:
-        """Ask at once, then again and again until `stop` is set."""
+        """Poll at once, then at each interval until `stop` is set."""
         while True:
             self.refresh()
             if stop.wait(self._seconds):

@@ -1,7 +1,7 @@
-"""A step of a cycle as a process of its own on this machine, with a deadline.
+"""A step of a cycle as a separate process on this machine, with a deadline.
 
-Its events (JSON lines on stdout) are passed on as they come; it is stopped with SIGTERM first, so that its run in
-MLflow ends as what it was.
+Its events (JSON lines on stdout) are forwarded as they arrive; it is stopped with SIGTERM first, so that its run in
+MLflow ends with the right status.
 """
 
 import json
@@ -21,7 +21,7 @@ GRACE_SECONDS = 20.0
 class StepProcess:
     """A running `ratchet` verb; a `Step` of `io.runner`.
 
-    on_event gets each event of the process, from a thread of its own. clock: seconds by a clock that nobody sets.
+    on_event receives each event of the process, from a separate thread. clock: seconds of a monotonic clock.
     """
 
     def __init__(self, verb: Sequence[str], on_event: OnEvent, clock: Callable[[], float] = time.monotonic) -> None:
@@ -53,8 +53,8 @@ class StepProcess:
     def age(self) -> float:
         return self._clock() - self._begun
 
-    def stop(self, ended: Ended | None = None) -> None:  # noqa: ARG002  # nobody but the caller needs it
-        """Ask it to end, and kill it when it doesn't."""
+    def stop(self, ended: Ended | None = None) -> None:  # noqa: ARG002  # only the caller needs it
+        """Ask it to end, and kill it if it doesn't."""
         if self._process.poll() is None:
             self._process.terminate()
             try:
@@ -69,7 +69,7 @@ class StepProcess:
 
     def _pass_events(self, on_event: OnEvent) -> None:
         for line in self._process.stdout or ():
-            # What is no event is what a verb prints for people; the cycle prints its own.
+            # Other lines are a verb's output for users; the cycle prints its own.
             event = None
             with suppress(ValueError):
                 event = json.loads(line)

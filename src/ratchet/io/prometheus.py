@@ -1,4 +1,4 @@
-"""The exporter's page: samples in Prometheus' text, over HTTP. A scrape waits for nothing and asks nobody."""
+"""The exporter's page: samples in Prometheus' text format, over HTTP. A scrape neither waits nor sends requests."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -11,13 +11,13 @@ from ratchet.errors import ConfigurationError
 
 
 class _Samples(Collector):
-    """Samples as Prometheus' client wants them; all are gauges: each is what was last seen somewhere else."""
+    """Samples for Prometheus' client; all are gauges: each is the last value read from a source."""
 
     def __init__(self, samples: Callable[[], Iterable[Sample]]) -> None:
         self._samples = samples
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """Nothing: what there is to tell differs from scrape to scrape."""
+        """Nothing, because the samples differ from scrape to scrape."""
         return ()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -28,9 +28,9 @@ class _Samples(Collector):
 
 
 def serve(host: str, port: int, samples: Callable[[], Iterable[Sample]]) -> Callable[[], None]:
-    """Answer in threads of their own with these samples, and with this process's memory and CPU time.
+    """Serve these samples, and this process's memory and CPU time, in separate threads.
 
-    What is returned ends it. Raises ConfigurationError where the port can't be had.
+    Returns a function that stops it. Raises ConfigurationError if the port is not available.
     """
     registry = CollectorRegistry()
     registry.register(_Samples(samples))

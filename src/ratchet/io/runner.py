@@ -1,4 +1,4 @@
-"""A step of a cycle, wherever it runs: it is started, looked at until it has ended, and may be stopped.
+"""A step of a cycle, wherever it runs: it is started, polled until it has ended, and may be stopped.
 
 `jobs.retrain` knows steps and runners by these protocols alone. A runner is this machine, which runs steps as processes
 (`jobs.local_runner`), or a cluster, which runs them as Jobs and SparkApplications (`io.cluster`).
@@ -14,15 +14,15 @@ from ratchet.errors import RatchetError, Reason
 
 type OnEvent = Callable[[Mapping[str, Any]], None]
 
-# The event by which a verb says its reason, where its exit code says another.
+# The event in which a verb reports its reason, if its exit code implies another.
 VERB_FAILED = "verb.failed"
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a step has to do: `verb` with `arguments` is its command line, after `ratchet`.
+    """The task of a step: `verb` with `arguments` is its command line, after `ratchet`.
 
-    engines: those that a registrar has to decide on; its arguments say so, too.
+    engines: those that a registrar has to decide on, as in its arguments.
     """
 
     verb: tuple[str, ...]
@@ -37,7 +37,7 @@ class Order:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a step ended: its exit code (None where it never had one); where it failed, its last sentence and why."""
+    """How a step ended: its exit code (None if it had none); if it failed, its last sentence and the reason."""
 
     code: int | None
     sentence: str = ""
@@ -53,16 +53,16 @@ class Step(Protocol):
     """A step that was started."""
 
     def poll(self) -> Ended | None:
-        """How it ended; None while it runs. Events that it wrote meanwhile are passed on before its end is told."""
+        """How it ended; None while it runs. Pending events are forwarded before its end is reported."""
 
     def age(self) -> float:
-        """Seconds since it was started, by whoever started it."""
+        """Seconds since its start, including by an earlier coordinator."""
 
     def stop(self, ended: Ended) -> None:
-        """End it now, and let that be how it ended; its run ends as KILLED."""
+        """End it now, with `ended` as its result; its run ends as KILLED."""
 
     def leave(self) -> None:
-        """Nobody looks at it any more: it ends with the cycle on a machine, and goes on in a cluster."""
+        """Stop watching it: on a machine it ends with the cycle, in a cluster it continues."""
 
 
 class Runner(Protocol):
@@ -70,26 +70,26 @@ class Runner(Protocol):
 
     @property
     def poll_seconds(self) -> float:
-        """Seconds between two looks at the steps."""
+        """The poll interval, in seconds."""
 
     @property
     def begin_cycle(self) -> Callable[[str, Sequence[str]], str | None] | None:
-        """Begins another cycle: of an id and its verb's arguments, and returns why it did not, where it did not.
+        """Starts another cycle, given its id and its verb's arguments; returns why it did not start, or None.
 
-        None where the caller has to run the cycle itself.
+        None if the caller must run the cycle itself.
         """
 
     def cycle(self, cycle: str | None) -> AbstractContextManager[str]:
-        """Begin a cycle and have the runner to itself until it ends; the value is its id.
+        """Begin a cycle with exclusive use of the runner until it ends; the value is its id.
 
-        cycle: its id; None is an id that the runner makes. Raises RatchetError.
+        cycle: its id; None: the runner creates one. Raises RatchetError.
         """
 
     def watch(self) -> AbstractContextManager[str]:
-        """Begin a watch, beside whatever cycle is at work; the value is its id. Raises RatchetError."""
+        """Begin a watch, possibly alongside a running cycle; the value is its id. Raises RatchetError."""
 
     def together(self) -> bool:
-        """Whether another step may begin beside those that run; asked again until they have ended."""
+        """Whether another step may start alongside the running ones; checked repeatedly until they have ended."""
 
     def start(self, order: Order, cycle: str, on_event: OnEvent) -> Step:
-        """Start a step, or take over the one that was started before; raises RatchetError where it can't be."""
+        """Start a step, or take over one started earlier; raises RatchetError if that fails."""

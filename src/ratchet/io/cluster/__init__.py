@@ -1,5 +1,5 @@
-"""A cluster as the place where a cycle's steps run: the coordinator's view of Kubernetes.
+"""A cluster as the runner of a cycle's steps: the coordinator's view of Kubernetes.
 
-`coordinator` has what `jobs.retrain` is handed. Objects are plain JSON, as the API sends them: `api` fetches them, and
-what they mean is decided by functions without side effects in `step_objects`, `pending` and `exit_status`.
+`coordinator` provides the runner for `jobs.retrain`. Objects are plain JSON, as the API sends them: `api` fetches them,
+and functions without side effects in `step_objects`, `pending` and `exit_status` interpret them.
 """

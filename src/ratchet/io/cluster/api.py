@@ -1,7 +1,7 @@
-"""The cluster's API: plain JSON over HTTPS, a deadline on every request, errors sorted by what to do.
+"""The cluster's API: plain JSON over HTTPS, a deadline for every request, errors classified by remedy.
 
-Requests go out by urllib3 and objects stay what the server sent (docs/decisions/0006). A server that is away is
-waited for, within a deadline; every other answer is final.
+Requests go out by urllib3 and objects stay what the server sent (docs/decisions/0006). Requests to an unavailable
+server are retried within a deadline; every other response is final.
 """
 
 import copy
@@ -24,9 +24,9 @@ type Json = dict[str, Any]
 log = structlog.get_logger()
 
 PATIENCE_SECONDS = 300.0
-# A webhook that does not answer is somebody else's pod that starts, or is broken; the latter should be told soon.
+# An unresponsive webhook is another application's pod that is starting or broken; the latter should be reported soon.
 _WEBHOOK_SECONDS = 60.0
-# A server that has just started refuses everyone until it knows its rules.
+# A server that has just started denies all requests until it has loaded its rules.
 _REFUSING_SECONDS = 20.0
 _CONNECT_SECONDS = 3.0
 _READ_SECONDS = 10.0
@@ -66,13 +66,13 @@ LEASES = Resource("apis/coordination.k8s.io/v1", "leases", "Lease")
 
 
 class AwayError(TemporaryError):
-    """The API server, or what it needs to answer, is away."""
+    """The API server, or a service it depends on, is unavailable."""
 
 
 class Api:
     """The API of one namespace.
 
-    patience: seconds for which a request is repeated while the server is away; then TemporaryError is raised.
+    patience: seconds for which a request is retried while the server is unavailable; then TemporaryError is raised.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Api:
         )
 
     def get(self, resource: Resource, name: str) -> Json | None:
-        """An object; None where there is none of that name."""
+        """An object; None if there is none of that name."""
         answer = self._patiently("get", resource, name)
         return None if answer.status == HTTPStatus.NOT_FOUND else _object(answer)
 
@@ -112,7 +112,7 @@ class Api:
         return [] if answer.status == HTTPStatus.NOT_FOUND else list(_object(answer).get("items", []))
 
     def create(self, resource: Resource, body: Json) -> Json | None:
-        """The object that was made; None where one of that name exists. Raises ConfigurationError for a wrong one."""
+        """The created object; None if one of that name exists. Raises ConfigurationError for an invalid one."""
         answer = self._patiently("create", resource, body=body)
         if answer.status == HTTPStatus.NOT_FOUND:
             message = f"the cluster knows no {resource.plural} in the namespace {self.namespace}: {_words(answer)}"
@@ -120,7 +120,7 @@ class Api:
         return None if answer.status == HTTPStatus.CONFLICT else _object(answer)
 
     def replace(self, resource: Resource, name: str, body: Json) -> Json | None:
-        """The object as it is now; None where somebody else changed it first, or it is gone."""
+        """The object after the update; None if another client changed it first, or it is gone."""
         answer = self._patiently("update", resource, name, body=body)
         gone = answer.status in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND)
         return None if gone else _object(answer)
@@ -131,14 +131,14 @@ class Api:
         return None if answer.status == HTTPStatus.NOT_FOUND else _object(answer)
 
     def delete(self, resource: Resource, name: str, uid: str) -> None:
-        """Delete this very object with what it owns; whether it is there or not."""
+        """Delete exactly this object with its dependents, if it exists."""
         body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
         answer = self._patiently("delete", resource, name, body=body)
         if answer.status not in (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT):
             _object(answer)
 
     def log(self, pod: str, container: str, since: str | None) -> str | None:
-        """What a container wrote, each line after its time; None where it can't be had just now.
+        """A container's log, each line prefixed with its time; None if it is not available now.
 
         since: a time in RFC 3339, whole seconds; None is the beginning.
         """
@@ -150,11 +150,11 @@ class Api:
         if answer.status != HTTPStatus.OK:
             return None
         text = answer.data.decode("utf-8", errors="replace")
-        # A line that the limit has cut is read whole the next time.
+        # A line truncated by the limit is read in full the next time.
         return text if len(answer.data) < _MOST_LOG_BYTES else text[: text.rfind("\n") + 1]
 
     def at_once(self) -> "Api":
-        """The same without patience: a request that can't be answered now raises AwayError."""
+        """A copy without patience: if the server is unavailable, a request raises AwayError at once."""
         hasty = copy.copy(self)
         hasty._patience = 0  # noqa: SLF001  # its own class
         return hasty
@@ -208,7 +208,7 @@ class Api:
         return answer
 
     def _bear(self, answer: urllib3.BaseHTTPResponse) -> None:
-        """Take a refusal for an outage, until it has lasted too long for that."""
+        """Treat a refusal as an outage until it has lasted too long."""
         if answer.status not in _REFUSALS:
             self._refused_since.clear()
             return

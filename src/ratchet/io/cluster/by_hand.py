@@ -1,6 +1,6 @@
-"""What is made in a cluster by hand: a cycle, a scoring, or any other verb where MLflow and the store are in reach.
+"""Manually started work in a cluster: a cycle, a scoring, or any other verb that needs MLflow and the store.
 
-Each is made from a definition that is deployed, with the rights and limits of that. Nothing here asks the cluster.
+Each is created from a deployed definition, with its rights and limits. Nothing here sends requests to the cluster.
 """
 
 import copy
@@ -20,8 +20,8 @@ _SCORERS = {"sklearn": (CRON_JOBS, JOBS), "spark": (SCHEDULED_APPLICATIONS, APPL
 class Call:
     """A verb with its arguments, to be run in a cluster.
 
-    definition: what the object is made from, of the kind `source`. arguments: those that the definition has not.
-    missing: what to say where there is no definition.
+    definition: the object's template, of the kind `source`. arguments: in addition to the definition's. missing: the
+    message if there is no definition.
     """
 
     definition: str
@@ -50,13 +50,13 @@ def call_of(words: Sequence[str], now: datetime) -> Call:
 
 
 def made_from(definition: Json, call: Call, user: str) -> Json:
-    """The Job or SparkApplication of a call. user: who MLflow is told it was."""
+    """The Job or SparkApplication of a call. user: the user name recorded in MLflow."""
     if call.resource is APPLICATIONS:
         return _application(definition, call)
     if call.definition != "rollout":
         return cycles.made_from(definition, call.name, call.arguments)
     made = cycles.made_from(definition, call.name, ())
-    made["spec"]["backoffLimit"] = 0  # nobody but the caller tries again
+    made["spec"]["backoffLimit"] = 0  # only the caller retries
     (container,) = made["spec"]["template"]["spec"]["containers"]
     container["args"] = escaped(call.arguments)
     container.setdefault("env", []).append({"name": "USER", "value": user.replace("$", "$$")})

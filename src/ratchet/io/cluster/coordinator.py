@@ -1,8 +1,8 @@
-"""The cluster as a place for a cycle's steps: what the coordinator does beside looking at them.
+"""The cluster as the runner of a cycle's steps: the coordinator's work apart from polling them.
 
-It runs in a Job of its own, the cycle's. It makes the children, or takes over those that it, or another Job of the same
-cycle, made before; it keeps the Lease; it leaves the children running when it is told to go, since its replacement goes
-on with them.
+It runs in the cycle's own Job. It creates the children, or takes over those created earlier by itself or by another Job
+of the same cycle; it renews the Lease; when terminated it leaves the children running, since its replacement continues
+with them.
 """
 
 import os
@@ -29,7 +29,7 @@ from ratchet.settings import Retrain
 log = structlog.get_logger()
 
 SLOT = "batch.kubernetes.io/cronjob-scheduled-timestamp"
-# A step that ends in its first minutes should not be kept waiting by the coordinator; later it does not matter.
+# Poll often in a step's first minutes, so that a short step is noticed at once; later it does not matter.
 _EAGER_SECONDS = 180.0
 _EAGER_POLL = 1.0
 _CALM_POLL = 2.0
@@ -60,14 +60,14 @@ class ClusterRunner:
 
     @property
     def poll_seconds(self) -> float:
-        """Seconds between two looks: few at first, more while the API server is away."""
+        """The poll interval: short at first, longer while the API server is unavailable."""
         if self._context.away:
             return _AWAY_POLL
         return _EAGER_POLL if self._clock() < self._eager_until else _CALM_POLL
 
     @contextmanager
     def cycle(self, cycle: str | None) -> Iterator[str]:
-        """Have the namespace to this cycle alone; its id is that of the Job's slot, or the Job's own name."""
+        """Give this cycle exclusive use of the namespace; its id is that of the Job's slot, or the Job's own name."""
         job = self._own_job()
         found = cycle_ids.checked(cycle) if cycle is not None else id_of(job)
         self._lease = Lease(self._api, Holder(found, self._job_name, job["metadata"]["uid"]), self._clock)
@@ -76,14 +76,15 @@ class ClusterRunner:
 
     @contextmanager
     def watch(self) -> Iterator[str]:
-        """Watch beside whatever cycle has the namespace; the id is that of the Job's slot, or the Job's own name."""
+        """Watch alongside any cycle in the namespace; the id is that of the Job's slot, or the Job's own name."""
         job = self._own_job()
         found = id_of(job, "watch")
         with self._begun(job, found, "watch"):
             yield found
 
     def begin_cycle(self, name: str, arguments: Sequence[str]) -> str | None:
-        """Make a cycle's Job of this name; why none was made, in a sentence, where there is one or one is at work."""
+        """Create a cycle's Job of this name; returns why not, in a sentence, if it exists or another cycle is
+        running."""
         return cycles.begin(self._api, name, arguments)
 
     def _own_job(self) -> Json:
@@ -106,18 +107,18 @@ class ClusterRunner:
         try:
             yield
         except Exception:
-            with suppress(RatchetError):  # what went wrong in the cycle is what is told
+            with suppress(RatchetError):  # the cycle's own error must be reported
                 self._close()
             raise
         # Not where it was interrupted: then the cycle goes on without this process, and with the next.
         self._close()
 
     def together(self) -> bool:
-        """Yes: whether both fit is the scheduler's to say, and the one that doesn't waits."""
+        """True, because the scheduler decides whether both fit; one that doesn't waits."""
         return True
 
     def start(self, order: Order, cycle: str, on_event: OnEvent) -> Step:
-        """Make a step's child or take it over; a step that can't be begun is one that has ended."""
+        """Create a step's child or take it over; a step that can't be started counts as ended."""
         if (ended := self._journal.ended(order.step)) is not None:
             log.info("step.already_ended", step=order.step, code=ended.code, why=ended.sentence)
             for decision in self._journal.decisions() if order.step in DECIDING else ():
@@ -173,7 +174,7 @@ class ClusterRunner:
         return step_objects.made_from(definition, order, cycle, self._journal.job, self._retrain.deadline_minutes * 60)
 
     def _goes(self, child: Json) -> bool:
-        """Whether the child is going away: it is being deleted, or will be since the Job that owns it is gone."""
+        """Whether the child is disappearing: it is being deleted, or will be because the Job that owns it is gone."""
         if "deletionTimestamp" in child["metadata"]:
             return True
         if step_objects.owners(child) & self._owners:
@@ -212,7 +213,7 @@ class ClusterRunner:
 
 
 class Over:
-    """A step that had ended before anybody looked; a `Step` of `io.runner`."""
+    """A step that had already ended; a `Step` of `io.runner`."""
 
     def __init__(self, ended: Ended) -> None:
         self._ended = ended
@@ -224,14 +225,14 @@ class Over:
         return 0.0
 
     def stop(self, ended: Ended) -> None:
-        """There is nothing left to stop."""
+        """Do nothing, since the step has ended."""
 
     def leave(self) -> None:
-        """There is nothing left to leave."""
+        """Do nothing, since the step has ended."""
 
 
 class _Kept:
-    """A step at each look at which the Lease is kept, too."""
+    """A step that also renews the Lease at each poll."""
 
     def __init__(self, step: ClusterStep, keep: Callable[[], None]) -> None:
         self._step = step
@@ -244,7 +245,7 @@ class _Kept:
 
 
 def id_of(job: Json, verb: str = "retrain") -> str:
-    """The id of the cycle that a Job runs: that of its slot, or the Job's own name where somebody made it by hand."""
+    """The id of the cycle that a Job runs: that of its slot, or the Job's own name if it was created manually."""
     slot = job["metadata"].get("annotations", {}).get(SLOT)
     if slot is not None:
         return cycle_ids.from_slot(slot, verb)
@@ -268,9 +269,9 @@ def open_cluster(retrain: Retrain, variables: Mapping[str, str] = os.environ) ->
 
 
 def tell(error: RatchetError, event: str, variables: Mapping[str, str] = os.environ) -> None:
-    """Write why the cycle, or the watch, failed on the Job that this process belongs to, where it belongs to one.
+    """Record why the cycle or the watch failed on the Job of this process, if it has one.
 
-    event: the reason of the event that says it.
+    event: the reason of the event that reports it.
     """
     name, namespace, way_in = (
         variables.get("RATCHET_JOB"),

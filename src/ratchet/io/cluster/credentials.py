@@ -1,4 +1,4 @@
-"""The way into a cluster: its address, and what proves who asks.
+"""Access to a cluster: its address and the client's credentials.
 
 Inside of a pod both are files that the kubelet keeps up to date. Outside, the package `kubernetes` reads the
 kubeconfig; only there is it imported.
@@ -16,10 +16,10 @@ _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 @dataclass(frozen=True)
 class Credentials:
-    """Where the API is and how to be let in.
+    """The address of the API and how to authenticate.
 
-    authorization: the value of the header, asked for each request since tokens expire; None where a certificate
-    proves it. ca_file: certificates of whoever signed the server's; None: those that the system trusts.
+    authorization: returns the value of the header, called for each request since tokens expire; None if a certificate
+    is used. ca_file: the certificate authority of the server; None: the system's.
     """
 
     address: str
@@ -36,7 +36,7 @@ def found(context: str | None) -> Credentials:
 
 
 def inside(variables: Mapping[str, str] = os.environ, account: Path = _ACCOUNT) -> Credentials | None:
-    """The access of the pod that this process runs in; None where it runs in none, or in one without a token."""
+    """The access of the pod that this process runs in; None outside a pod, or in one without a token."""
     host, port = variables.get("KUBERNETES_SERVICE_HOST"), variables.get("KUBERNETES_SERVICE_PORT")
     token = account / "token"
     if not host or not port or not token.is_file():

@@ -1,4 +1,4 @@
-"""The cycles of a namespace, by their Jobs: which there are, and how another one is begun.
+"""The cycles of a namespace, by their Jobs: which exist, and how to start another.
 
 `jobs.status` lists them; `jobs.watch` begins one, by way of `coordinator`.
 """
@@ -37,10 +37,10 @@ def reason_of(job: Json) -> Reason:
 
 
 def begin(api: Api, name: str, arguments: Sequence[str]) -> str | None:
-    """Make a cycle's Job from the CronJob, as somebody would by hand, with more arguments.
+    """Create a cycle's Job from the CronJob, as a user would manually, with additional arguments.
 
-    Returns None, or why it made none: there is one of that name, or a cycle waits or works already, and the next watch
-    sees what becomes of it. Raises ConfigurationError where there is no CronJob to make it from.
+    Returns None, or why it created none: there is one of that name, or a cycle is waiting or running, and the next
+    watch sees its outcome. Raises ConfigurationError if there is no CronJob to create it from.
     """
     for job in api.items(JOBS):
         if job["metadata"]["name"] == name:

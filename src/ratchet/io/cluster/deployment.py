@@ -1,7 +1,7 @@
-"""A server's Deployment: which version it is told to serve, and how far it is with that.
+"""A server's Deployment: its requested version, and the progress of its rollout.
 
-The version stands in the pod template as an annotation, so that moving it is a rollout like any other; no manifest has
-it, and applying the manifests again leaves it alone. `jobs.promotion.rollout` is the caller.
+The version is an annotation in the pod template, so that changing it is an ordinary rollout; no manifest contains it,
+so reapplying the manifests leaves it alone. `jobs.promotion.rollout` is the caller.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from ratchet.io.cluster.api import DEPLOYMENTS, EVENTS, PODS, Api, AwayError, Js
 from ratchet.io.cluster.steps import pending
 
 VERSION = "ratchet/version"
-# A server that could not start once may have met a store that was away; one that could not twice has more to say.
+# One failed start may be due to an unavailable store; two failures indicate another cause.
 _MOST_RESTARTS = 2
 _FEWEST_REQUESTS = 5
 _MOST_FAILING = 0.5
@@ -42,7 +42,7 @@ class ServerDeployment:
         self._counted = 0.0, 0.0
 
     def told(self) -> int | None:
-        """The version that it was told to serve; None where none was, or where there is no such Deployment."""
+        """The requested version; None if there is none, or no such Deployment."""
         found = self._api.get(DEPLOYMENTS, self.name)
         text = None if found is None else _annotations(found["spec"]["template"]).get(VERSION)
         return None if text is None else int(text)
@@ -80,12 +80,12 @@ class ServerDeployment:
         return Look("waiting", f"{_ready(own)} of {found['spec'].get('replicas', 1)} pods of {self.name} are ready")
 
     def pods(self, version: int) -> list[Json]:
-        """Its pods of a version that nobody has told to go."""
+        """Its pods of a version that are not being terminated."""
         found = self._hasty.items(PODS, labels=f"app.kubernetes.io/name={self.name}")
         return [pod for pod in found if _annotations(pod).get(VERSION) == str(version) and not pods.ending(pod)]
 
     def unwell(self, version: int) -> str | None:
-        """What is wrong with pods that were ready, in a sentence; None where nothing is, or nobody can be asked."""
+        """The defect of pods that were ready, in a sentence; None if there is none, or the pods can't be reached."""
         try:
             own = self.pods(version)
         except AwayError:

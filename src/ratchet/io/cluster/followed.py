@@ -1,4 +1,4 @@
-"""What was made in a cluster by hand, followed as in front of a terminal: each line of its log, then its exit code."""
+"""Follows manually started work in a cluster as on a terminal: each line of its log, then its exit code."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ _TRIES = 5
 
 
 class Followed:
-    """A Job or a SparkApplication that somebody waits for.
+    """A Job or a SparkApplication that a user waits for.
 
     containers: names of the main one. show: called with each line of its log. clock, sleep: in seconds.
     """
@@ -67,7 +67,7 @@ class Followed:
         if self._resource is not APPLICATIONS:
             state = cycles.state_of(thing)
             return None if state == "running" else 0 if state == "done" else self._failed_with(newest)
-        # A driver that has ended is the truth; what the operator says of it comes later.
+        # The driver's own end is authoritative; the operator reports it later.
         by_operator = exit_status.of_application(thing)
         ended = by_operator if newest is None else exit_status.of_pod(newest, self._containers)
         return None if ended is None else 1 if ended.code is None else ended.code

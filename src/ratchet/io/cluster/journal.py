@@ -1,8 +1,8 @@
-"""What became of a cycle, on the cycle's own Job: its steps' states, times and ends, and the decisions.
+"""The progress of a cycle, recorded on its own Job: its steps' states, times and ends, and the decisions.
 
-It lasts as long as the Job does, needs no MLflow to be read, and is what a coordinator goes by that starts again: a
-step that has ended is not begun anew, even where its object is gone. `ratchet status` reads it; `kubectl describe`
-shows the events that are written beside it.
+It lasts as long as the Job and can be read without MLflow. A restarted coordinator uses it: a step that has ended is
+not started again, even if its object is gone. `ratchet status` reads it; `kubectl describe` shows the events written
+alongside it.
 """
 
 import json
@@ -22,7 +22,7 @@ from ratchet.io.runner import Ended
 log = structlog.get_logger()
 
 ANNOTATION = "ratchet/journal"
-# Why a cycle failed, also where it got no journal.
+# Why a cycle failed, even if it has no journal.
 REASON = "ratchet/reason"
 _LONGEST_MESSAGE = 1000
 
@@ -39,7 +39,7 @@ class Journal:
         self._content: Json = {"cycle": cycle, "began": _now(), "ended": None, "steps": {}, "decisions": []}
 
     def open(self, others: list[Json]) -> None:
-        """Go on with what was written before, by this Job or by another of the same cycle; then mark the Job."""
+        """Continue the journal of this Job or of another of the same cycle; then mark the Job."""
         for job in [self.job, *others]:
             written = read(job)
             if written is not None and written["cycle"] == self._content["cycle"]:
@@ -60,7 +60,7 @@ class Journal:
         return list(self._content["decisions"])
 
     def note(self, step: str, **facts: str | float | None) -> None:
-        """Write down what is known of a step, over what was."""
+        """Record facts about a step, overwriting earlier ones."""
         written = self._content["steps"].setdefault(step, {})
         if facts.items() - written.items():
             written |= facts
@@ -68,7 +68,7 @@ class Journal:
                 self._save(self._api.at_once())
 
     def end_step(self, step: str, ended: Ended, facts: Mapping[str, str | float | None]) -> None:
-        """Write down how a step ended: from now on it is not begun again."""
+        """Record how a step ended, so that it is not started again."""
         state, reason = ("done", None) if ended.code == 0 else ("failed", ended.reason)
         over: Json = {"state": state, "code": ended.code, "sentence": ended.sentence, "reason": reason}
         over["ended"] = facts.get("ended") or _now()
@@ -76,12 +76,12 @@ class Journal:
         self._save(self._api)
 
     def decided(self, event: Decided) -> None:
-        """Write down a decision; saved with the step's end."""
+        """Record a decision; saved with the step's end."""
         known = [each for each in self._content["decisions"] if each.get("engine") != event.get("engine")]
         self._content["decisions"] = [*known, dict(event)]
 
     def end(self) -> None:
-        """Write down that the cycle is over."""
+        """Record that the cycle has ended."""
         self._content["ended"] = _now()
         self._save(self._api)
 
@@ -136,7 +136,7 @@ def write_event(api: Api, job: Json, kind: Literal["Normal", "Warning"], reason:
         "count": 1,
     }
     try:
-        # What went wrong is worth waiting for a server that is away; what goes on is not.
+        # A failure is worth waiting for an unavailable server; progress is not.
         (api if kind == "Warning" else api.at_once()).create(EVENTS, body)
     except RatchetError as error:
         log.warning("cluster.no_event", reason=reason, why=str(error))

@@ -1,8 +1,8 @@
-"""One cycle at a time in a namespace: a Lease that names the cycle which works there.
+"""One cycle at a time in a namespace: a Lease that names the running cycle.
 
-Held by the cycle, not by a pod: a coordinator that starts again has it still. Whoever finds it held waits until it is
-given back, until its holder's Job has ended or is gone, or until it has not been renewed for its whole length by the
-waiting process's own watch; seconds in which the API did not answer don't count.
+The cycle holds it, not a pod, so a restarted coordinator still has it. Another cycle waits until it is released, until
+its holder's Job has ended or is gone, or until the waiting process has seen no renewal for its full duration; seconds
+in which the API did not respond don't count.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _UID = "ratchet/job-uid"
 
 @dataclass(frozen=True)
 class Holder:
-    """Who has the Lease. cycle: its id. job, uid: the Job that runs it."""
+    """The holder of the Lease. cycle: its id. job, uid: the Job that runs it."""
 
     cycle: str
     job: str
@@ -29,7 +29,7 @@ class Holder:
 
 
 class Lease:
-    """The Lease, for one cycle's coordinator. clock: seconds by a clock that nobody sets."""
+    """The Lease, for one cycle's coordinator. clock: seconds of a monotonic clock."""
 
     def __init__(self, api: Api, own: Holder, clock: Callable[[], float]) -> None:
         self._api = api
@@ -39,7 +39,7 @@ class Lease:
         self._watched: tuple[str, float] | None = None
 
     def take(self) -> Holder | None:
-        """Take the Lease, or keep it; who has it where somebody else does."""
+        """Take or keep the Lease; returns the holder if it is another cycle."""
         found = self._api.get(LEASES, NAME)
         if found is None:
             made = self._api.create(LEASES, self._filled({"metadata": {"name": NAME}}, "new"))
@@ -52,18 +52,18 @@ class Lease:
         if how is None:
             return holder
         if self._api.replace(LEASES, NAME, self._filled(found, how)) is None:
-            return holder or self._own  # somebody was faster; the next look says who
+            return holder or self._own  # another cycle was faster; the next poll shows which
         self._mark()
         return None
 
     def keep(self) -> Holder | None:
-        """Renew it where that is due; who has it where it was lost."""
+        """Renew it if due; returns the new holder if it was lost."""
         if self._clock() - self._renewed < RENEW_SECONDS:
             return None
         return self.take()
 
     def give_back(self) -> None:
-        """Let the next one have it, unless it has been taken already."""
+        """Release it, unless another cycle has already taken it."""
         found = self._api.get(LEASES, NAME)
         if found is not None and _holder(found) == self._own:
             found["spec"] |= {"holderIdentity": "", "renewTime": _now()}

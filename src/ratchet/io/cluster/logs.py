@@ -1,7 +1,7 @@
-"""A container's log, followed by asking for what is new: no line lost, none twice, no connection held.
+"""Follows a container's log by polling for new lines: none lost, none repeated, no open connection.
 
-The API takes whole seconds as the beginning, and lines of stdout and stderr may be a hair out of order. So the last
-seconds are asked for again, and lines that were seen in them are left out.
+The API accepts only whole seconds as the start, and lines of stdout and stderr may be slightly out of order. So the
+last seconds are requested again, and lines already seen are dropped.
 """
 
 import json
@@ -41,12 +41,12 @@ class Follower:
         self.said = NOTHING
 
     def events(self) -> list[Mapping[str, Any]] | None:
-        """The events that are new; None where the log can't be had just now."""
+        """The new events; None if the log is not available now."""
         lines = self.lines()
         return None if lines is None else [event for line in lines if (event := event_in(line)) is not None]
 
     def lines(self) -> list[str] | None:
-        """The lines that are new; None where the log can't be had just now."""
+        """The new lines; None if the log is not available now."""
         since = None if self._last is None else self._last - _OVERLAP
         text = self._api.log(self._pod, self._container, None if since is None else f"{since:%Y-%m-%dT%H:%M:%SZ}")
         if text is None:

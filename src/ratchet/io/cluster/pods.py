@@ -1,4 +1,4 @@
-"""What a pod says of itself: its containers' states, times and limits. Nothing here asks the cluster."""
+"""Facts in a pod's status: its containers' states, times and limits. Nothing here sends requests to the cluster."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ EXECUTOR = "spark-kubernetes-executor"
 
 @dataclass(frozen=True)
 class Times:
-    """When a pod came to be, got a node, began to work and ended; None: not yet, or nobody knows."""
+    """When a pod was created, scheduled, started and ended; None: not yet, or unknown."""
 
     created: datetime | None = None
     scheduled: datetime | None = None
@@ -53,13 +53,13 @@ def begun(status: Json | None) -> bool:
 
 
 def going(pod: Json) -> bool:
-    """Whether the pod holds its place on a node."""
+    """Whether the pod occupies room on a node."""
     phase = pod.get("status", {}).get("phase")
     return bool(pod.get("spec", {}).get("nodeName")) and phase in ("Pending", "Running")
 
 
 def ending(pod: Json) -> bool:
-    """Whether somebody asked for its end: deleted, evicted, preempted."""
+    """Whether its end was requested: deleted, evicted, preempted."""
     return "deletionTimestamp" in pod["metadata"] or condition(pod, "DisruptionTarget") is not None
 
 

@@ -1,4 +1,4 @@
-"""The runs on which the registrar decides: finding them, reading their evidence, writing the decision to them.
+"""The runs that the registrar decides on: finds them, reads their evidence, writes the decision to them.
 
 `jobs.promotion.register` and `jobs.show` are the callers.
 """
@@ -29,7 +29,7 @@ _COMPLETE = "tags.`ratchet.complete` = 'true' and tags.`ratchet.verified` = 'tru
 
 @dataclass(frozen=True)
 class Candidate:
-    """A finished, complete and verified run. metrics: the last value of each, without those by day."""
+    """A finished, complete and verified run. metrics: the last value of each, except those by day."""
 
     run_id: str
     experiment: str
@@ -42,7 +42,7 @@ class Candidate:
 
     @property
     def outcome(self) -> Outcome | None:
-        """What was decided on it; None where nobody has."""
+        """The decision on it; None if the registrar has not decided."""
         match self.tags.get("ratchet.decision"):
             case "promoted":
                 return "promoted"
@@ -59,7 +59,7 @@ class Candidate:
 
     @property
     def page(self) -> str:
-        """The report's place on MLflow's pages, from wherever they are opened."""
+        """The report's path within MLflow's UI, independent of its address."""
         return f"#/experiments/{self.experiment}/runs/{self.run_id}/artifacts/{REPORT}"
 
     @property
@@ -68,14 +68,14 @@ class Candidate:
         return self.tags.get("ratchet.test_from"), self.tags.get("ratchet.test_until")
 
     def metric(self, name: str) -> float:
-        """A metric of the run; raises FailedError where the trainer logged none."""
+        """A metric of the run; raises FailedError if the trainer did not log it."""
         if name not in self.metrics:
             message = f"the run {self.run_id} has no metric {name}; train again"
             raise FailedError(message)
         return self.metrics[name]
 
     def tag(self, name: str) -> str:
-        """A tag of the run; raises FailedError where the trainer set none."""
+        """A tag of the run; raises FailedError if the trainer did not set it."""
         if name not in self.tags:
             message = f"the run {self.run_id} has no tag {name}; train again"
             raise FailedError(message)
@@ -118,7 +118,7 @@ def rivals(client: MlflowClient, candidate: Candidate) -> tuple[Rival, ...]:
 
 
 def read_decision(client: MlflowClient, candidate: Candidate) -> Mapping[str, Any]:
-    """The content of the candidate's decision.json; raises FailedError where it has none that can be read."""
+    """The content of the candidate's decision.json; raises FailedError if it is absent or unreadable."""
     text = artifact(client, candidate.run_id, DECISION).decode("utf-8")
     try:
         return dict(json.loads(text))
@@ -130,7 +130,7 @@ def read_decision(client: MlflowClient, candidate: Candidate) -> Mapping[str, An
 def write_decision(client: MlflowClient, candidate: Candidate, decision: Decision, about: Mapping[str, Any]) -> None:
     """Write decision.json to the candidate's run.
 
-    about: what it says beside the decision and the candidate: the model, who decided, when, by which settings.
+    about: its content besides the decision and the candidate: the model, who decided, when, with which settings.
     """
     of_candidate = {
         "engine": candidate.engine,

@@ -1,6 +1,7 @@
-"""The way to MLflow: a server or a SQLite file, with a deadline on each request and errors sorted by what to do.
+"""The connection to MLflow: a server or a SQLite file, with a deadline for each request and errors classified by
+remedy.
 
-Trainers and the registrar come through here. Nothing but MLflow's own client is imported.
+Used by trainers and the registrar. Imports only MLflow's own client.
 """
 
 import fcntl
@@ -30,7 +31,7 @@ _CREDENTIALS = frozenset({"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNo
 
 @contextmanager
 def ignoring_absent() -> Iterator[None]:
-    """Go on where MLflow has no such thing."""
+    """Ignore MLflow's error for a missing object."""
     try:
         yield
     except MlflowException as error:
@@ -41,8 +42,8 @@ def ignoring_absent() -> Iterator[None]:
 def connect(settings: Settings) -> MlflowClient:
     """Point MLflow at the configured server or file, and give each of its requests a deadline.
 
-    A SQLite file is created where it is missing, by one process at a time: MLflow's own set-up of a new database
-    can't stand a second one beside it.
+    A missing SQLite file is created by one process at a time, because MLflow's own set-up of a new database fails if a
+    second one runs concurrently.
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
@@ -61,7 +62,7 @@ def connect(settings: Settings) -> MlflowClient:
 
 @contextmanager
 def mlflow_errors(settings: Settings) -> Iterator[None]:
-    """Turn whatever MLflow, its artifact store or the connection raises inside into a RatchetError of one sentence."""
+    """Turn any error from MLflow, its artifact store or the connection into a RatchetError with one sentence."""
     address = settings.tracking.uri
     try:
         yield

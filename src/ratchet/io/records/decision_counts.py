@@ -1,4 +1,4 @@
-"""How many runs were promoted and held, without reading every run each time: the exporter asks once a minute."""
+"""How many runs were promoted and held, without reading every run each time, since the exporter polls once a minute."""
 
 import time
 from collections import Counter
@@ -15,14 +15,14 @@ DECISIONS = ("promoted", "held", "staged")
 
 _PAGE = 100
 _DAY = 86_400.0
-# A decision may be taken back while its rollout is looked at; a run that has none after a week will get none.
+# A decision may be reverted while its rollout is watched; a run without a decision after a week will get none.
 _SETTLES_SECONDS = _DAY
 _GIVEN_UP_SECONDS = 7 * _DAY
 
 
 @dataclass(frozen=True)
 class _Known:
-    """What is known of a run. begun, settled: Unix times, the latter from when on it changes no more."""
+    """The facts about a run. begun, settled: Unix times; after `settled` it no longer changes."""
 
     engine: str
     decision: str
@@ -31,7 +31,7 @@ class _Known:
 
 
 class DecisionCounts:
-    """Counts the decisions on a model's runs. Once a day it begins anew, since runs may be deleted."""
+    """Counts the decisions on a model's runs; restarts once a day, since runs may be deleted."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
@@ -39,7 +39,7 @@ class DecisionCounts:
         self._forget()
 
     def refresh(self, client: MlflowClient) -> Mapping[str, Mapping[str, int]]:
-        """The counts by engine and decision; asks for the runs that may have changed."""
+        """The counts by engine and decision; fetches the runs that may have changed."""
         if self._clock() - self._begun > _DAY:
             self._forget()
         for run in self._runs(client):
@@ -85,7 +85,7 @@ def _known(run: Run) -> _Known:
     begun, decision = run.info.start_time / 1000, run.data.tags.get("ratchet.decision", "")
     settled = begun + _SETTLES_SECONDS
     if decision == "staged":
-        settled = inf  # somebody may approve of it whenever he likes
+        settled = inf  # an operator may approve it at any time
     elif not decision and run.info.status not in ("FAILED", "KILLED"):
         settled = begun + _GIVEN_UP_SECONDS
     return _Known(run.data.tags.get("ratchet.engine", ""), decision, begun, settled)

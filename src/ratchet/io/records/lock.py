@@ -1,10 +1,10 @@
-"""One at a time: one registrar for each registered model, one trainer that writes a cycle's snapshot.
+"""The lock: one registrar at a time for each registered model, one trainer at a time that writes a cycle's snapshot.
 
-MLflow has no compare-and-set. So whoever wants the lock sets a tag of its own on the model or experiment, then reads
-all such tags: it has the lock when no other live announcement is there, and otherwise takes its own back, waits a
-random moment and tries again. Of two that announce at once, the later to write sees the earlier, so never do both have
-it. All that this needs is that a committed write is seen by every later read. `docs/decisions/0002-the-lock.md` says
-why not otherwise.
+MLflow has no compare-and-set. A process that wants the lock sets its own tag on the model or experiment, then reads all
+such tags. It holds the lock if there is no other live announcement; otherwise it removes its own, waits for a random
+time and tries again. Of two concurrent announcements, the later writer sees the earlier, so both can never hold the
+lock. This requires only that every later read sees a committed write. `docs/decisions/0002-the-lock.md` explains the
+alternatives.
 """
 
 import json
@@ -25,7 +25,7 @@ from ratchet.io.records.process_identity import ProcessIdentity
 
 PREFIX = "ratchet.lock."
 
-# Acts must begin in the first two thirds of the time, so that the last of them has ended when the lock has.
+# Actions must begin in the first two thirds of the time, so that the last has ended before the lock expires.
 _USABLE = 2 / 3
 _SHORTEST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
@@ -34,10 +34,10 @@ _WAIT = 3
 
 @dataclass(frozen=True)
 class Announcement:
-    """Who wants or holds the lock.
+    """A process that waits for or holds the lock.
 
-    place: the machine's boot and process namespace, in which `pid` and `started` name one process for good; empty
-    where the system doesn't say. since: seconds since 1970 by the holder's clock. seconds: how long it lasts.
+    place: the machine's boot and process namespace, in which `pid` and `started` identify one process permanently;
+    empty if the system doesn't provide it. since: seconds since 1970 by the holder's clock. seconds: its duration.
     """
 
     who: str
@@ -51,10 +51,10 @@ class Announcement:
 
 @dataclass
 class Lock:
-    """The lock on a registered model, by one attempt to hold it.
+    """One attempt to hold the lock on a registered model.
 
-    seconds: how long it may be held; also, how long a killed holder can block others. clock: seconds since 1970.
-    ticks: seconds by a clock that nobody sets.
+    seconds: how long it may be held; also, how long a killed holder can block others. clock: seconds since 1970. ticks:
+    seconds of a monotonic clock.
     """
 
     client: MlflowClient
@@ -69,7 +69,7 @@ class Lock:
     _seen: dict[str, float] = field(default_factory=dict)
 
     def acquire(self) -> None:
-        """Wait for the lock; raises TemporaryError, with who holds it, after three times its length."""
+        """Wait for the lock; raises TemporaryError, naming the holder, after three times its duration."""
         deadline = self.ticks() + _WAIT * self.seconds
         longest = _SHORTEST_PAUSE
         while True:
@@ -87,7 +87,7 @@ class Lock:
             self.sleep(random.uniform(_SHORTEST_PAUSE / 2, longest))  # noqa: S311  # no secret
 
     def check(self) -> None:
-        """Raise TemporaryError when the lock is lost, or so old that the next act might outlast it."""
+        """Raise TemporaryError if the lock is lost, or so old that the next action might outlast it."""
         age = self.ticks() - self._announced
         if age > self.seconds * _USABLE:
             message = (
@@ -100,7 +100,7 @@ class Lock:
             raise TemporaryError(message)
 
     def release(self) -> None:
-        """Take the announcement back; where that fails, it expires."""
+        """Remove the announcement; if that fails, it expires."""
         with suppress(MlflowException):
             self._remove(self.key)
 
@@ -111,7 +111,7 @@ class Lock:
         self._set(self.key, json.dumps(asdict(announcement)))
 
     def _other(self) -> Announcement | None:
-        """The oldest live announcement of somebody else; the dead ones are removed."""
+        """The oldest live announcement of another process; dead ones are removed."""
         live = []
         for key, text in self._tags().items():
             if key == self.key:
@@ -120,22 +120,23 @@ class Lock:
             if not self._dead(key + text, announcement):
                 live.append(announcement)
                 continue
-            with suppress(MlflowException):  # somebody else removes it, too
+            with suppress(MlflowException):  # another process may remove it, too
                 self._remove(key)
         return min(live, key=lambda announcement: announcement.since, default=None)
 
     def _parsed(self, text: str) -> Announcement:
-        """The announcement; one that can't be read may be a newer Ratchet's, so it counts until it has been watched."""
+        """The announcement; an unreadable one may be a newer Ratchet's, so it counts until it has been observed to
+        expire."""
         try:
             return Announcement(**json.loads(text))
         except (TypeError, ValueError):
             return Announcement("a registrar of another version", "?", "", 0, "", self.clock(), self.seconds)
 
     def _dead(self, seen_as: str, announcement: Announcement) -> bool:
-        """Whether nobody acts under this announcement any more.
+        """Whether no process acts under this announcement any more.
 
-        Its process is gone from this machine; or it has been here for its whole length by this process's own watch,
-        whatever the clocks say; or by the clocks it ended so long ago that no sane difference between them matters.
+        Its process is gone from this machine; or this process has observed it for its full duration, whatever the
+        clocks show; or by the clocks it ended so long ago that no plausible clock skew matters.
         """
         first_seen = self._seen.setdefault(seen_as, self.ticks())
         return (
@@ -175,13 +176,13 @@ class ExperimentLock(Lock):
 
 
 def locked(client: MlflowClient, name: str, seconds: float, who: str) -> AbstractContextManager[Lock]:
-    """Hold the lock on a registered model, which must exist; raises TemporaryError where somebody else keeps it."""
+    """Hold the lock on a registered model, which must exist; raises TemporaryError if another process holds it."""
     return holding(Lock(client, name, seconds, who))
 
 
 @contextmanager
 def holding(lock: Lock) -> Iterator[Lock]:
-    """Hold a lock; raises TemporaryError where somebody else keeps it."""
+    """Hold a lock; raises TemporaryError if another process holds it."""
     try:
         lock.acquire()
         yield lock

@@ -1,6 +1,6 @@
-"""What MLflow says of the models, in a few requests: the model, its versions, its champion's run; and new runs.
+"""MLflow's facts about the models, in a few requests: the model, its versions, its champion's run; and new runs.
 
-`jobs.exporter` asks. What people wrote into tags by hand and can't be read is left out, not an error.
+Used by `jobs.exporter`. Unreadable tags, which users may have edited, are skipped without an error.
 """
 
 import json
@@ -28,7 +28,7 @@ _DRIFT = "drift."
 
 
 class Models:
-    """Asks MLflow for the facts about the configured models."""
+    """Queries MLflow for the facts about the configured models."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -36,7 +36,7 @@ class Models:
         self._decisions = DecisionCounts(settings)
 
     def __call__(self) -> tuple[ModelFacts, ...]:
-        """The facts of each engine's model; raises RatchetError where MLflow is away."""
+        """The facts of each engine's model; raises RatchetError if MLflow is unavailable."""
         with mlflow_errors(self._settings):
             self._client = client = self._client or connect(self._settings)
             decisions = self._decisions.refresh(client)
@@ -82,7 +82,7 @@ def _champion(client: MlflowClient, model: RegisteredModel, version: ModelVersio
 
 
 def _since(model: RegisteredModel, version: int) -> float | None:
-    """When `champion` was moved to the version; None where somebody moved it in MLflow itself."""
+    """When `champion` was moved to the version; None if a user moved it directly in MLflow."""
     record = _object((model.tags or {}).get("ratchet.champion"))
     try:
         at = datetime.fromisoformat(str(record.get("at")))
@@ -93,7 +93,7 @@ def _since(model: RegisteredModel, version: int) -> float | None:
 
 def _day(run: Run) -> float | None:
     """Midnight of the newest day with a rolling F1; its step is the day's number."""
-    # Only the message that a run is sent as still has the steps.
+    # Only the protocol buffer of a run still has the steps.
     steps = [metric.step for metric in run.data.to_proto().metrics if metric.key == "rolling_f1"]
     return float(max(steps) * _DAY_SECONDS) if steps else None
 

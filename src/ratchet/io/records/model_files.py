@@ -1,6 +1,6 @@
 """The files of a registered version on this machine, downloaded once.
 
-A container that is started again finds them where its predecessor put them, and needs neither MLflow nor the store.
+A restarted container reuses its predecessor's files, and needs neither MLflow nor the store.
 """
 
 import shutil
@@ -23,7 +23,7 @@ _PAUSE_SECONDS = 5.0
 
 
 def files_of(settings: Settings, name: str, number: int, cache: Path) -> Path:
-    """The folder with a version's files, below `cache`. Raises RatchetError where they can't be had."""
+    """The folder with a version's files, below `cache`. Raises RatchetError if they are not available."""
     folder = cache / name / str(number)
     if folder.is_dir():
         return folder
@@ -35,12 +35,12 @@ def files_of(settings: Settings, name: str, number: int, cache: Path) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
             found = mlflow.artifacts.download_artifacts(f"models:/{name}/{number}", dst_path=partial)
-            shutil.move(found, folder)  # whole or not at all
+            shutil.move(found, folder)  # atomic
     return folder
 
 
 def first_champion(settings: Settings, name: str, sleep: Callable[[float], None] = time.sleep) -> int:
-    """The number of the champion, once there is one: a server that is there before it waits for as long as it runs."""
+    """The number of the champion, once there is one: a server that starts earlier waits without limit."""
     told = False
     with mlflow_errors(settings):
         client = connect(settings)

@@ -1,8 +1,8 @@
-"""Runs on which nobody works any more: they end as KILLED, as they would have, had there been time.
+"""Runs without a live process: they are closed as KILLED, as their process would have done.
 
-SIGKILL and a lost machine leave a run RUNNING. The next attempt at it says so (`io.records.tracking`), and the
-registrar of the cycle (`jobs.promotion.register`), which a coordinator starts when the trainers are over. Should one of
-them still be at work, no harm is done: its own end is written over this one.
+SIGKILL and a lost machine leave a run RUNNING. The next attempt closes it (`io.records.tracking`), or the registrar of
+the cycle (`jobs.promotion.register`), which a coordinator starts after the trainers have ended. If a trainer is still
+running after all, its own final status overwrites this one.
 """
 
 import json
@@ -22,19 +22,19 @@ TAG = "ratchet.process"
 
 
 def tag() -> str:
-    """What a run says of the process that works on it."""
+    """The tag that identifies the process working on a run."""
     return json.dumps(asdict(process_identity.own()))
 
 
 def close_before(client: MlflowClient, experiment: str, cycle: str, engine: str, own_run: str) -> None:
-    """Close the runs of a cycle and an engine that this process's attempt comes after."""
+    """Close the runs of earlier attempts at a cycle and an engine."""
     here = process_identity.own()
     wanted = f"tags.`ratchet.cycle` = '{cycle}' and tags.`ratchet.engine` = '{engine}'"
     _close(client, experiment, wanted, own_run, lambda there: process_identity.replaced(there, here))
 
 
 def close_of_cycle(client: MlflowClient, experiment_name: str, cycle: str) -> None:
-    """Close the runs of a cycle's trainers, if this is the registrar that its coordinator started after them."""
+    """Close the runs of a cycle's trainers, if its coordinator started this registrar after them."""
     if not process_identity.own().host.startswith(f"{cycle}-register-"):
         return
     found = client.get_experiment_by_name(experiment_name)
@@ -45,7 +45,7 @@ def close_of_cycle(client: MlflowClient, experiment_name: str, cycle: str) -> No
 
 
 def at_work_here(client: MlflowClient, experiment_name: str) -> str | None:
-    """The cycle of a trainer that works on this machine now; None where there is none."""
+    """The cycle of a trainer running on this machine; None if there is none."""
     found = client.get_experiment_by_name(experiment_name)
     if found is None:
         return None

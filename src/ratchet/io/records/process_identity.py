@@ -1,6 +1,6 @@
-"""Where a process works, and whether one that worked there is gone for good.
+"""The identity of a process, and whether such a process is gone for good.
 
-A registrar's lock and a trainer's run carry it, so that whoever comes later need not wait for the dead.
+A registrar's lock and a trainer's run record it, so that later processes need not wait for dead ones.
 """
 
 import getpass
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-# What a Job's name gets behind it to name a pod.
+# The suffix that turns a Job's name into a pod's.
 _POD = re.compile(r"-[a-z0-9]{5}$")
 
 
@@ -19,8 +19,8 @@ _POD = re.compile(r"-[a-z0-9]{5}$")
 class ProcessIdentity:
     """A process.
 
-    place: the machine's boot and process namespace, in which `pid` and `started` name one process for good; empty
-    where the system doesn't say.
+    place: the machine's boot and process namespace, in which `pid` and `started` identify one process permanently;
+    empty if the system doesn't provide it.
     """
 
     host: str
@@ -30,7 +30,7 @@ class ProcessIdentity:
 
 
 def who() -> str:
-    """The user and the machine of this process, for those who read a record."""
+    """The user and the machine of this process, for readers of a record."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's numeric user has no name
@@ -39,13 +39,13 @@ def who() -> str:
 
 
 def own() -> ProcessIdentity:
-    """Those of the process that asks."""
+    """The identity of this process."""
     pid = os.getpid()
     return ProcessIdentity(socket.gethostname(), _place(), pid, _started(pid) or "")
 
 
 def gone(there: ProcessIdentity) -> bool:
-    """Whether the process is known to be gone: same boot of the same machine, and no such process any more."""
+    """Whether the process is known to be gone: same boot of the same machine, but the process no longer exists."""
     if not there.place or there.place != _place():
         return False
     started = _started(there.pid)
@@ -53,21 +53,21 @@ def gone(there: ProcessIdentity) -> bool:
 
 
 def at_work(there: ProcessIdentity) -> bool:
-    """Whether the process is known to be there still: same boot of the same machine, and it runs."""
+    """Whether the process is known to be alive: same boot of the same machine, and it is running."""
     return bool(there.place) and there.place == _place() and not gone(there)
 
 
 def replaced(there: ProcessIdentity, here: ProcessIdentity, variables: Mapping[str, str] = os.environ) -> bool:
-    """Whether this process is what a cluster put in the place of that one: another pod of the same Job or application.
+    """Whether a cluster replaced that process with this one: another pod of the same Job or application.
 
-    A Job has its next pod made when the one before has ended, and two pods of one name can't be there at once.
+    A Job creates its next pod after the previous one has ended, and two pods of one name can't coexist.
     """
     in_cluster = "KUBERNETES_SERVICE_HOST" in variables
     return in_cluster and there != here and _POD.sub("", there.host) == _POD.sub("", here.host)
 
 
 def _place() -> str:
-    """Where a process's number means one process: this boot of this machine, this namespace of processes."""
+    """The scope in which a process id is unique: this boot of this machine, this process namespace."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -76,7 +76,7 @@ def _place() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """When a process began, in the kernel's ticks since boot; None where it is gone or has only not been reaped."""
+    """When a process started, in kernel ticks since boot; None if it is gone or a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):

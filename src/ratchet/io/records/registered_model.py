@@ -1,9 +1,9 @@
-"""A registered model of MLflow: what it was when it was read, and all that may become of it.
+"""A registered model of MLflow: its state when read, and all changes to it.
 
-It is read once. What changes it is called under its lock (`held`), so that what was read stays true; each act is done
-here as it is there. How `champion` moves is written ahead: a tag on the version that is to have it says so before the
-aliases are touched, and "done" afterwards. What was begun and not done, the next holder of the lock finishes
-(`settle`). An alias that was moved in MLflow itself is left alone, since no move is open then.
+It is read once. Changes are made under its lock (`held`), so that the state read stays valid; each change is applied
+both here and in MLflow. Moves of `champion` use write-ahead: a tag on the new version records the move before the
+aliases are changed, and "done" afterwards. The next holder of the lock completes unfinished moves (`settle`). An alias
+moved directly in MLflow is left alone, since no move is open then.
 """
 
 import json
@@ -47,9 +47,9 @@ _RECORD = "ratchet.champion"
 
 
 class RegisteredModel:
-    """A registered model, read once. lock: the one under which it may be changed; None where it is only read.
+    """A registered model, read once. lock: protects changes; None if it is only read.
 
-    aliases: numbers of versions by alias. tags: of the model itself. Versions are listed when they are first asked for.
+    aliases: numbers of versions by alias. tags: of the model itself. Versions are listed on first access.
     """
 
     def __init__(self, client: MlflowClient, name: str, lock: Lock | None = None) -> None:
@@ -57,14 +57,14 @@ class RegisteredModel:
         self.client = client
         self.name = name
         self.tags: Mapping[str, str] = dict(found.tags or {})
-        # A server gives numbers as text, a database as numbers.
+        # A server returns numbers as text, a database as numbers.
         self.aliases = {alias: int(number) for alias, number in (found.aliases or {}).items()}
         self._lock = lock
         self._known: dict[int, Version] | None = None
 
     @classmethod
     def read(cls, client: MlflowClient, name: str) -> "RegisteredModel | None":
-        """Read a registered model; None where there is none of that name."""
+        """Read a registered model; None if there is none of that name."""
         with ignoring_absent():
             return cls(client, name)
         return None
@@ -72,9 +72,9 @@ class RegisteredModel:
     @classmethod
     @contextmanager
     def held(cls, client: MlflowClient, name: str, seconds: float, who: str) -> Iterator["RegisteredModel"]:
-        """Read a registered model, which must exist, under its lock, with all finished that was begun before.
+        """Read a registered model, which must exist, under its lock, after completing unfinished changes.
 
-        seconds, who: as the lock has them. Raises TemporaryError where it is locked for too long.
+        seconds, who: as for the lock. Raises TemporaryError if another process holds it for too long.
         """
         with holding(Lock(client, name, seconds, who)) as lock:
             model = cls(client, name, lock)
@@ -91,34 +91,34 @@ class RegisteredModel:
 
     @property
     def champion(self) -> Version | None:
-        """The version that serves; None where there is none."""
+        """The serving version; None if there is none."""
         return next((version for version in self.versions if version.champion), None)
 
     def numbered(self, number: int) -> Version | None:
-        """The version of that number; None where there is none."""
+        """The version of that number; None if there is none."""
         return next((version for version in self.versions if version.number == number), None)
 
     def made_from(self, run_id: str) -> Version | None:
-        """The version that the registrar has made of a run; None where it has not, or did not come to the end of it."""
+        """The version that the registrar has created from a run; None if it has not, or did not finish."""
         return next((one for one in self.versions if one.made_from == run_id and one.by_registrar), None)
 
     def columns(self, version: Version) -> tuple[str, ...]:
-        """Names of the features that a version was trained on, empty where its run doesn't say."""
+        """Names of the features that a version was trained on, empty if its run doesn't record them."""
         return tuple(columns_of(_run(self.client, version.run_id)))
 
     def check(self) -> None:
-        """Raise TemporaryError where the lock is lost, or so old that the next act might outlast it."""
+        """Raise TemporaryError if the lock is lost, or so old that the next action might outlast it."""
         if self._lock is None:
             message = f"{self.name} was read without its lock"
             raise RuntimeError(message)
         self._lock.check()
 
     def create(self, run_id: str, model_uri: str, *, tags: Mapping[str, str], description: str) -> int:
-        """Make a version of a run's model with all its tags in one request; returns its number.
+        """Create a version from a run's model with all its tags in one request; returns its number.
 
-        model_uri: what the trainer logged, `models:/m-…` or `runs:/<run>/<path>`. A version that was registered from
-        the run by hand becomes the registrar's own. MLflow's client repeats a request whose answer was lost: of two
-        versions made so, the first stays.
+        model_uri: as logged by the trainer, `models:/m-…` or `runs:/<run>/<path>`. A version registered manually from
+        the run becomes the registrar's own. MLflow's client repeats a request whose response was lost: of two versions
+        created that way, the first is kept.
         """
         self.check()
         tags = {**tags, MADE_FROM: run_id}
@@ -138,7 +138,8 @@ class RegisteredModel:
         return next(version.number for version in self.versions if version.made_from == run_id)
 
     def link(self, number: int, model_uri: str) -> None:
-        """Let the logged model's page in MLflow show a version; a server does so by itself, a SQLite file does not."""
+        """Make the logged model's page in MLflow show a version; a server does so automatically, a SQLite file does
+        not."""
         _source_uri, model_id = _source(self.client, model_uri)
         if model_id is None:
             return
@@ -148,30 +149,31 @@ class RegisteredModel:
             self.client.set_logged_model_tags(model_id, {_MODEL_VERSIONS: json.dumps(linked)})
 
     def decide(self, number: int, outcome: str, reason: str) -> None:
-        """Write on a version what was decided on it; the outcome last, by which it stops being staged."""
+        """Write the decision to a version, the outcome last, because it ends the staging."""
         self._tag(number, REASON, reason)
         self._tag(number, DECISION, outcome)
 
     def set_aside(self, number: int, why: str) -> None:
-        """Write on a version why later candidates need not beat it."""
+        """Record on a version why later candidates need not beat it."""
         self._tag(number, SET_ASIDE, why)
 
     def next_move(self, by: str, because: str, *, aside: bool = False) -> Move:
-        """The move that takes `champion` from the version that has it now. by: who moves it. because: why.
+        """The move that takes `champion` from its current version. by: who moves it. because: why.
 
         aside: whether later candidates need not beat that version any more.
         """
         return Move(self.aliases.get(CHAMPION), by, now(), because, aside=aside)
 
     def begin(self, number: int, move: Move) -> None:
-        """Write a move to a version ahead: `settle` finishes it, here or under the next holder of the lock."""
+        """Record a move on a version before it happens: `settle` completes it, here or under the next holder of the
+        lock."""
         self.check()
         self._tag(number, MOVE, move.to_tag())
 
     def give_back(self, number: int, by: str, because: str) -> None:
-        """Take `champion` from a version that can't serve, to the one that had it before; may be repeated.
+        """Return `champion` from a version that can't serve to the previous one; may be repeated.
 
-        `previous` then names no version: what it would name does not serve.
+        `previous` then names no version, since the one it would name can't serve.
         """
         move = self._versions[number].move
         before = None if move is None else move.previous
@@ -188,7 +190,7 @@ class RegisteredModel:
         self.decide(number, "held", because)
 
     def settle(self) -> None:
-        """Finish what was begun: repeated versions, moves, and the alias of what is staged."""
+        """Complete unfinished changes: duplicate versions, moves, and the alias of the staged version."""
         self._remove_twins()
         begun = [(number, version.move) for number, version in self._versions.items()]
         open_moves = [(number, move) for number, move in begun if move is not None and not move.done]
@@ -221,7 +223,7 @@ class RegisteredModel:
         record = {"version": number} | told
         self.client.set_registered_model_tag(self.name, _RECORD, json.dumps(record, ensure_ascii=False))
         if move.previous is not None and move.previous != number:
-            with ignoring_absent():  # the version that is left may have been deleted since
+            with ignoring_absent():  # the previous version may have been deleted since
                 self._point(PREVIOUS, move.previous)
                 if move.aside:
                     self.set_aside(move.previous, f"it was rolled back by {move.by}: {move.because}")
@@ -230,7 +232,7 @@ class RegisteredModel:
         self._tag(number, MOVE, replace(move, done=True).to_tag())
 
     def _reinstate(self, number: int) -> None:
-        """Let a version count again that was set aside."""
+        """Make a version that was set aside count again."""
         version = self._versions[number]
         for key in {SET_ASIDE, ROLLED_BACK} & set(version.tags):
             with ignoring_absent():
@@ -239,7 +241,7 @@ class RegisteredModel:
         self._versions[number] = replace(version, tags=left)
 
     def _settle_staging(self) -> None:
-        """Point `staging` at the newest staged version, or take it away; one that was set by hand is left alone."""
+        """Point `staging` at the newest staged version, or remove it; one set manually is left alone."""
         marked = {number: version for number, version in self._versions.items() if STAGED in version.tags}
         wanted = max((number for number, version in marked.items() if version.staged), default=None)
         found = self.aliases.get(STAGING)
@@ -264,7 +266,7 @@ class RegisteredModel:
 
 
 def ensure(client: MlflowClient, name: str) -> None:
-    """Make a registered model where it is missing; that it exists by now is fine."""
+    """Create a registered model if missing; another process may create it meanwhile."""
     with ignoring_absent():
         client.get_registered_model(name)
         return
@@ -276,13 +278,13 @@ def ensure(client: MlflowClient, name: str) -> None:
 
 
 def versions_of(client: MlflowClient, name: str) -> tuple[Version, ...]:
-    """All versions of a registered model by number; none where it does not exist."""
+    """All versions of a registered model by number; none if it does not exist."""
     model = RegisteredModel.read(client, name)
     return () if model is None else model.versions
 
 
 def champion_of(client: MlflowClient, name: str) -> int | None:
-    """The number of the version that `champion` names; None where it names none. It takes one request."""
+    """The number of the version that `champion` names, or None, in one request."""
     model = RegisteredModel.read(client, name)
     return None if model is None else model.aliases.get(CHAMPION)
 
@@ -295,7 +297,7 @@ def exists(client: MlflowClient, name: str, number: int) -> bool:
 
 
 def listed(client: MlflowClient, name: str) -> Iterator[ModelVersion]:
-    """All versions of a registered model as MLflow has them, a page at a time."""
+    """All versions of a registered model as MLflow's objects, page by page."""
     token = None
     while True:
         page = client.search_model_versions(f"name = '{name}'", max_results=_PAGE, page_token=token)

@@ -1,7 +1,7 @@
 """The artifact `sample.json`: test rows as a request to a server, with the labels and probabilities of the trainer.
 
 `jobs.training.train` writes it, `jobs.promotion.validate` sends its rows to the server of a version and compares. The
-value of its key `request` can be sent as it stands.
+value of its key `request` can be sent unchanged.
 """
 
 import json
@@ -22,7 +22,7 @@ NAME = "sample.json"
 
 @dataclass(frozen=True)
 class SampleRows:
-    """columns: names of the features. rows: their values, None where missing, a list for each row."""
+    """columns: names of the features. rows: their values, None if missing, one list per row."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
@@ -30,7 +30,7 @@ class SampleRows:
     probabilities: Sequence[float]
 
     def request(self, first: int, last: int) -> dict[str, Any]:
-        """A request with the rows from `first` up to, not including, `last`."""
+        """A request with the rows from `first` to `last`, exclusive."""
         return {
             "dataframe_split": {"columns": list(self.columns), "data": [list(row) for row in self.rows[first:last]]}
         }
@@ -50,7 +50,7 @@ def to_json(rows: "pd.DataFrame", labels: Sequence[int], probabilities: Sequence
 
 
 def read(client: MlflowClient, run_id: str) -> SampleRows:
-    """The sample of a run; raises FailedError where it has none."""
+    """The sample of a run; raises FailedError if it has none."""
     text = candidates.artifact(client, run_id, NAME)
     try:
         content = json.loads(text)

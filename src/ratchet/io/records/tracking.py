@@ -1,8 +1,8 @@
-"""A trainer's run in MLflow: begun once, filled in batches, ended as what it was.
+"""A trainer's run in MLflow: created once, written in batches, closed with the right status.
 
-`jobs.training.train` is the only caller. MLflow's client repeats a request whose answer was lost, so a run carries an
-attempt's id, and a second run that such a repetition made is removed. What is written goes out in few requests: one by
-one, a thousand metrics take seconds.
+`jobs.training.train` is the only caller. MLflow's client repeats a request whose response was lost, so a run has an
+attempt id, and a duplicate run from such a repetition is removed. Writes are batched, because a thousand single metrics
+would take seconds.
 """
 
 import tempfile
@@ -32,7 +32,7 @@ from ratchet.io.records import orphaned_runs
 from ratchet.io.records.connection import connect
 from ratchet.settings import Settings
 
-if TYPE_CHECKING:  # scikit-learn comes with it, which a trainer's start need not wait for
+if TYPE_CHECKING:  # it imports scikit-learn, which would delay a trainer's start
     from ratchet.core.evaluation.rolling import RollingDay
 
 _PARAMS_A_BATCH = 100
@@ -44,11 +44,11 @@ _ROLLING = ("accuracy", "precision", "recall", "f1", "roc_auc")
 
 
 def experiment_id(client: MlflowClient, settings: Settings) -> str:
-    """The id of the experiment, which is made where it is missing."""
+    """The id of the experiment, which is created if missing."""
     found = client.get_experiment_by_name(settings.experiment)
     if found is not None:
         return str(found.experiment_id)
-    with suppress(MlflowException):  # another trainer may have made it in between
+    with suppress(MlflowException):  # another trainer may have created it meanwhile
         client.create_experiment(settings.experiment, artifact_location=_artifact_location(settings))
     found = client.get_experiment_by_name(settings.experiment)
     if found is None:
@@ -66,14 +66,14 @@ def _artifact_location(settings: Settings) -> str | None:
 
 @dataclass(frozen=True)
 class Run:
-    """The run that is being recorded."""
+    """The run being recorded."""
 
     client: MlflowClient
     run_id: str
     experiment_id: str
 
     def addresses(self, uri: str) -> dict[str, str]:
-        """Where people find the run: ids, and pages where MLflow is a server."""
+        """The addresses of the run: ids, and pages if MLflow is a server."""
         page = (
             f"{uri.rstrip('/')}/#/experiments/{self.experiment_id}/runs/{self.run_id}" if "http" in uri else self.run_id
         )
@@ -83,13 +83,13 @@ class Run:
         self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
 
     def params(self, params: Mapping[str, str]) -> None:
-        """Log parameters, a batch at a time; a value longer than MLflow takes is cut."""
+        """Log parameters in batches; a value too long for MLflow is truncated."""
         entities = [Param(key, value[:_LONGEST_PARAM]) for key, value in params.items()]
         for start in range(0, len(entities), _PARAMS_A_BATCH):
             self.client.log_batch(self.run_id, params=entities[start : start + _PARAMS_A_BATCH])
 
     def metrics(self, metrics: Mapping[str, float], days: Sequence["RollingDay"]) -> None:
-        """Log the metrics of the test window, and those of its days at the day's number and time; NaN is left out."""
+        """Log the metrics of the test window, and those of its days at the day's number and time; NaN is skipped."""
         now = int(time.time() * 1000)
         entities = [Metric(key, value, now, 0) for key, value in metrics.items()]
         entities.extend(rolling_metrics(days))
@@ -104,7 +104,7 @@ class Run:
             self.client.log_artifacts(self.run_id, folder)
 
     def beside[R](self, call: Callable[[], R]) -> Future[R]:
-        """Begin a call in a thread of its own, in which this run is the active one, too."""
+        """Start a call in a separate thread, in which this run is also active."""
         attached = threading.Event()
 
         def attach_and_call() -> R:
@@ -118,17 +118,17 @@ class Run:
         try:
             attached.wait()
         except BaseException:
-            # Attaching sets the run's state; whoever ends the run now must be the later one.
+            # Attaching sets the run's status, so the end of the run must be written after it.
             attached.wait()
             raise
         return future
 
     def data_input(self, context: str, uri: str, digest: str, columns: Mapping[str, str]) -> None:
-        """Log what was read. context: `training` or `test`. columns: `double`, `string` or `boolean` by name."""
+        """Log the data read. context: `training` or `test`. columns: `double`, `string` or `boolean` by name."""
         schema = Schema([ColSpec(DataType[kind], name) for name, kind in columns.items()])
         source = resolve_dataset_source(uri if "://" in uri else str(Path(uri).absolute()))
         dataset = MetaDataset(source, name=Path(uri).name or "table", digest=digest, schema=schema)
-        # MLflow fails when two trainers log the same data for the first time at once; the second time it finds them.
+        # MLflow fails if two trainers log the same new data concurrently; a retry finds them.
         for _ in range(_INPUT_TRIES - 1):
             with suppress(MlflowException):
                 mlflow.log_input(dataset, context)
@@ -161,7 +161,7 @@ def recorded_run(settings: Settings, cycle: str, engine: str) -> Iterator[Run]:
         status = RunStatus.FINISHED
     except (Interrupted, KeyboardInterrupt, SystemExit) as error:
         status = RunStatus.KILLED
-        # A request that was cut in two may keep SQLite's lock for as long as its frames are there.
+        # An interrupted request may keep SQLite's lock while its stack frames exist.
         traceback.clear_frames(error.__traceback__)
         raise
     finally:
@@ -175,7 +175,7 @@ def _remove_twins(run: Run, attempt: str) -> None:
 
 
 def rolling_metrics(days: Iterable["RollingDay"]) -> Iterator[Metric]:
-    """The metrics of days, at the day's number and time; NaN is left out."""
+    """The metrics of days, at the day's number and time; NaN is skipped."""
     for day in days:
         number = day_number(day.day)
         for name in _ROLLING:

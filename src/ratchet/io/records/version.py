@@ -1,4 +1,4 @@
-"""A version of a registered model, and the tags by which it says what became of it.
+"""A version of a registered model, and the tags that record its history.
 
 `registered_model` reads versions and changes them; trainers compare their candidates with them.
 """
@@ -22,11 +22,11 @@ MOVE = "ratchet.move"
 DECISION = "ratchet.decision"
 REASON = "ratchet.reason"
 ROLLED_BACK = "ratchet.rolled_back"
-# Why it was taken back, or never served; `ratchet promote` of the version takes the tag away.
+# Why it was rolled back, or never served; `ratchet promote` of the version removes the tag.
 SET_ASIDE = "ratchet.set_aside"
-# When it was staged, in ISO 8601; it stays.
+# When it was staged, in ISO 8601; never removed.
 STAGED = "ratchet.staged"
-# Only the registrar writes it: versions that share it are one, made twice by a repeated request.
+# Only the registrar writes it: versions that share it are duplicates from a repeated request.
 MADE_FROM = "ratchet.run"
 _F1 = "ratchet.f1"
 _TEST_WINDOW = ("ratchet.test_from", "ratchet.test_until")
@@ -34,10 +34,10 @@ _TEST_WINDOW = ("ratchet.test_from", "ratchet.test_until")
 
 @dataclass(frozen=True)
 class Move:
-    """`champion` goes to a version.
+    """A move of `champion` to a version.
 
-    previous: the version that it leaves, None where there was none. by: who moved it. at: when, in ISO 8601. because:
-    why. done: whether the aliases have been moved. aside: whether the version that it leaves is set aside.
+    previous: the version before, None if there was none. by: who moved it. at: when, in ISO 8601. because: why. done:
+    whether the aliases have been moved. aside: whether the previous version is set aside.
     """
 
     previous: int | None
@@ -49,7 +49,7 @@ class Move:
 
     @classmethod
     def from_tag(cls, text: str, where: str) -> "Move":
-        """Read a version's tag; raises FailedError, with the version, where it is none."""
+        """Parse a version's tag; raises FailedError, naming the version, if it is invalid."""
         try:
             return cls(**json.loads(text))
         except (TypeError, ValueError) as error:
@@ -65,8 +65,8 @@ class Move:
 class Version:
     """An existing version of a registered model.
 
-    f1: what its own run recorded, None where it is not known. test_window: first day and end of the rows on which that
-    was measured.
+    f1: as recorded by its own run, None if unknown. test_window: first day and end of the rows on which it was
+    measured.
     """
 
     model: str
@@ -85,13 +85,13 @@ class Version:
 
     @property
     def move(self) -> Move | None:
-        """Its last promotion, None where there was none; raises FailedError where its tag can't be read."""
+        """Its last promotion, None if there was none; raises FailedError if its tag is unreadable."""
         text = self.tags.get(MOVE)
         return None if text is None else Move.from_tag(text, f"version {self.number} of {self.model}")
 
     @property
     def made_from(self) -> str | None:
-        """The run that the registrar made it from; None where it was made by hand."""
+        """The run that the registrar created it from; None if it was created manually."""
         return self.tags.get(MADE_FROM)
 
     @property
@@ -101,32 +101,32 @@ class Version:
 
     @property
     def by_registrar(self) -> bool:
-        """Whether the registrar has finished making it: it was staged, or its way to `champion` is written down."""
+        """Whether the registrar has finished creating it: it was staged, or its move to `champion` is recorded."""
         return MOVE in self.tags or STAGED in self.tags
 
     @property
     def rolled_back(self) -> str | None:
-        """Why its servers were taken back; None where they were not."""
+        """Why its servers were rolled back; None if they were not."""
         return self.tags.get(ROLLED_BACK)
 
     @property
     def set_aside(self) -> str | None:
-        """Why it is no rival of later candidates; None where it is one, as what serves always is."""
+        """Why it is no rival of later candidates; None if it is one, as the champion always is."""
         return None if self.champion else self.tags.get(SET_ASIDE, self.rolled_back)
 
     @property
     def staged(self) -> bool:
-        """Whether it waits for the word that says if it may serve."""
+        """Whether it waits for a decision on whether it may serve."""
         return STAGED in self.tags and self.tags.get(DECISION) == "staged"
 
 
 def tells_all(found: ModelVersion) -> bool:
-    """Whether a version's own tags say how it was measured; else its run may."""
+    """Whether a version's own tags record its measurement; otherwise its run may."""
     return _F1 in found.tags and all(name in found.tags for name in _TEST_WINDOW)
 
 
 def version_of(found: ModelVersion, run: Run | None) -> Version:
-    """A version from what MLflow has of it. run: where its own tags don't tell all."""
+    """A version from MLflow's object. run: needed if its own tags are incomplete."""
     tags = dict(found.tags)
     measured = (run.data.tags if run else {}) | tags
     window = tuple(measured[name] for name in _TEST_WINDOW if name in measured)

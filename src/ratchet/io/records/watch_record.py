@@ -1,8 +1,7 @@
-"""What watches have measured of a version, in its own run: each span of days a file of counts, and the metrics by day.
+"""The measurements of a version by watches, in its own run: a file of counts per span of days, and the metrics by day.
 
-A file is written once and never changed, and which days it holds stands in its name. So what has been measured is seen
-from a list of names, and a watch that was killed anywhere is simply run again: the days whose file is there are not
-scored anew, the metrics that are missing are logged.
+A file is written once and never changed, and its name contains its days. So a list of names shows the measured days,
+and a watch killed at any point is simply run again: days with a file are not rescored, and missing metrics are logged.
 """
 
 import re
@@ -34,7 +33,7 @@ _MILLISECONDS = 86_400_000
 
 @dataclass(frozen=True)
 class Span:
-    """Days that were measured, `end` excluded, and the artifact with their counts."""
+    """Measured days, `end` exclusive, and the artifact with their counts."""
 
     first: date
     end: date
@@ -42,18 +41,18 @@ class Span:
 
     @property
     def drift(self) -> str:
-        """The artifact that says how far the features have moved from training to these days."""
+        """The artifact with the drift of the features from training to these days."""
         return self.path.replace("counts-", "drift-")
 
     @classmethod
     def of(cls, window: Window) -> "Span":
-        """The span of a window that has a beginning."""
+        """The span of a window, which must have a start."""
         first = window.start or window.end
         return cls(first, window.end, f"{_FOLDER}/counts-{first}-to-{window.end - _ONE_DAY}.csv")
 
 
 class Record:
-    """The measured days of a version. spans: by day, its own test window's first where the counts of that are there."""
+    """The measured days of a version. spans: by day, starting with its own test window's if those counts exist."""
 
     def __init__(self, client: MlflowClient, version: Version) -> None:
         self._client = client
@@ -69,34 +68,34 @@ class Record:
 
     @property
     def end(self) -> date:
-        """Where the measured days end, itself excluded."""
+        """The end of the measured days, exclusive."""
         return max([self.tested_until, *(span.end for span in self.spans)])
 
     @property
     def threshold(self) -> float:
-        """From which score on the version labels a row positive, as its run says."""
+        """The score from which the version labels a row positive, from its run."""
         if "threshold" not in self._run.data.metrics:
             message = f"the run {self.version.run_id} of {self.version.uri} has no metric threshold"
             raise FailedError(message)
         return float(self._run.data.metrics["threshold"])
 
     def levels(self, default: int) -> int:
-        """To which multiple its scores were counted; the threshold is one of them."""
+        """The levels of its scores, see `core.evaluation.counts`; the threshold is at one of them."""
         return int(self._run.data.params.get("evaluation.score_levels", default))
 
     def features(self) -> tuple[FeatureCounts, ...]:
-        """What the features looked like in training; nothing where its run did not count them."""
+        """The distribution of the features in training; empty if its run did not count them."""
         return from_csv(self.read(FEATURES)) if FEATURES in self._files else ()
 
     def columns(self) -> Mapping[str, tuple[str, ...]]:
-        """The numeric and the categorical features that it was trained on; empty where its run doesn't say."""
+        """The numeric and the categorical features that it was trained on; empty if its run doesn't record them."""
         kinds = columns_of(self._run)
         roles = {"numeric": "double", "categorical": "string"}
         named = {role: tuple(name for name, kind in kinds.items() if kind == wanted) for role, wanted in roles.items()}
         return named if any(named.values()) else {}
 
     def blocks(self) -> list[list[Span]]:
-        """The spans in stretches without a gap."""
+        """The spans grouped into runs without gaps."""
         found: list[list[Span]] = []
         for span in self.spans:
             if found and found[-1][-1].end == span.first:
@@ -112,7 +111,7 @@ class Record:
             return Path(file).read_bytes().decode("utf-8")
 
     def add(self, window: Window, counts: Counts, drift: str) -> None:
-        """Keep what was measured of a window's days. The counts come last: with them the days are measured."""
+        """Store the measurements of a window's days. The counts come last, since they mark the days as measured."""
         span = Span.of(window)
         for path, text in ((span.drift, drift), (span.path, counts.to_csv())):
             with tempfile.TemporaryDirectory() as folder:
@@ -126,7 +125,7 @@ class Record:
         return {entry.step for entry in self._client.get_metric_history(self.version.run_id, metric)}
 
     def log_days(self, days: Iterable[RollingDay]) -> None:
-        """Log the rolling metrics of days; a request holds whole days, so that none is half there."""
+        """Log the rolling metrics of days; each request contains complete days, so that no day is partial."""
         batch: list[Metric] = []
         for day in days:
             own = list(rolling_metrics([day]))
@@ -138,7 +137,7 @@ class Record:
             self._client.log_batch(self.version.run_id, metrics=batch)
 
     def log_drift(self, metrics: Mapping[str, float], newest: date) -> None:
-        """Log how far the features have moved, at the newest of the days."""
+        """Log the drift of the features, at the newest of the days."""
         step = day_number(newest)
         entries = [Metric(name, value, step * _MILLISECONDS, step) for name, value in metrics.items()]
         for start in range(0, len(entries), METRICS_A_BATCH):
@@ -164,7 +163,7 @@ class Record:
 
 
 def _apart(spans: Sequence[Span]) -> tuple[Span, ...]:
-    """Spans that share no day: of two that do, which two watches at once may leave, the longer one counts."""
+    """Spans without overlap: of two overlapping ones, which concurrent watches may leave, the longer one counts."""
     kept: list[Span] = []
     for span in sorted(spans, key=lambda span: (span.first, -span.end.toordinal())):
         if not kept or span.first >= kept[-1].end:

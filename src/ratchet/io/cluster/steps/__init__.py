@@ -1,1 +1,1 @@
-"""A step of a cycle in a cluster: what is made, why it waits, and how and why it ended."""
+"""A step of a cycle in a cluster: the objects created, why it waits, and how and why it ended."""

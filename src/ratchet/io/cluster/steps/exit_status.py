@@ -1,7 +1,8 @@
-"""How a step ended, read off its objects: exit code, last sentence and reason. Nothing here asks the cluster.
+"""How a step ended, read from its objects: exit code, last sentence and reason. Nothing here sends requests to the
+cluster.
 
-A pod's container says more, and sooner, than the Job or the SparkApplication above it; those are asked where no pod is
-left to say anything.
+A pod's container reports more, and sooner, than the Job or the SparkApplication above it; those are used only if no pod
+is left.
 """
 
 import re
@@ -16,7 +17,7 @@ from ratchet.io.runner import Ended
 # After the API server's own words fabric8 adds its whole answer, which says the same again.
 _EXCEPTION = re.compile(r"^(?:Exception in .+? |Caused by: )[\w.$]+: (.+?)(?: Received status: .*)?$", re.MULTILINE)
 _KILLED = 137
-# Trying again is useless: a wrong configuration, wrong data.
+# Retrying is useless: wrong configuration or wrong data.
 _FINAL = (2, 3)
 # The cluster's own word for a Job, or a pod, that was ended at its deadline.
 DEADLINE = "DeadlineExceeded"
@@ -86,9 +87,9 @@ def operator_reason(state: Json) -> str:
 
 
 def killed_for_memory(pod: Json, status: Json | None) -> str | None:
-    """What to say of a container that was killed for its memory; None where it was not.
+    """The message about a container that was killed for lack of memory; None if it was not.
 
-    It was where the cluster says so, or where it was killed although nobody asked for its end.
+    It was if the cluster reports so, or if it was killed without a request to end it.
     """
     over = pods.terminated(status)
     if status is None or over is None:

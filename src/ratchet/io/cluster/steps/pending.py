@@ -1,7 +1,7 @@
-"""Why a step does not begin, in a sentence, and how long that may be so.
+"""Why a step does not start, in a sentence, and how long that is tolerated.
 
-A pod that waits says so in one of four places: its containers' states, its conditions, its events, or, where it could
-not even be made, in the events of its Job. Nothing here asks the cluster.
+The reason why a pod waits is in one of four places: its containers' states, its conditions, its events or, if it could
+not be created, the events of its Job. Nothing here sends requests to the cluster.
 """
 
 import re
@@ -19,7 +19,7 @@ _LONGEST_MESSAGE = 300
 _IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"})
 _CONTAINER = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError", "CrashLoopBackOff"})
 _MOUNT = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
-# What those who add nodes write to a pod that they are making room for.
+# The event of an autoscaler on a pod for which it is adding a node.
 _ROOM_COMES = frozenset({"TriggeredScaleUp", "Nominated"})
 # The scheduler's word for a node that would not do even if all of its pods were gone.
 _NEVER = re.compile(r"(\d+) Preemption is not helpful for scheduling")
@@ -35,9 +35,9 @@ type Kind = Literal["missing", "room", "operator"]
 class Waiting:
     """Why a step does not begin.
 
-    word: the cluster's own for it. subject: the name of the object that waits. reason: that of the step, where it ends
-    so. kind: `missing` is something that has to be mended, `room` a place on a node that somebody else has, `operator`
-    the operator's turn.
+    word: the cluster's own for it. subject: the name of the object that waits. reason: that of the step, if it ends
+    this way. kind: `missing` is something that must be fixed, `room` a lack of room on a node that other pods occupy,
+    `operator` a wait for the operator.
     """
 
     word: str
@@ -48,7 +48,7 @@ class Waiting:
 
 
 class Patience:
-    """The patience with one step. clock: seconds by a clock that nobody sets."""
+    """The patience with one step. clock: seconds of a monotonic clock."""
 
     def __init__(self, retrain: Retrain, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -1,7 +1,7 @@
 """A step that is a SparkApplication: the Spark trainer, whose driver and executors have pods of their own.
 
-The driver's pod is the truth. The operator's state lags behind it, stays `SUBMITTED` for ever where the pod waits,
-and says `FAILED` of a driver that runs when the operator was restarted at the wrong moment.
+The driver's pod is authoritative. The operator's state lags behind it, stays `SUBMITTED` forever if the pod waits, and
+is `FAILED` for a running driver if the operator was restarted at the wrong moment.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from ratchet.io.cluster.steps.pending import Waiting
 from ratchet.io.cluster.steps.step import ClusterStep
 from ratchet.io.runner import Ended
 
-# For how long a driver may be gone before the operator has said what it makes of that.
+# How long a driver may be gone before the operator must have reported the outcome.
 _GONE_SECONDS = 30.0
 
 

@@ -1,6 +1,6 @@
-"""A step's child while it runs: what the coordinator looks at, says and writes down about it.
+"""A step's child while it runs: what the coordinator polls, logs and records about it.
 
-What a Job and a SparkApplication have in common is here; `job_step` and `spark_step` know what is theirs.
+This module has the code shared by Jobs and SparkApplications; `job_step` and `spark_step` have the rest.
 """
 
 import time
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 # What the log of a pod that has ended is waited for, where the kubelet does not answer.
 _LOG_SECONDS = 20.0
 _LOG_PAUSE = 1.0
-# A pod that has just been made says nothing yet; asking for its events can wait.
+# A new pod has no status yet; requesting its events can wait.
 _EVENTS_AFTER_SECONDS = 4.0
 _OPERATOR_SECONDS = 30.0
 
@@ -70,7 +70,7 @@ class ClusterStep(ABC):
         self._begun = context.clock() - max((_now() - created).total_seconds(), 0.0)
 
     def poll(self) -> Ended | None:
-        """How the step ended; None while it runs, and while the API server is away."""
+        """How the step ended; None while it runs, and while the API server is unavailable."""
         try:
             ended = self._look()
         except AwayError as error:
@@ -94,8 +94,8 @@ class ClusterStep(ABC):
         self._halt()
         self._end(ended)
 
-    def leave(self) -> None:  # noqa: B027  # nothing to do is what it does: the step goes on, for whoever comes next
-        """Nothing: the step goes on, and whoever comes next takes it over."""
+    def leave(self) -> None:  # noqa: B027  # deliberately empty: the step continues for the next coordinator
+        """Do nothing: the step continues, and the next coordinator takes it over."""
 
     @abstractmethod
     def _look(self) -> Ended | None:
@@ -103,7 +103,7 @@ class ClusterStep(ABC):
 
     @abstractmethod
     def _halt(self) -> None:
-        """Let nothing of it run any longer."""
+        """Stop everything that belongs to it."""
 
     def _pods(self, labels: str) -> list[Json]:
         return self._hasty.items(PODS, labels=labels)
@@ -113,7 +113,7 @@ class ClusterStep(ABC):
         return ended
 
     def _waits(self, why: Waiting | None) -> Ended | None:
-        """The step's end where it has waited too long for what it lacks."""
+        """The step's end if it has waited too long."""
         if why is None:
             return None
         # The operator's turn is the usual way; it is worth a word only where it takes long.
@@ -129,7 +129,7 @@ class ClusterStep(ABC):
         return self._give_up(Ended(None, why.sentence, why.reason))
 
     def _runs(self, pod: Json, names: Sequence[str]) -> None:
-        """Say and write down when it began to run, once for each pod."""
+        """Log and record when it started to run, once per pod."""
         times = pods.times(pod, names)
         if times.started is None or self._running == pod["metadata"]["uid"]:
             return
@@ -165,7 +165,7 @@ class ClusterStep(ABC):
             events = follower.events()
             for event in events or ():
                 self._pass_on(event)
-            # Who decides and succeeded has said so: until the decisions are here, some of the log is missing.
+            # A successful registrar has logged its decisions: until they arrive, part of the log is missing.
             whole = events is not None and (self._decided or self._step not in DECIDING or phase != "Succeeded")
             if phase not in ("Succeeded", "Failed"):
                 return follower.said

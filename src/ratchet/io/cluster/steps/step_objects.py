@@ -1,7 +1,7 @@
 """The objects of a cycle's steps, made from the suspended definitions in the cluster.
 
-A definition is a CronJob or a ScheduledSparkApplication that never fires: kustomize's images and patches reach it like
-everything else, and a step's Job is made anew for each cycle. Nothing here asks the cluster.
+A definition is a CronJob or a ScheduledSparkApplication that never fires: kustomize's images and patches apply to it as
+to other objects, and each cycle creates a new Job for a step. Nothing here sends requests to the cluster.
 """
 
 import copy
@@ -30,7 +30,7 @@ class Origin:
     resource: Resource
 
 
-# The steps that make or end what a cycle decides; they say it by events.
+# The steps that make or conclude a cycle's decisions; they report them as events.
 DECIDING = ("register", "rollout")
 
 
@@ -82,7 +82,7 @@ def labels_of(cycle: str, order: Order) -> dict[str, str]:
 
 
 def owners(child: Json) -> set[str]:
-    """The uids of those who own an object."""
+    """The uids of an object's owners."""
     return {reference["uid"] for reference in child["metadata"].get("ownerReferences", ())}
 
 
