@@ -1,6 +1,6 @@
-"""Work that goes on beside the caller's own: Spark's start, the saving of a model, the reading back of it.
+"""Background work: starting Spark, saving a model, reading it back.
 
-A daemon's thread, not a pool's: whoever leaves, above all when interrupted, waits for nothing.
+Uses daemon threads, not a pool, so that the process exits without waiting, above all when interrupted.
 """
 
 import threading

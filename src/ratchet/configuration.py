@@ -1,8 +1,8 @@
 """Reads the settings, once, before any work starts.
 
 A value comes from the file `configs/<env>.yaml`, from the environment (`RATCHET__DATA__URI`), or from the command
-(`--set data.uri=…`); the later wins. Unset means the default, empty is an error, an unknown key is refused with its
-path. Called by `cli` alone.
+(`--set data.uri=…`); the later wins. An unset value means the default, an empty one is an error, an unknown key is
+rejected with its path. Only `cli` calls it.
 """
 
 import os
@@ -24,7 +24,7 @@ _LONGEST_VALUE = 80
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: only true and false are booleans, and a date stays text."""
+    """YAML as users expect it: only true and false are booleans, and a date stays text."""
 
 
 _Loader.yaml_implicit_resolvers = {

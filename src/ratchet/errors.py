@@ -1,4 +1,4 @@
-"""What can go wrong, sorted by what the operator must do about it.
+"""Errors, classified by what the operator must do about them.
 
     RatchetError            exit 1  the base; never raised itself
     ├── ConfigurationError  exit 2  change the configuration or the command; trying again is useless
@@ -36,14 +36,14 @@ class ConfigurationError(RatchetError):
 
 
 class DataError(RatchetError):
-    """The table that should be learnt from can't be."""
+    """The table can't be used for training or scoring."""
 
     exit_code = 3
     reason = "data"
 
 
 class TemporaryError(RatchetError):
-    """A service did not answer in time, or something is held by somebody else."""
+    """A service did not respond in time, or another process holds a lock."""
 
 
 class FailedError(RatchetError):
@@ -59,15 +59,15 @@ class Interrupted(BaseException):
 
 
 def reason_of(code: int | None) -> Reason:
-    """The reason of a process that says no more than its exit code."""
+    """The reason of a process known only by its exit code."""
     return next((each.reason for each in (ConfigurationError, DataError) if each.exit_code == code), "other")
 
 
 def reason_named(written: object) -> Reason:
-    """The reason that was written down as text; `other` where none was, or one of another version's."""
+    """The reason recorded as text; `other` if there is none, or one from another version."""
     return next((reason for reason in REASONS if reason == written), "other")
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, which often goes on for programmers; its type where it has no text."""
+    """The first line of an error's text, since the rest is usually for programmers; its type if it has no text."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

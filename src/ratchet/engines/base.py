@@ -1,9 +1,9 @@
-"""What a trainer asks of an engine; `jobs.training.train` knows engines by this protocol alone.
+"""The protocol of an engine; `jobs.training.train` uses engines only through it.
 
 The calls come in this order: `read`, `fit`, `calibrate`, `set_threshold`, `count_test`, `confusion_of` (once for each
-existing version), `count_features`, `log_model`, `sample`, `mislabelled`, `close`. A watch asks for `measure` alone. An
-engine holds rows; what leaves it is counts. A `BatchScorer` is the other half of an engine, for `jobs.score`: it trains
-nothing and holds no more rows than it must.
+existing version), `count_features`, `log_model`, `sample`, `mislabelled`, `close`. A watch calls only `measure`. An
+engine holds rows and returns counts. A `BatchScorer` is the other half of an engine, for `jobs.score`: it trains
+nothing and holds as few rows as possible.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +33,7 @@ class MonthSummary:
 
 @dataclass(frozen=True)
 class WindowSummary:
-    """What was read of one window. missing: the rows without a value, by feature, where there are any."""
+    """Facts about one window. missing: the number of rows without a value, by feature, if there are any."""
 
     window: Window
     rows: int
@@ -49,7 +49,7 @@ class WindowSummary:
 
 @dataclass(frozen=True)
 class Sample:
-    """Some test rows as a server would be sent them, with what the trainer says of each: label (0, 1), probability."""
+    """Some test rows in the form of a request to a server, with the trainer's label (0, 1) and probability for each."""
 
     rows: "pd.DataFrame"
     labels: Sequence[int]
@@ -128,7 +128,7 @@ class Engine(Protocol):
         """
 
     def close(self) -> None:
-        """Give back memory and processes; may be called twice."""
+        """Release memory and processes; may be called twice."""
 
     def __enter__(self) -> Self: ...
 
@@ -157,11 +157,11 @@ class BatchScorer(Protocol):
     def load(self, model_uri: str, model: str) -> ModelInputs:
         """Load a version; returns the columns that it needs. model: what to call it in a sentence.
 
-        Raises ConfigurationError where nobody knows what it needs, FailedError where it can't be loaded.
+        Raises ConfigurationError if its inputs are unknown, FailedError if it can't be loaded.
         """
 
     def steps(self, table: Table) -> int | None:
-        """How often `score` will say how far it is; None where nobody knows."""
+        """How often `score` will report progress; None if unknown."""
 
     def score(self, table: Table, target: Target, version: int, said: Callable[[int], None]) -> Tally:
         """Write all rows of a table with label, probability and version to a target that has begun.

@@ -1,7 +1,7 @@
 """Opens an engine by its name; only then is what it needs imported.
 
-`cli` does so before it imports MLflow, so that Spark starts meanwhile; `jobs.training.train` and `jobs.score` do where
-nobody has.
+`cli` does so before it imports MLflow, so that Spark starts meanwhile; otherwise `jobs.training.train` and `jobs.score`
+do.
 """
 
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from ratchet.errors import ConfigurationError
 from ratchet.settings import Settings
 
 if TYPE_CHECKING:
-    # It brings NumPy, which an image without an engine has not.
+    # It imports NumPy, which an image without an engine lacks.
     from ratchet.engines.base import BatchScorer, Engine
 
 

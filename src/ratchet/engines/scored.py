@@ -1,4 +1,4 @@
-"""What a registered model says of rows: labels and probabilities, from one pass over them.
+"""A registered model's output for rows: labels and probabilities, from one pass over them.
 
 `engines.sklearn.scorer` and `engines.spark.scorer` make it; servers and batch scoring read it.
 """

@@ -1,5 +1,4 @@
-"""A cluster's facts about its cycles, for the exporter: two requests, and the facts that `ratchet status` reads from
-Jobs."""
+"""A cluster's facts about its cycles, for the exporter: two requests, read in the same way as by `ratchet status`."""
 
 from collections import Counter
 from collections.abc import Sequence

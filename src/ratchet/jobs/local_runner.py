@@ -26,7 +26,7 @@ _PROCESS_BYTES = 700 * 1024**2
 
 
 class LocalRunner:
-    """This machine; a `Runner` of `io.runner`."""
+    """The local machine; a `Runner` of `io.runner`."""
 
     poll_seconds = 0.2
     begin_cycle = None

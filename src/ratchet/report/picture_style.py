@@ -63,8 +63,7 @@ def style() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Size:
-    """The size of a plot and its margins, in inches; margins are fixed because computing them costs as much as
-    drawing."""
+    """The size of a plot and its margins, in inches; margins are fixed because computing them is as slow as drawing."""
 
     width: float = 5.6
     height: float = 4.9
@@ -128,8 +127,7 @@ def thinned(*lines: Floats) -> Bools:
 
 
 def apart(heights: Floats, gap: float, top: float) -> Floats:
-    """Positions of labels for the given heights: at least `gap` apart, none above `top`, moved no further than
-    needed."""
+    """Positions of labels for the given heights: `gap` apart, none above `top`, moved no further than needed."""
     order = np.argsort(heights, kind="stable")
     steps = gap * np.arange(len(heights))
     pushed_up = np.maximum.accumulate(heights[order] - steps) + steps

@@ -48,8 +48,7 @@ class FeatureCounts:
     def of_texts(
         cls, feature: str, texts: Mapping[str, int], missing: int, known: Iterable[Key] | None = None
     ) -> "FeatureCounts":
-        """From the rows by text. known: the texts to count individually; None: the most frequent, ties in text
-        order."""
+        """From the rows by text. known: the texts to count individually; None: the most frequent, ties in order."""
         if known is None:
             known = sorted(texts, key=lambda text: (-texts[text], text))[:MOST_VALUES]
         named: dict[Key, int] = {text: texts[str(text)] for text in known if texts.get(str(text))}

@@ -1,6 +1,6 @@
-"""What Spark is told, and by whom: the operator's choice wins, what Ratchet needs comes second.
+"""Spark's options and their precedence: the operator's settings override Ratchet's.
 
-`engines.spark.session` puts it together when it starts Spark.
+`engines.spark.session` combines them when it starts Spark.
 """
 
 import os
@@ -19,7 +19,7 @@ _MASTER = re.compile(r"^\s*spark\.master\b", re.MULTILINE)
 
 
 def master_is_given(settings: Settings, variables: Mapping[str, str]) -> bool:
-    """Whether somebody outside has said where Spark runs; variables: the process's environment."""
+    """Whether Spark's master is set from outside; variables: the process's environment."""
     if "PYSPARK_GATEWAY_PORT" in variables or "MASTER" in variables or "spark.master" in settings.spark.conf:
         return True
     arguments = variables.get("PYSPARK_SUBMIT_ARGS", "")
@@ -36,7 +36,7 @@ def _names_a_master(file: Path) -> bool:
 
 
 def check_shared(master: str) -> None:
-    """Refuse a cluster on which each executor would write its part of a model to a disk of its own.
+    """Reject a cluster on which each executor would write its part of a model to its own disk.
 
     master: the address of the cluster. Raises ConfigurationError.
     """
@@ -65,7 +65,7 @@ def everywhere() -> dict[str, str]:
 
 
 def _s3() -> dict[str, str]:
-    """Where s3a:// is, from the same variables that everyone else reads."""
+    """The options of s3a://, from the same variables as for the other S3 clients."""
     region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
     found = {} if region is None else {"spark.hadoop.fs.s3a.endpoint.region": region}
     if "AWS_ACCESS_KEY_ID" in os.environ:

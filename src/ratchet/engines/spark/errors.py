@@ -1,4 +1,4 @@
-"""What Spark throws, in one sentence of ours: its root cause, not its stack trace."""
+"""Converts Spark's exceptions into one sentence: the root cause, without the stack trace."""
 
 import json
 import re

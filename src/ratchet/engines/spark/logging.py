@@ -44,7 +44,7 @@ def log(model: Any, estimator: str, table: Table, example: pd.DataFrame, tempora
 
 
 def _write_no_checksums() -> None:
-    """Half of what Hadoop writes to a local disk are files of checksums, which nobody asks for in an artifact store.
+    """Keep Hadoop from writing checksum files: half of its local files, and of no use in an artifact store.
 
     Each file is a request there, now and at each loading of the model, and a process here: Hadoop runs `chmod`.
     """

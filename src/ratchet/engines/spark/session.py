@@ -79,14 +79,14 @@ class Session:
         self._end_jvm(at_once=False)
 
     def leave(self, kind: type[BaseException] | None) -> None:
-        """End as a context manager does, which was left by this kind of error: an interruption waits for nothing."""
+        """End as a context manager exited with this kind of error: an interruption does not wait."""
         if kind is not None and not issubclass(kind, Exception):
             self.kill()
         else:
             self.stop()
 
     def kill(self) -> None:
-        """End the JVM, even one that is just starting, without a word to it: a call to it may have been cut in two."""
+        """Kill the JVM, even while it starts, without calling it, because a call may have been interrupted."""
         self._spark = None
         for process in psutil.Process().children():
             with suppress(psutil.Error):  # it may be gone by now
@@ -156,7 +156,7 @@ def _end(gateway: Any, *, at_once: bool) -> None:
     """End the JVM, where it is ours: it goes by itself when its input is closed; one that does not is killed."""
     process: subprocess.Popen[bytes] | None = gateway.proc
     if not at_once:
-        with suppress(Exception):  # nobody may be listening any more
+        with suppress(Exception):  # the JVM may have exited
             gateway.shutdown()
     if process is None:
         return

@@ -83,8 +83,7 @@ class ClusterRunner:
             yield found
 
     def begin_cycle(self, name: str, arguments: Sequence[str]) -> str | None:
-        """Create a cycle's Job of this name; returns why not, in a sentence, if it exists or another cycle is
-        running."""
+        """Create a cycle's Job of this name; returns why not if it exists or another cycle is running."""
         return cycles.begin(self._api, name, arguments)
 
     def _own_job(self) -> Json:

@@ -125,8 +125,7 @@ class Lock:
         return min(live, key=lambda announcement: announcement.since, default=None)
 
     def _parsed(self, text: str) -> Announcement:
-        """The announcement; an unreadable one may be a newer Ratchet's, so it counts until it has been observed to
-        expire."""
+        """The announcement; an unreadable one may be a newer Ratchet's, so it counts until seen to expire."""
         try:
             return Announcement(**json.loads(text))
         except (TypeError, ValueError):

@@ -138,8 +138,7 @@ class RegisteredModel:
         return next(version.number for version in self.versions if version.made_from == run_id)
 
     def link(self, number: int, model_uri: str) -> None:
-        """Make the logged model's page in MLflow show a version; a server does so automatically, a SQLite file does
-        not."""
+        """Make the logged model's page in MLflow show a version; a server does so itself, a SQLite file does not."""
         _source_uri, model_id = _source(self.client, model_uri)
         if model_id is None:
             return
@@ -165,8 +164,7 @@ class RegisteredModel:
         return Move(self.aliases.get(CHAMPION), by, now(), because, aside=aside)
 
     def begin(self, number: int, move: Move) -> None:
-        """Record a move on a version before it happens: `settle` completes it, here or under the next holder of the
-        lock."""
+        """Record a move on a version in advance: `settle` completes it, here or under the next holder of the lock."""
         self.check()
         self._tag(number, MOVE, move.to_tag())
 

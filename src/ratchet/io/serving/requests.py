@@ -1,4 +1,4 @@
-"""What a request to a server says, brought into the form that training gave the model.
+"""Converts a request to a server into the form that the model had in training.
 
 A category reaches the model as the text that training had, whether JSON writes it as `7`, `7.0` or `"7"`. That is
 decided value by value, before a frame guesses types from all rows together, so no answer depends on its neighbours.
@@ -34,7 +34,7 @@ class Asked:
 
 
 def asked_of(body: bytes, kind: str, texts: Mapping[str, bool], numbers: Collection[str] | None = None) -> Asked:
-    """The request in which all categories are text. What is neither JSON, CSV nor Parquet is left for MLflow to refuse.
+    """The request with all categories as text. Anything but JSON, CSV and Parquet is left for MLflow to reject.
 
     kind: the content type. texts: the model's text columns, and whether their texts are those of true and false.
     numbers: its columns of numbers; None: all others are. Raises RefusedError for a value that is no category, and for
@@ -155,7 +155,7 @@ def _records(content: Any, value: Value) -> Any:
     if not isinstance(content, list):
         return content
     _check_rows(content)
-    # What a record leaves out is missing as null is.
+    # A field that a record omits is missing, like null.
     names = dict.fromkeys(name for record in content if isinstance(record, dict) for name in record)
     return [
         {name: value(record.get(name), name) for name in names} if isinstance(record, dict) else record

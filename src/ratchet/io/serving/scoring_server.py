@@ -1,9 +1,9 @@
-"""The scoring server: MLflow's own application, with `/metrics`, probabilities on request, and an end without losses.
+"""The scoring server: MLflow's own application, with `/metrics`, probabilities on request, and graceful shutdown.
 
-`jobs.serve` runs it. What `mlflow models serve` accepts and answers is MLflow's code here, too; before it,
-`io.serving.requests` gives each category the text that training had. Around it stands what a server in a cluster needs:
-it answers `/live` from the start and `/ping` once the model is there, counts, and on SIGTERM goes on for a while,
-closing connections one by one after an answer, so that no request is cut off.
+`jobs.serve` runs it. MLflow's code handles requests as in `mlflow models serve`; before it, `io.serving.requests` gives
+each category its text in training. This module adds what a server in a cluster needs: it answers `/live` from the start
+and `/ping` once the model is loaded, counts, and on SIGTERM continues for a while, closing each connection after a
+response, so that no request is cut off.
 """
 
 import json
@@ -39,9 +39,9 @@ type Send = Callable[[Message], Awaitable[None]]
 type Receive = Callable[[], Awaitable[Message]]
 type App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-# How long a pod is still sent requests after it was told to go: its address has to leave every node's tables.
+# How long a terminating pod still receives requests, until its address has left every node's tables.
 DRAIN_SECONDS = 5.0
-# Longer than what clients and proxies keep an idle connection: the one who closes first should be the client.
+# Longer than what clients and proxies keep an idle connection: the client should be the one to close first.
 _KEEP_ALIVE_SECONDS = 75
 _GRACEFUL_SECONDS = 20
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -49,7 +49,7 @@ _INVOCATIONS = "/invocations"
 
 
 class Measures:
-    """What `/metrics` shows; a registry of its own, so that several can be in one process."""
+    """The metrics of `/metrics`; with a separate registry, so that one process can have several."""
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -133,7 +133,7 @@ class ScoringServer:
             if message["type"] == "http.response.start":
                 status = message["status"]
             elif not message.get("more_body"):
-                count()  # before the answer is whole: who has it may look at the measures at once
+                count()  # before the response is complete: the client may read the metrics at once
             await send(message)
 
         wanted = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("probabilities", ["false"])[-1]
@@ -160,7 +160,7 @@ class ScoringServer:
 
 
 def run(app: ScoringServer, host: str, port: int, drain_seconds: float = DRAIN_SECONDS) -> None:
-    """Serve until SIGTERM or SIGINT, and then as long as it takes to lose nothing. Raises OSError for a taken port."""
+    """Serve until SIGTERM or SIGINT, then drain without losing requests. Raises OSError if the port is taken."""
     config = uvicorn.Config(
         app,
         log_level="error",
@@ -184,7 +184,7 @@ class _Server(uvicorn.Server):
         self._leave_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's own
-        """Begin to go; a second signal, or one from a terminal, is not waited for."""
+        """Start to drain; a second signal, or one from a terminal, ends the server at once."""
         if self._app.draining or sig == signal.SIGINT:
             self.should_exit = True
         self._app.draining = True
@@ -197,7 +197,7 @@ class _Server(uvicorn.Server):
 
 
 class _Counted:
-    """A pyfunc model that counts the labels that it gives. What it doesn't know itself, it asks the model."""
+    """A pyfunc model that counts its predicted labels and delegates everything else to the model."""
 
     def __init__(self, model: Any, measures: Measures, labels: Callable[[Any], Any]) -> None:
         self._model = model

@@ -1,4 +1,4 @@
-"""A version's server as a process of its own, while it is tried; `jobs.promotion.validate` sends it requests."""
+"""A version's server as a separate process during its trial; `jobs.promotion.validate` sends it requests."""
 
 import json
 import signal
@@ -130,7 +130,7 @@ class TrialServer:
         return f"its server ended with {code}: {said}"
 
     def _watch_memory(self) -> None:
-        """The most that the server's processes have had together, Spark's JVM among them."""
+        """Track the peak memory of the server's processes together, including Spark's JVM."""
         while not self._over.wait(_POLL_SECONDS):
             with suppress(psutil.Error):
                 own = psutil.Process(self._process.pid)
@@ -140,7 +140,7 @@ class TrialServer:
     def _end(self) -> None:
         self._over.set()
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)  # nobody else has its address: there is nothing to wait for
+            self._process.send_signal(signal.SIGINT)  # no other client has its address: nothing to drain
             try:
                 self._process.wait(_GRACE_SECONDS)
             except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""The rules of bad data, the same for both engines: they count, these rules judge.
+"""The rules for bad data, shared by both engines: the engines count, these rules judge.
 
 An engine sums up each window in a `WindowFacts`; the sentences that follow from it are written here alone.
 """
@@ -16,7 +16,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """A feature in a window. distinct: its values, None where nobody counted. constant: it never varies."""
+    """A feature in a window. distinct: its number of values, None if not counted. constant: it never varies."""
 
     name: str
     missing: int

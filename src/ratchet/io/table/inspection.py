@@ -1,7 +1,7 @@
-"""The table of labelled events: looked at before anything is read, then read window by window.
+"""The table of labelled events: inspected before any window is read, then read window by window.
 
-`jobs` calls `inspect`, the scikit-learn engine `load`; Spark's tasks ask `io.table.reader`, as `load` does. So both see
-the same rows; what is refused, `io.table.checks` says for both.
+`jobs` calls `inspect`, the scikit-learn engine `load`; Spark's tasks use `io.table.reader`, as `load` does. So both
+engines see the same rows, and `io.table.checks` rejects bad data for both.
 """
 
 import hashlib
@@ -43,12 +43,12 @@ _FIRST_YEAR_ENDS = date(1971, 1, 1)
 
 
 def inspect(settings: Data, looked: table_files.Looked | None = None) -> Table:
-    """Look at a table: its files, columns, features and end; of Parquet no row is read, CSV is read once.
+    """Inspect a table: its files, columns, features and end; reads no rows of Parquet, and CSV once.
 
-    looked: what somebody has found before (`io.table.snapshot`), with these settings; then no file is looked at.
+    looked: the result of an earlier inspection (`io.table.snapshot`) with these settings; then no file is inspected.
 
-    Raises DataError for what can't be learnt from, ConfigurationError for settings that can't hold, TemporaryError
-    where the store does not answer.
+    Raises DataError for data unfit for training, ConfigurationError for settings that don't apply, TemporaryError if
+    the store does not respond.
     """
     clock = Clock.of(settings.timezone, settings.timestamp_unit)
     store = open_store(settings.uri)

@@ -1,6 +1,6 @@
 """Whether the windows fit in memory, estimated before a row is read.
 
-The scikit-learn engine asks before it reads, and `jobs.retrain` before it runs both engines side by side.
+The scikit-learn engine calls it before it reads, and `jobs.retrain` before it runs both engines in parallel.
 """
 
 from collections.abc import Iterable
@@ -60,7 +60,7 @@ def available() -> int:
 
 
 def _available() -> tuple[int, str]:
-    """Bytes that this process may use, and who says so: its cgroup (version 2 or 1) or the machine."""
+    """Bytes that this process may use, and the source of the limit: its cgroup (version 2 or 1) or the machine."""
     machine = int(psutil.virtual_memory().total)
     limits = [limit for path in _limit_files() if (limit := _limit(path)) is not None]
     lowest = min(limits, default=_UNLIMITED)

@@ -1,7 +1,7 @@
-"""The rows of a table in the one form that both engines learn from, whoever wrote the files.
+"""The rows of a table in the one form that both engines learn from, whatever program wrote the files.
 
-The scikit-learn engine reads all pieces in this process, Spark's tasks each read some: what a column, a missing value,
-a day and a label are is decided here and nowhere else.
+The scikit-learn engine reads all pieces in this process, Spark's tasks each read some: only this module defines what a
+column, a missing value, a day and a label are.
 """
 
 from collections.abc import Iterator, Sequence
@@ -79,7 +79,7 @@ def schema(table: Table, columns: Sequence[str]) -> pa.Schema:
 def batches(
     table: Table, wanted: Sequence[Piece], windows: Sequence[Window], columns: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of some pieces that lie in a window, or nobody knows where, in order and in the form of `schema`.
+    """The rows of some pieces that lie in a window or have an unreadable timestamp, in order, in the form of `schema`.
 
     Raises DataError for a file or a value that can't be read, TemporaryError where the store does not answer.
     """

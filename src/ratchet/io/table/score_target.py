@@ -1,7 +1,7 @@
-"""Where the result of batch scoring goes: a folder that holds one result, which is complete where `_SUCCESS` says so.
+"""The target of batch scoring: a folder that holds one result, which is complete if `_SUCCESS` exists.
 
-A call writes `_STARTED` first, takes `_SUCCESS` and the files of an earlier call away, and writes `_SUCCESS` last. So
-whoever waits for `_SUCCESS` never reads half a result or two versions' rows, wherever a call was killed.
+A call writes `_STARTED` first, removes `_SUCCESS` and the files of an earlier call, and writes `_SUCCESS` last. So a
+reader that waits for `_SUCCESS` never sees a partial result or rows of two versions, wherever a call was killed.
 """
 
 import json
@@ -40,7 +40,7 @@ class Target:
     def of(cls, uri: str, source: Store, call: str) -> "Target":
         """The target at an address, untouched. source: where the rows come from.
 
-        Raises ConfigurationError where it and the source hold one another, or it holds files of somebody else.
+        Raises ConfigurationError if the target and the source overlap, or if it holds files that Ratchet did not write.
         """
         target = cls(uri, open_store(uri, "the target of the scores"), call)
         if target.store.remote == source.remote and _overlap(target.store.root, source.root):
@@ -52,7 +52,7 @@ class Target:
     def begin(self, about: Mapping[str, Any]) -> None:
         """Make it a result that has begun: what an earlier call left goes, its `_SUCCESS` first.
 
-        about: what the call does, for whoever looks at it. Raises RatchetError where nothing can be written.
+        about: a description of the call, for operators. Raises RatchetError if nothing can be written.
         """
         with explained(self.uri, "writing"):
             if not self.store.remote:

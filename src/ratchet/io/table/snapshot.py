@@ -1,7 +1,7 @@
-"""A table as a cycle reads it: written down by the first trainer that looked at it, read by all others.
+"""A table as a cycle reads it: recorded by the first trainer to inspect it, read by all others.
 
 `snapshot.json` is an artifact of each run; `jobs.training.pinned_snapshot` finds the one of a cycle. So both engines,
-and each attempt, read the same files, and only the first has to look at them.
+and each attempt, read the same files, and only the first inspects them.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ class Snapshot:
         return seal.hexdigest()[:16]
 
     def described(self, uri: str) -> str:
-        """What a person should know of it, in a sentence."""
+        """A description of it for users, in one sentence."""
         looked = self.looked
         names = {"parquet": "Parquet", "csv": "CSV"}
         count, size = len(looked.files), sum(file.size for file in looked.files) / 1e6

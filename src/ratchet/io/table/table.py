@@ -58,7 +58,7 @@ class Deletes:
 
 @dataclass(frozen=True)
 class File:
-    """A file of the table. path: as its filesystem knows it. rows: without deleted ones; None: nobody counted them."""
+    """A file of the table. path: as its filesystem knows it. rows: without deleted ones; None: not counted."""
 
     path: str
     size: int

@@ -1,2 +1,1 @@
-"""From a candidate to a serving version: decision, staging, trial, conclusion, rollout; and manual moves of
-`champion`."""
+"""From a candidate to a serving version: decision, staging, trial, conclusion, rollout; manual moves of `champion`."""

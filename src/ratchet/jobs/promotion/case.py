@@ -68,8 +68,7 @@ class Case:
         return replace(Decision.from_record(record, f"the run {self.candidate.run_id}"), version=own.number)
 
     def with_version(self, decision: Decision, settings: Settings) -> Decision:
-        """Create a version from the candidate after recording the decision; returns the decision with the version's
-        number."""
+        """Create the candidate's version after recording the decision; returns the decision with the number."""
         candidates.write_decision(self.model.client, self.candidate, decision, self._about(settings))
         candidate = self.candidate
         tags = {

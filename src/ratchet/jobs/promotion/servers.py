@@ -28,8 +28,7 @@ _POLL_SECONDS = 1.0
 
 @dataclass
 class _Rollout:
-    """The rollout of an engine's servers to a version. begun, ready: clock times; ready is None until they are
-    ready."""
+    """The rollout of an engine's servers to a version. begun, ready: clock times; ready may still be None."""
 
     engine: str
     servers: ServerDeployment

@@ -1,4 +1,4 @@
-"""Whether a folder is a table of its own: not part of one that has a log, nor the folder of several.
+"""Whether a folder is a whole table: neither part of one with a log, nor a folder of several.
 
 Read as a folder of files, such a table gives rows that were replaced or deleted; `listing` asks before it reads so.
 """
@@ -50,7 +50,7 @@ def _above(store: Store) -> Iterator[str]:
 def _check_above(store: Store, parent: str) -> None:
     try:
         kind = next((kind for kind in (delta, iceberg) if kind.is_one(replace(store, root=parent))), None)
-    except RatchetError:  # who may read the table need not be allowed to look above it
+    except RatchetError:  # a user who may read the table may lack access to its parent folders
         return
     if kind is not None:
         name = "Delta" if kind is delta else "Iceberg"
@@ -73,7 +73,7 @@ def _check_link(path: Path, target: Path, root: Path) -> None:
     if not target.exists():
         message = f"{path} is a link to {target}, where there is nothing"
         raise DataError(message)
-    # What is hidden counts through its links alone: so Kubernetes mounts files, and so git-annex keeps them.
+    # Hidden files count only through links: Kubernetes mounts files this way, and git-annex stores them this way.
     inside = target.is_relative_to(root) and all(map(_is_shown, target.relative_to(root).parts))
     if inside or root.is_relative_to(target):
         message = f"{path} is a link to {target}: rows of the table would count twice"

@@ -1,7 +1,7 @@
 """CSV files: their header, what their columns hold, and their rows in order.
 
-A CSV file says nothing about itself, so `look` reads each file once: a column's type is what all of its values in all
-files allow, not what the first rows show. docs/data.md describes the dialect.
+A CSV file has no schema, so `look` reads each file once: a column's type is the one that fits all of its values in all
+files, not just the first rows. docs/data.md describes the dialect.
 """
 
 import hashlib
@@ -175,7 +175,7 @@ def _batches(
     inner = [name or f"\0{next(numbers)}" for name in header.names]
     wanted = (
         inner if columns is None else list(columns) or inner[:1]
-    )  # of no column nobody would know how many rows there are
+    )  # with no columns the number of rows would be unknown
     with _refused(store, path, header.names, dialect), csv_stream.sealed(store, path, seal) as stream:
         reader = pc_csv.open_csv(
             stream,

@@ -67,6 +67,6 @@ class _Sealed(io.RawIOBase):
         return content
 
     def finish(self) -> None:
-        """Hash what nobody has read: of compressed text, what may follow its end."""
+        """Hash the unread rest, which may follow the end of compressed text."""
         while self.read(_BLOCK_BYTES):
             pass

@@ -1,8 +1,8 @@
-"""Delta tables: which files make a snapshot, by the log that lies beside them.
+"""Delta tables: the files of a snapshot, according to the table's log.
 
 The log is replayed as its protocol says (https://github.com/delta-io/delta/blob/master/PROTOCOL.md): the newest
-checkpoint, then each commit after it. What that needs is little, and the files themselves are read by the one reader of
-all tables. A feature of the protocol that would change which rows count is refused by its name.
+checkpoint, then each commit after it. This takes little code, and the one reader of all tables reads the files
+themselves. A feature of the protocol that would change which rows count is rejected by name.
 """
 
 import json

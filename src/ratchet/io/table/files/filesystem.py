@@ -31,7 +31,7 @@ _NAMES = re.compile(r"'[^']*'|\bport \d+")
 
 @dataclass(frozen=True)
 class Store:
-    """A filesystem and the place in it that an address means. root: without scheme, without a slash at the end."""
+    """A filesystem and the path in it of an address. root: without scheme and trailing slash."""
 
     uri: str
     filesystem: Any
@@ -52,7 +52,7 @@ def address(store: Store, path: str) -> str:
 
 
 def open_store(uri: str, what: str = "data.uri") -> Store:
-    """The store of an address; nothing is asked of it yet. Raises ConfigurationError for an unknown scheme.
+    """The store of an address, before any request. Raises ConfigurationError for an unknown scheme.
 
     what: the setting or argument that holds it, for the sentence.
     """
@@ -97,8 +97,8 @@ def _endpoint(url: str) -> dict[str, str]:
 def explained(what: str, doing: str = "reading") -> Iterator[None]:
     """Turn what Arrow raises on the way to a file into one sentence about `what`, an address; doing: or `writing`.
 
-    Raises DataError where it is missing, forbidden or broken, TemporaryError where the store does not answer,
-    FailedError where it can't be written.
+    Raises DataError if it is missing, forbidden or corrupt, TemporaryError if the store does not respond, FailedError
+    if it can't be written.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""Iceberg tables: which files make a snapshot, by the metadata that lies beside them, without a catalog.
+"""Iceberg tables: the files of a snapshot, according to the table's metadata, without a catalog.
 
-pyiceberg reads the metadata and the manifests; the files themselves are read by the one reader of all tables. What
-would change which rows count, and can't be followed, is refused by its name.
+pyiceberg reads the metadata and the manifests; the one reader of all tables reads the files themselves. Unsupported
+features that would change which rows count are rejected by name.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Parquet files: what their footers say, and the columns of their row groups.
+"""Parquet files: the facts in their footers, and the columns of their row groups.
 
 The footers are read all at once, in a few threads: they hold the columns, the rows and how far the timestamps reach,
 which is what `io.table.inspection.inspect` needs. Only row groups that a window touches are read later.
@@ -163,7 +163,7 @@ def read(store: Store, file: File, groups: Sequence[int], columns: Sequence[str]
             raise changed(address(store, file.path))
         types = dict(zip(file.columns, file.types, strict=True))
         stored = dict(zip(file.columns, file.stored, strict=True))
-        wanted = list(columns) or list(file.columns[:1])  # of no column nobody would know how many rows there are
+        wanted = list(columns) or list(file.columns[:1])  # with no columns the number of rows would be unknown
         inside = [stored[name] for name in wanted]
         deleted = transaction_log.deleted(store, file.deletes)
         for group in groups:

@@ -1,6 +1,6 @@
-"""What the files of a table say of themselves, put together: their columns with one type each, and what is in them.
+"""The combined facts about the files of a table: their columns with one type each, and their contents.
 
-`io.table.inspection` looks at labelled events through it, `io.table.scoring_table` at rows to score.
+`io.table.inspection` uses it for labelled events, `io.table.scoring_table` for rows to score.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What the log of a Delta or an Iceberg table says of its files; `delta` and `iceberg` beside it make it.
+"""The facts in the log of a Delta or an Iceberg table about its files; `delta` and `iceberg` create them.
 
 Such a table is more than a folder: some of its rows are deleted without a file being rewritten, and a column may have
 another name in a file than in the table.
