@@ -15,7 +15,7 @@ SMALL = ("windows.train=1mo", "evaluation.bootstrap_samples=100")
 NOT_SERVED = ("promotion.validation=false", "serving.deployments=false")
 SERVED = ("promotion.validation=true", "serving.deployments=true", "serving.settle_seconds=5")
 AS_OF = "2013-08-01"
-CYCLE_SECONDS = 420
+CYCLE_SECONDS = 540
 BOTH = ("sklearn", "spark")
 STEPS = ("retrain", "sklearn", "spark", "executor", "register")
 # Where a trainer is when it is lost: the data are read, the fit has not ended.
