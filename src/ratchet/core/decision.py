@@ -4,7 +4,7 @@
 Imports only the standard library.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import floor, isnan
 from typing import Any, Literal
@@ -115,7 +115,7 @@ def decide(
     rival; None requires none. others: versions that are no rivals.
     """
     others = others or Others()
-    ranked = tuple(sorted(rivals, key=lambda rival: _rank(rival, candidate_f1)))
+    ranked = hardest_first(rivals, candidate_f1)
     probability = ranked[0].probability if ranked and ranked[0].basis == "same_rows" else None
     if others.unknown:
         promoted, why = False, _unknown(others.unknown)
@@ -139,6 +139,11 @@ def decide(
         set_aside=dict(sorted(others.set_aside.items())),
         not_compared=dict(sorted(others.not_compared.items())),
     )
+
+
+def hardest_first(rivals: Iterable[Rival], candidate_f1: float) -> tuple[Rival, ...]:
+    """The rivals in the order in which the decision looks at them: the first is the best."""
+    return tuple(sorted(rivals, key=lambda rival: _rank(rival, candidate_f1)))
 
 
 def _rank(rival: Rival, candidate_f1: float) -> tuple[bool, float, float, bool, int]:

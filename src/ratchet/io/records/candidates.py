@@ -141,7 +141,8 @@ def write_decision(client: MlflowClient, candidate: Candidate, decision: Decisio
         "test_until": candidate.test_window[1],
         "metrics": dict(sorted(candidate.metrics.items())),
     }
-    content = {**decision.to_record(), **of_candidate, **about, **decision.to_record()}
+    decided = decision.to_record()
+    content = {**decided, **of_candidate, **about, **decided}  # it comes first, and wins over an earlier one in `about`
     _write(client, candidate, DECISION, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 

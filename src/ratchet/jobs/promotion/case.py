@@ -64,8 +64,7 @@ class Case:
 
     def decided(self, own: Version) -> Decision:
         """The decision recorded when its version was created."""
-        record = candidates.read_decision(self.model.client, self.candidate)
-        return replace(Decision.from_record(record, f"the run {self.candidate.run_id}"), version=own.number)
+        return self._parsed(candidates.read_decision(self.model.client, self.candidate), own)
 
     def with_version(self, decision: Decision, settings: Settings) -> Decision:
         """Create the candidate's version after recording the decision; returns the decision with the number."""
@@ -101,7 +100,7 @@ class Case:
     def rewrite(self, own: Version, outcome: Outcome, reason: str) -> None:
         """Write the outcome of its version to the candidate's run; the rest of the decision stays unchanged."""
         record = candidates.read_decision(self.model.client, self.candidate)
-        decision = replace(self.decided(own), outcome=outcome, reason=reason)
+        decision = replace(self._parsed(record, own), outcome=outcome, reason=reason)
         candidates.record(self.model.client, self.candidate, decision, {**record, **_signature()})
 
     def result(self, outcome: Outcome, reason: str, version: int | None) -> Result:
@@ -118,6 +117,9 @@ class Case:
             metrics=candidate.metrics,
             report=candidate.report,
         )
+
+    def _parsed(self, record: Mapping[str, Any], own: Version) -> Decision:
+        return replace(Decision.from_record(record, f"the run {self.candidate.run_id}"), version=own.number)
 
     def _last_tag(self, decision: Decision) -> dict[str, str]:
         """The tag that marks the version as the registrar's: that it is staged, or its move to `champion`."""

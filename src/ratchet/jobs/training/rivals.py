@@ -10,6 +10,7 @@ from datetime import date
 
 import structlog
 
+from ratchet.core.decision import hardest_first
 from ratchet.core.evaluation.comparison import Comparison, Interval
 from ratchet.core.evaluation.comparison import compare as resample
 from ratchet.core.evaluation.counts import Confusion, Counts, day_number, day_of
@@ -88,12 +89,8 @@ def compare(
         for version in counting(versions, promotion)
     )
     rivals = tuple(rival for rival in found if rival is not None)
-    same_rows = (rival for rival in rivals if rival.basis == "same_rows")
-    # The best rival by the decision's order.
-    best = min(
-        same_rows, key=lambda rival: (rival.difference, -rival.f1, not rival.champion, rival.version), default=None
-    )
-    probability = None if best is None else best.probability
+    scored_best = hardest_first((rival for rival in rivals if rival.basis == "same_rows"), f1_of(own))
+    probability = scored_best[0].probability if scored_best else None
     return Compared(measured.interval, probability, rivals, set_aside(versions, promotion))
 
 

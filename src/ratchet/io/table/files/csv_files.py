@@ -173,9 +173,8 @@ def _batches(
     """
     numbers = count()
     inner = [name or f"\0{next(numbers)}" for name in header.names]
-    wanted = (
-        inner if columns is None else list(columns) or inner[:1]
-    )  # with no columns the number of rows would be unknown
+    # With no columns the number of rows would be unknown.
+    wanted = inner if columns is None else list(columns) or inner[:1]
     with _refused(store, path, header.names, dialect), csv_stream.sealed(store, path, seal) as stream:
         reader = pc_csv.open_csv(
             stream,
