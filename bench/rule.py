@@ -20,8 +20,7 @@ from sklearn.frozen import FrozenEstimator
 
 from ratchet import configuration
 from ratchet.core.evaluation.counts import Counts
-from ratchet.core.evaluation.f1 import f1_of
-from ratchet.core.evaluation.metrics import f1_all_positive
+from ratchet.core.evaluation.f1 import f1_all_positive, f1_of
 from ratchet.core.evaluation.threshold import choose
 from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.sklearn.pipeline import pipeline

@@ -144,6 +144,8 @@ class WindowSettings(Section):
     """Length of the window before it, on which the calibrator is fitted and the threshold chosen."""
     train: PeriodText | None = None
     """Length of the training window before that. None: everything there is."""
+    refit: Flag = True
+    """Whether what is promoted is fitted anew on the rows of all windows before it serves; what is compared is not."""
 
 
 class SklearnSettings(Section):
@@ -203,6 +205,8 @@ class Promotion(Section):
     """Fewest days with test rows that a version has not learnt from, where it has learnt from others, to compare it."""
     set_aside: Flag = True
     """Whether versions that were rolled back, or failed their trial, are no rivals any more."""
+    refit_flips: Annotated[float, Field(ge=0, le=1)] = 0.4
+    """Greatest share of test rows that the refitted model may label differently; beyond it the measured one serves."""
     rescore: Annotated[int, Field(ge=1, le=1_000)] = 20
     """How many existing versions are scored anew, the champion always among them, then the newest."""
     lock_seconds: Annotated[int, Field(ge=5, le=3_600)] = 60

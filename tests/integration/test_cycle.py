@@ -77,7 +77,7 @@ def gone(settings, worse):
     """A cycle after the files of version 1 were lost."""
     client = MlflowClient(settings.tracking.uri)
     run = client.get_run(client.get_model_version(MODEL, "1").run_id)
-    model = client.get_logged_model(run.data.tags["ratchet.model_uri"].removeprefix("models:/"))
+    model = client.get_logged_model(run.data.tags["ratchet.measured_model_uri"].removeprefix("models:/"))
     shutil.rmtree(urlsplit(model.artifact_location).path)
     return _cycle(settings, "gone", max_iter=1)
 

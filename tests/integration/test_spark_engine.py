@@ -77,6 +77,10 @@ def trained(engine, flight_settings, tmp_path_factory):
         confusion = engine.confusion_of(uri)
         features = engine.count_features()
         measured = engine.measure(uri, table, windows.test, 16_384, features[0])
+        flips = engine.refit()
+        refitted_uri = engine.log_model("refitted")
+        refitted_wrong = engine.mislabelled(refitted_uri, "refitted")
+        refitted = engine.confusion_of(refitted_uri)
     return {
         "experiment": experiment,
         "table": table,
@@ -91,6 +95,9 @@ def trained(engine, flight_settings, tmp_path_factory):
         "confusion": confusion,
         "features": features,
         "measured": measured,
+        "flips": flips,
+        "refitted_wrong": refitted_wrong,
+        "refitted": refitted,
     }
 
 
@@ -119,6 +126,20 @@ def test_the_model_that_was_logged_labels_as_the_trainer_counted(trained):
     assert trained["wrong"] == 0
 
 
+def test_the_refitted_model_has_learnt_from_all_rows_and_keeps_calibrator_and_threshold(trained, engine):
+    assert trained["refitted_wrong"] == 0
+    assert 0 < trained["flips"] < 0.2
+    flipped = abs(trained["refitted"].true_positive.sum() - trained["confusion"].true_positive.sum())
+    assert flipped <= trained["flips"] * trained["counts"].total
+    measured, refitted = (engine._stages[role] for role in ("measured", "refitted"))
+    assert [stage.uid for stage in measured[-2:]] == [stage.uid for stage in refitted[-2:]]
+    estimators = [stages[engine._fitted_stages - 1] for stages in (measured, refitted)]
+    assert estimators[0].coefficients != estimators[1].coefficients
+    rows = sum(summary.rows for summary in trained["summaries"])
+    texts = window_facts.texts(engine._rows, trained["table"], 1000, range(3), 2)
+    assert sum(text.rows for text in texts["carrier"]) == rows
+
+
 def test_a_watch_scores_as_the_trainer_did_and_takes_the_threshold_from_the_model(trained):
     assert trained["measured"].counts.to_csv() == trained["counts"].to_csv()
     assert trained["measured"].threshold == trained["threshold"]
@@ -126,19 +147,19 @@ def test_a_watch_scores_as_the_trainer_did_and_takes_the_threshold_from_the_mode
 
 
 def test_a_model_without_the_trainers_last_stage_has_no_threshold(trained, engine):
-    without = PipelineModel(engine._stages[:-1])
+    without = PipelineModel(engine._stages["measured"][:-1])
     with pytest.raises(FailedError, match="it has no threshold"):
         threshold_of(without, "models:/m/1")
 
 
 def test_a_version_with_another_threshold_labels_by_its_own(trained, engine):
-    binarizer = engine._stages.pop()
+    binarizer = engine._stages["measured"].pop()
     try:
         engine.set_threshold(0.0)
         with mlflow.start_run(experiment_id=trained["experiment"]):
             confusion = engine.confusion_of(engine.log_model())
     finally:
-        engine._stages[-1] = binarizer
+        engine._stages["measured"][-1] = binarizer
     assert confusion.true_positive.sum() + confusion.false_positive.sum() == trained["counts"].total
 
 
@@ -150,7 +171,7 @@ def test_all_parameters_of_pipeline_and_estimator_are_told(trained):
 
 
 def test_the_same_data_and_seed_give_the_same_model(trained, engine):
-    stages = engine._stages
+    stages = {**engine._stages}
     try:
         engine.read(trained["table"], trained["windows"], ())
         engine.fit()
@@ -222,7 +243,7 @@ def test_a_version_that_lacks_a_column_or_its_files_says_so(trained, engine, tmp
     ],
 )
 def test_a_parameter_that_the_estimator_does_not_take_is_refused(engine, trained, flight_settings, params, sentence):
-    settings, stages, estimator = engine._settings, engine._stages, engine._estimator
+    settings, stages, estimator = engine._settings, {**engine._stages}, engine._estimator
     spark = flight_settings.spark.model_copy(update={"params": params})
     engine._settings = flight_settings.model_copy(update={"spark": spark})
     try:
@@ -284,7 +305,7 @@ def assert_same_rows(session, table):
         assert plain(found[names]) == plain(expected.frame[names])
         (numeric,) = features.numbers(rows, table.numeric, (0,))
         facts = window_facts.facts(groups, numeric, 0, window, table)
-        texts = window_facts.texts(rows, table, 1000, 0, 0)
+        texts = window_facts.texts(rows, table, 1000, [0], 0)
         assert window_facts.with_distinct(facts, texts) == expected.facts
         cached.unpersist()
 
@@ -323,6 +344,8 @@ def test_a_feature_may_have_any_name(engine, tmp_path):
     assert set(sample.rows["DAY"]) == {"x", "y"}
     assert sample.rows["Score"].tolist() != sample.rows["score"].tolist()
     assert {one.feature for one in engine.count_features()[0]} == set(sample.rows.columns)
+    assert 0 <= engine.refit() <= 1
+    assert list(engine.sample("refitted").rows.columns) == list(sample.rows.columns)
 
 
 @pytest.mark.parametrize(("replaced", "error"), [(False, DataError), (True, TemporaryError)])

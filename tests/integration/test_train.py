@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from mlflow.tracking import MlflowClient
+from sklearn.base import clone
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
 from ratchet.core.evaluation.counts import day_number
 from ratchet.errors import ConfigurationError
 from ratchet.jobs.training.train import train
 from tests.integration.conftest import free_port, stop_server
-from tests.integration.trainer_fixtures import FEATURES, small_settings, window
+from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, small_settings, window
 
 CYCLE = "retrain-one"
 METRICS = {"accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "brier", "log_loss", "threshold"}
@@ -55,8 +56,8 @@ def client(settings):
     return MlflowClient(settings.tracking.uri)
 
 
-def labels_of(run, features):
-    return np.asarray(mlflow.pyfunc.load_model(run.data.tags["ratchet.model_uri"]).predict(features))
+def labels_of(run, features, tag="ratchet.model_uri"):
+    return np.asarray(mlflow.pyfunc.load_model(run.data.tags[tag]).predict(features))
 
 
 def test_all_settings_and_all_parameters_of_the_pipeline_are_params(settings, trained):
@@ -70,7 +71,9 @@ def test_all_settings_and_all_parameters_of_the_pipeline_are_params(settings, tr
 def test_all_metrics_of_the_test_rows_are_logged_and_none_of_the_training_rows(trained):
     logged = set(trained.data.metrics)
     drift = {"drift_max", *(f"drift.{name}" for name in FEATURES)}
-    assert METRICS | ROLLING | {"f1_low", "f1_high", "f1_all_positive", "f1_calibration"} | drift == logged
+    assert (
+        METRICS | ROLLING | {"f1_low", "f1_high", "f1_all_positive", "f1_calibration", "refit_flips"} | drift == logged
+    )
     assert trained.data.metrics["f1_low"] < trained.data.metrics["f1"] < trained.data.metrics["f1_high"]
 
 
@@ -138,6 +141,47 @@ def test_the_same_data_and_settings_give_the_same_model(settings, trained, clien
     assert (labels_of(again, features) == labels_of(trained, features)).all()
     digests = [{entry.dataset.digest for entry in run.inputs.dataset_inputs} for run in (trained, again)]
     assert digests[0] == digests[1]
+
+
+def test_the_model_that_serves_has_learnt_from_the_rows_of_all_windows(settings, trained, flights_slice, test_rows):
+    tags = trained.data.tags
+    assert tags["ratchet.serves"] == "refitted"
+    assert tags["ratchet.refit"] == "what serves is refitted on all rows before 2013-06-01"
+    mlflow.set_tracking_uri(settings.tracking.uri)
+    measured, refitted = (
+        mlflow.sklearn.load_model(tags[tag]) for tag in ("ratchet.measured_model_uri", "ratchet.model_uri")
+    )
+    assert measured.threshold == refitted.threshold == trained.data.metrics["threshold"]
+    months = [window(flights_slice, f"2013-{month:02}") for month in range(1, 6)]
+    features, late = (pd.concat(parts, ignore_index=True) for parts in zip(*months, strict=True))
+    expected = clone(refitted.estimator.estimator.estimator.estimator).fit(
+        features.astype(dict.fromkeys(CATEGORICAL, "category")), late.astype(int)
+    )
+    inner = refitted.estimator.estimator.estimator.estimator
+    scores = expected.predict_proba(features)[:, 1]
+    assert np.abs(scores - inner.predict_proba(features)[:, 1]).mean() < 0.01
+    assert np.abs(scores - measured.estimator.estimator.estimator.estimator.predict_proba(features)[:, 1]).mean() > 0.01
+    different = labels_of(trained, test_rows[0]) != labels_of(trained, test_rows[0], "ratchet.measured_model_uri")
+    assert different.mean() == pytest.approx(trained.data.metrics["refit_flips"])
+
+
+@pytest.mark.parametrize(
+    ("section", "serves", "why"),
+    [
+        ({"windows": {"refit": False}}, "measured", None),
+        ({"promotion": {"refit_flips": 0.0}}, "measured", "the measured model serves: refitted, it labels "),
+    ],
+)
+def test_the_measured_model_serves_where_no_other_is_wanted_or_it_differs_too_much(
+    settings, client, section, serves, why
+):
+    ((name, change),) = section.items()
+    chosen = settings.model_copy(update={name: getattr(settings, name).model_copy(update=change)})
+    tags = client.get_run(train(chosen, "sklearn", f"retrain-{name}", None).run_id).data.tags
+    assert tags["ratchet.serves"] == serves
+    assert tags["ratchet.model_uri"] == tags["ratchet.measured_model_uri"]
+    assert tags.get("ratchet.refit", "").startswith(why or "")
+    assert ("ratchet.refit" in tags) == (why is not None)
 
 
 def test_a_cycle_that_has_its_run_is_not_trained_again(settings, trained, client):
@@ -237,7 +281,7 @@ def test_a_model_that_a_fresh_process_loads_labels_each_test_row_as_the_trainer_
 ):
     features, late = test_rows
     features.to_parquet(tmp_path / "rows.parquet")
-    uri, model_uri = settings.tracking.uri, trained.data.tags["ratchet.model_uri"]
+    uri, model_uri = settings.tracking.uri, trained.data.tags["ratchet.measured_model_uri"]
     command = [sys.executable, "-c", _FRESH, uri, model_uri, tmp_path / "rows.parquet", tmp_path / "labels.npy"]
     subprocess.run(command, check=True, cwd=tmp_path, timeout=120)
     labels = np.load(tmp_path / "labels.npy")

@@ -71,6 +71,11 @@ class Windows:
     def as_of(self) -> date:
         return self.test.end
 
+    @property
+    def whole(self) -> Window:
+        """All days of the three windows: the training window of a refitted model."""
+        return Window("training", self.train.start, self.test.end)
+
     def __iter__(self) -> Iterator[Window]:
         return iter((self.train, self.calibration, self.test))
 

@@ -1,15 +1,15 @@
 """The protocol of an engine; `jobs.training.train` uses engines only through it.
 
 The calls come in this order: `read`, `fit`, `calibrate`, `set_threshold`, `count_test`, `confusion_of` (once for each
-existing version), `count_features`, `log_model`, `sample`, `mislabelled`, `close`. A watch calls only `measure`. An
-engine holds rows and returns counts. A `BatchScorer` is the other half of an engine, for `jobs.score`: it trains
-nothing and holds as few rows as possible.
+existing version), `count_features`, `refit` (where that is on), `log_model`, `sample`, `mislabelled`, `close`. A watch
+calls only `measure`. An engine holds rows and returns counts. A `BatchScorer` is the other half of an engine, for
+`jobs.score`: it trains nothing and holds as few rows as possible.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from ratchet.core.evaluation.counts import Confusion, Counts
 from ratchet.core.evaluation.feature_counts import FeatureCounts
@@ -20,6 +20,12 @@ from ratchet.io.table.score_target import Target
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+type Role = Literal["measured", "refitted"]
+"""The two models of a candidate: one was measured on rows that it had not seen, the other has learnt from them too."""
+LOGGED_AS: Mapping[Role, str] = {"measured": "model", "refitted": "refitted_model"}
+"""Their names in MLflow."""
 
 
 @dataclass(frozen=True)
@@ -112,16 +118,23 @@ class Engine(Protocol):
         be judged, FailedError where the version can't be loaded or is none of this engine's.
         """
 
-    def log_model(self) -> str:
-        """Log the model to the active MLflow run; returns its address (`models:/m-…` or `runs:/…/model`).
+    def refit(self) -> float:
+        """Fit preprocessing and estimator on the rows of all windows, and keep the calibrator and the threshold.
+
+        Returns the share of test rows that the measured and the refitted model label differently. May go on in a thread
+        of its own beside `log_model` of the measured model.
+        """
+
+    def log_model(self, role: Role = "measured") -> str:
+        """Log a model to the active MLflow run; returns its address (`models:/m-…` or `runs:/…/model`).
 
         May go on in a thread of its own beside `count_test` and `confusion_of`.
         """
 
-    def sample(self) -> Sample:
+    def sample(self, role: Role = "measured") -> Sample:
         """Some test rows with the trainer's own labels and probabilities: the same ones each time it is asked."""
 
-    def mislabelled(self, model_uri: str) -> int:
+    def mislabelled(self, model_uri: str, role: Role = "measured") -> int:
         """Load the logged model anew as pyfunc and count sample test rows that it labels otherwise than the trainer.
 
         May go on in a thread of its own.

@@ -74,7 +74,8 @@ class Evidence:
     better than the best rescored version; None if unknown. set_aside: why a version was not compared, by number.
     classes: the classification report. pictures: PNG files by name. links: addresses of the run and related pages, or
     ids without an address, by name. drift: of the features, from training to the test window. warnings: sentences on
-    the data.
+    the data. refit: a clause on the model that is to serve, empty if there is only the measured one. refit_flips: the
+    share of test rows that the measured and the refitted model label differently.
     """
 
     model: str
@@ -97,6 +98,8 @@ class Evidence:
     drift: Sequence[FeatureDrift] = ()
     warnings: Sequence[str] = ()
     set_aside: Mapping[int, str] = field(default_factory=dict)
+    refit: str = ""
+    refit_flips: float | None = None
 
 
 @dataclass(frozen=True)

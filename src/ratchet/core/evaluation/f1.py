@@ -6,7 +6,7 @@ Separate from `core.evaluation.metrics` so that a trainer can start, and a regis
 import numpy as np
 import numpy.typing as npt
 
-from ratchet.core.evaluation.counts import Confusion, Floats
+from ratchet.core.evaluation.counts import Confusion, Counts, Floats
 
 
 def f1(true_positive: npt.ArrayLike, false_positive: npt.ArrayLike, false_negative: npt.ArrayLike) -> Floats:
@@ -19,6 +19,11 @@ def f1(true_positive: npt.ArrayLike, false_positive: npt.ArrayLike, false_negati
 def f1_of(confusion: Confusion) -> float:
     """F1 over all days."""
     return float(f1(confusion.true_positive.sum(), confusion.false_positive.sum(), confusion.false_negative.sum()))
+
+
+def f1_all_positive(counts: Counts) -> float:
+    """F1 of labelling every row positive, which needs no model."""
+    return float(f1(counts.positives, counts.total - counts.positives, 0))
 
 
 def precision_of(confusion: Confusion) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn import metrics as measures
 
 from ratchet.core.evaluation.counts import Bools, Counts, Floats, Ints
-from ratchet.core.evaluation.f1 import f1, f1_of, precision_of, recall_of
+from ratchet.core.evaluation.f1 import f1_of, precision_of, recall_of
 
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "brier", "log_loss")
 
@@ -42,11 +42,6 @@ def expanded(counts: Counts) -> tuple[Bools, Floats, Ints]:
     rows = np.concatenate([negative, positive])
     kept = rows > 0
     return label[kept], np.concatenate([scores, scores])[kept], rows[kept]
-
-
-def f1_all_positive(counts: Counts) -> float:
-    """F1 of labelling every row positive, which a first version has to beat."""
-    return float(f1(counts.positives, counts.total - counts.positives, 0))
 
 
 def metrics(counts: Counts, threshold: float) -> dict[str, float]:

@@ -22,12 +22,13 @@ from ratchet.core.evaluation.counts import Confusion, Counts
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.model_inputs import BOOLEANS
 from ratchet.core.windows import Window, Windows
-from ratchet.engines.base import Measured, MonthSummary, Sample, WindowSummary
+from ratchet.engines.base import LOGGED_AS, Measured, MonthSummary, Role, Sample, WindowSummary
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.requirements import pinned
 from ratchet.engines.sklearn.features import counted
 from ratchet.engines.sklearn.logging import parameters_logged
 from ratchet.engines.sklearn.pipeline import pipeline
+from ratchet.engines.sklearn.refitting import with_pipeline, with_threshold
 from ratchet.errors import ConfigurationError, DataError, FailedError, first_line
 from ratchet.io.table import checks, inspection
 from ratchet.io.table.inspection import DAY, LABEL, Rows, Table
@@ -46,19 +47,21 @@ class ScikitLearn:
         self.warnings: Sequence[str] = ()
         self._settings = settings
         self._table: Table
+        self._windows: Windows
         self._train: pd.DataFrame | None
         self._calibration: pd.DataFrame | None
         self._test: pd.DataFrame
         self._features_then: tuple[FeatureCounts, ...]
         self._pipeline: Pipeline
         self._calibrated: CalibratedClassifierCV
-        self._model: FixedThresholdClassifier
+        self._models: dict[Role, FixedThresholdClassifier] = {}
 
     def read(
         self, table: Table, windows: Windows, extra: Sequence[str]
     ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
-        inspection.check_memory(table, windows, self._settings.sklearn.estimator, self._settings.sklearn.memory_limit)
-        self._table = table
+        peak = (windows.whole, windows.test) if self._settings.windows.refit else windows
+        inspection.check_memory(table, peak, self._settings.sklearn.estimator, self._settings.sklearn.memory_limit)
+        self._table, self._windows = table, windows
         loaded = [inspection.load(table, window, table.features) for window in (windows.train, windows.calibration)]
         loaded.append(inspection.load(table, windows.test, [*table.features, *extra]))
         facts = [rows.facts for rows in loaded]
@@ -73,22 +76,25 @@ class ScikitLearn:
     def fit(self) -> Mapping[str, str]:
         frame, self._train = self._train, None
         assert frame is not None  # noqa: S101  # the order of calls is the protocol's
+        with parameters_logged():
+            self._pipeline = self._fitted(frame)
+        return {key: str(value) for key, value in self._pipeline.get_params(deep=True).items()}
+
+    def _fitted(self, frame: pd.DataFrame) -> Pipeline:
         choice = self._settings.sklearn
         # A column without a single value teaches nothing, and boosting can't put it in bins.
         numeric, categorical = (
             [name for name in names if frame[name].notna().any()]
             for names in (self._table.numeric, self._table.categorical)
         )
-        self._pipeline = pipeline(choice.estimator, choice.params, numeric, categorical, self._settings.seed)
+        unfitted = pipeline(choice.estimator, choice.params, numeric, categorical, self._settings.seed)
         try:
-            with parameters_logged():
-                self._pipeline.fit(self._features(frame), frame[LABEL].astype(np.int64))
+            return unfitted.fit(self._features(frame), frame[LABEL].astype(np.int64))
         except (ValueError, TypeError) as error:
             message = (
                 f"{choice.estimator} can't be fitted with sklearn.params {dict(choice.params)}: {first_line(error)}"
             )
             raise ConfigurationError(message) from error
-        return {key: str(value) for key, value in self._pipeline.get_params(deep=True).items()}
 
     def calibrate(self) -> Counts:
         frame, self._calibration = self._calibration, None
@@ -99,12 +105,14 @@ class ScikitLearn:
         return self._counts(frame)
 
     def set_threshold(self, threshold: float) -> None:
-        model = FixedThresholdClassifier(
-            FrozenEstimator(self._calibrated), threshold=threshold, pos_label=1, response_method="predict_proba"
-        )
-        few = self._test.iloc[:2]
-        # Nothing is learnt here: the inner model is frozen, the labels only name the classes.
-        self._model = model.fit(self._features(few), [0, 1])
+        self._models["measured"] = with_threshold(self._calibrated, threshold, self._features(self._test.iloc[:2]))
+
+    def refit(self) -> float:
+        fitted = self._fitted(inspection.load(self._table, self._windows.whole, self._table.features).frame)
+        features, threshold = self._features(self._test), self._models["measured"].threshold
+        self._models["refitted"] = with_threshold(with_pipeline(self._calibrated, fitted), threshold, features.iloc[:2])
+        measured, refitted = (self._models[role].predict(features) for role in ("measured", "refitted"))
+        return float(np.mean(measured != refitted))
 
     def count_test(self) -> Counts:
         return self._counts(self._test)
@@ -148,12 +156,12 @@ class ScikitLearn:
         counts = Counts.from_rows(rows.frame[DAY], score, rows.frame[LABEL], levels)
         return Measured(counts, float(model.threshold), counted(rows.frame, table, training))
 
-    def log_model(self) -> str:
+    def log_model(self, role: Role = "measured") -> str:
         inputs = [ColSpec(DataType.double, name) for name in self._table.numeric]
         inputs += [ColSpec(DataType.string, name) for name in self._table.categorical]
         info = mlflow.sklearn.log_model(
-            self._model,
-            name="model",
+            self._models[role],
+            name=LOGGED_AS[role],
             serialization_format="cloudpickle",
             signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.long)])),
             input_example=_plain(self._features(self._test.iloc[:3])),
@@ -162,14 +170,15 @@ class ScikitLearn:
         )
         return str(info.model_uri)
 
-    def sample(self) -> Sample:
+    def sample(self, role: Role = "measured") -> Sample:
         few = self._test.iloc[np.linspace(0, len(self._test) - 1, _SAMPLE_ROWS).astype(np.int64)]
         features = self._features(few)
-        labels, probabilities = self._model.predict(features), self._model.predict_proba(features)[:, 1]
+        model = self._models[role]
+        labels, probabilities = model.predict(features), model.predict_proba(features)[:, 1]
         return Sample(_plain(features), labels.tolist(), probabilities.tolist())
 
-    def mislabelled(self, model_uri: str) -> int:
-        sample = self.sample()
+    def mislabelled(self, model_uri: str, role: Role = "measured") -> int:
+        sample = self.sample(role)
         with downloaded("it", model_uri) as local:
             served = loading("it", mlflow.pyfunc.load_model, local).predict(sample.rows)
         return int((np.asarray(served) != np.asarray(sample.labels)).sum())

@@ -16,10 +16,11 @@ from ratchet import background
 from ratchet.core.evaluation.counts import Confusion, Counts
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.windows import Window, Windows
-from ratchet.engines.base import Measured, Sample, WindowSummary
+from ratchet.engines.base import LOGGED_AS, Measured, Role, Sample, WindowSummary
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.spark import features, logging, pipeline, reading, window_facts
 from ratchet.engines.spark.errors import spark_errors
+from ratchet.engines.spark.features import Numeric
 from ratchet.engines.spark.pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
 from ratchet.engines.spark.session import Session
 from ratchet.errors import DataError
@@ -54,14 +55,17 @@ class Spark:
         self._table: Table
         self._windows: Windows
         self._rows: Any
+        self._numeric: list[dict[str, Numeric]]
+        self._row_counts: list[int]
         self._numbers: list[Numbers]
         self._categories: list[Categories]
         self._features: tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]
         self._estimator: Any
-        self._stages: list[Any] = []
+        self._stages: dict[Role, list[Any]] = {}
+        self._fitted_stages: int
         self._versions_rows: Any
         self._picking: Future[_Picked]
-        self._sample: Sample | None = None
+        self._samples: dict[Role, Sample] = {}
 
     def read(
         self, table: Table, windows: Windows, extra: Sequence[str]
@@ -76,7 +80,7 @@ class Spark:
             rows = reading.frame(spark, table, list(windows)).persist()
             most = pipeline.most_categories(choice.estimator, self._estimator)
             # Spark plans each of them on one core; whichever is first fills the cache for the others.
-            texts = background.begin("texts", window_facts.texts, rows, table, most, _TRAIN, _TEST)
+            texts = background.begin("texts", window_facts.texts, rows, table, most, [_TRAIN], _TEST)
             numbers = background.begin("numbers", features.numbers, rows, table.numeric, _ALL)
             groups = window_facts.groups(rows, table)
             numeric = numbers.result()
@@ -89,7 +93,8 @@ class Spark:
             about[_TRAIN] = window_facts.with_distinct(about[_TRAIN], found)
             self.warnings = _judged(about, table)
             self._versions_rows = self._rows_for_versions(extra)
-        self._numbers = window_facts.numbers(numeric[_TRAIN], about[_TRAIN].rows)
+        self._numeric, self._row_counts = numeric, [facts.rows for facts in about]
+        self._numbers = window_facts.numbers(numeric[:1], about[_TRAIN].rows)
         then, now = (
             (*features.counts(numeric[place]), *counts)
             for place, counts in zip((_TRAIN, _TEST), text_counts, strict=True)
@@ -106,37 +111,64 @@ class Spark:
         return rows.where(f"{WINDOW} = 0")
 
     def fit(self) -> Mapping[str, str]:
+        self._picking = background.begin("pick", self._pick)
+        stages = self._fitted(self._numbers, self._categories, self._window(_TRAIN))
+        self._stages["measured"], self._fitted_stages = [*stages], len(stages)
+        return pipeline.parameters([*stages[:-1], self._estimator])
+
+    def _fitted(self, numbers: Sequence[Numbers], categories: Sequence[Categories], rows: Any) -> list[Any]:
         from pyspark.ml import Pipeline
 
         choice = self._settings.spark
-        self._picking = background.begin("pick", self._pick)
-        stages = pipeline.preprocessing(ESTIMATORS[choice.estimator], self._numbers, self._categories)
+        stages = pipeline.preprocessing(ESTIMATORS[choice.estimator], numbers, categories)
         with spark_errors(f"fitting {choice.estimator}", parameters="spark.params"):
-            fitted = Pipeline(stages=[*stages, self._estimator]).fit(self._window(_TRAIN))
-        self._stages = list(fitted.stages)
-        return pipeline.parameters([*self._stages[:-1], self._estimator])
+            return list(Pipeline(stages=[*stages, self._estimator]).fit(rows).stages)
 
     def calibrate(self) -> Counts:
-        from pyspark.ml import PipelineModel
         from pyspark.ml.regression import IsotonicRegression
 
         calibrator = IsotonicRegression(featuresCol=PROBABILITY, featureIndex=1, labelCol=LABEL, predictionCol=SCORE)
         with spark_errors("calibrating"):
-            estimated = PipelineModel(self._stages).transform(self._window(_CALIBRATION))
+            estimated = self._model("measured").transform(self._window(_CALIBRATION))
             estimated = estimated.select(PROBABILITY, LABEL, DAY).persist()
             calibration = calibrator.fit(estimated)
             counts = self._counts(calibration.transform(estimated))
             estimated.unpersist()
-        self._stages.append(calibration)
+        self._stages["measured"].append(calibration)
         return counts
 
     def set_threshold(self, threshold: float) -> None:
-        self._sample = None
-        self._stages.append(pipeline.labeller(threshold))
+        self._samples = {}
+        self._stages["measured"].append(pipeline.labeller(threshold))
+
+    def refit(self) -> float:
+        self._session.get()  # active in this thread, too
+        choice = self._settings.spark
+        rows = self._rows.where(reading.column(WINDOW).isin(list(_ALL)))
+        numbers = window_facts.numbers(self._numeric, sum(self._row_counts))
+        with spark_errors("counting the texts of all windows"):
+            most = pipeline.most_categories(choice.estimator, self._estimator)
+            texts = window_facts.texts(rows, self._table, most, _ALL, _TEST)
+        stages = self._fitted(numbers, window_facts.categories(texts, self._table, most), rows)
+        self._stages["refitted"] = [*stages, *self._stages["measured"][self._fitted_stages :]]
+        with spark_errors("labelling the test window with both models"):
+            return self._labelled_differently()
+
+    def _labelled_differently(self) -> float:
+        from pyspark.sql import functions as f
+
+        names = list(self._table.features)
+        kept, before = [f"kept{place}" for place in range(len(names))], max(names, key=len) + "'"
+        copies = [reading.column(name).alias(copy) for name, copy in zip(names, kept, strict=True)]
+        measured = self._model("measured").transform(self._window(_TEST).select("*", *copies))
+        again = [f.col(copy).alias(name) for copy, name in zip(kept, names, strict=True)]
+        refitted = self._model("refitted").transform(measured.select(f.col(PREDICTION).alias(before), *again))
+        (row,) = refitted.select(f.avg((reading.column(before) != f.col(PREDICTION)).cast("double"))).collect()
+        return float(row[0])
 
     def count_test(self) -> Counts:
         with spark_errors("scoring the test window"):
-            return self._counts(self._model.transform(self._window(_TEST)))
+            return self._counts(self._model("measured").transform(self._window(_TEST)))
 
     def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:
         return self._features
@@ -175,31 +207,33 @@ class Spark:
             found = counted.groupBy(DAY, LABEL, PREDICTION).count().toPandas()
         return Confusion.from_rows(found[DAY], found[LABEL], found[PREDICTION], found["count"])
 
-    def log_model(self) -> str:
+    def log_model(self, role: Role = "measured") -> str:
         self._session.get()  # active in this thread, too
         with spark_errors("logging the model"):
             example = self._picking.result().features.iloc[:_EXAMPLE_ROWS]
             estimator = self._settings.spark.estimator
-            return logging.log(self._model, estimator, self._table, example, self._session.temporary)
+            model = self._model(role)
+            return logging.log(model, LOGGED_AS[role], estimator, self._table, example, self._session.temporary)
 
-    def sample(self) -> Sample:
+    def sample(self, role: Role = "measured") -> Sample:
         names = list(self._table.features)
-        if self._sample is None:
+        if role not in self._samples:
             rows = self._picking.result().rows
             # The model adds columns to what it is given, and takes away those that it read.
             given = [reading.column(name).alias(f"given{place}") for place, name in enumerate(names)]
             with spark_errors("labelling the sample"):
-                labelled = self._model.transform(rows.select("*", *given))
+                labelled = self._model(role).transform(rows.select("*", *given))
                 kept = [f"given{place}" for place in range(len(names))]
                 found = labelled.select(*kept, PREDICTION, SCORE).toPandas()
             labels, probabilities = found[PREDICTION].astype(int), found[SCORE]
-            self._sample = Sample(found[kept].set_axis(names, axis=1), labels.tolist(), probabilities.tolist())
-        return self._sample
+            sample = Sample(found[kept].set_axis(names, axis=1), labels.tolist(), probabilities.tolist())
+            self._samples[role] = sample
+        return self._samples[role]
 
-    def mislabelled(self, model_uri: str) -> int:
+    def mislabelled(self, model_uri: str, role: Role = "measured") -> int:
         import mlflow
 
-        sample = self.sample()
+        sample = self.sample(role)
         with downloaded("it", model_uri) as local:
             served = loading("it", mlflow.pyfunc.load_model, local).predict(sample.rows)
         return sum(1 for one, other in zip(served, sample.labels, strict=True) if one != other)
@@ -215,11 +249,10 @@ class Spark:
     ) -> None:
         self._session.leave(kind)
 
-    @property
-    def _model(self) -> Any:
+    def _model(self, role: Role) -> Any:
         from pyspark.ml import PipelineModel
 
-        return PipelineModel(self._stages)
+        return PipelineModel(self._stages[role])
 
     def _window(self, place: int) -> Any:
         return self._rows.where(f"{WINDOW} = {place}")

@@ -16,8 +16,8 @@ from ratchet.io.table.inspection import Table
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "pyspark")
 
 
-def log(model: Any, estimator: str, table: Table, example: pd.DataFrame, temporary: str | None) -> str:
-    """Log a PipelineModel to the active run; returns its address.
+def log(model: Any, name: str, estimator: str, table: Table, example: pd.DataFrame, temporary: str | None) -> str:
+    """Log a PipelineModel to the active run under a name; returns its address.
 
     example: a few rows of the table's features. temporary: where the model lies on its way, as
     `spark_session.Session.temporary` says. Raises what Spark and MLflow raise.
@@ -33,7 +33,7 @@ def log(model: Any, estimator: str, table: Table, example: pd.DataFrame, tempora
     with _without_trial():
         info = mlflow.spark.log_model(
             model,
-            artifact_path="model",
+            artifact_path=name,
             dfs_tmpdir=temporary,
             signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double)])),
             input_example=example,

@@ -107,24 +107,24 @@ def _column(name: str, inside: Sequence[Group], numeric: Numeric | None) -> Colu
     return ColumnFacts(name, missing, numeric.infinite, None, constant=missing == total or same)
 
 
-def numbers(numeric: Mapping[str, Numeric], rows: int) -> list[Numbers]:
-    """The numeric features that have any value in a window of so many rows, with their mean there.
+def numbers(windows: Sequence[Mapping[str, Numeric]], rows: int) -> list[Numbers]:
+    """The numeric features that have any value in windows of so many rows together, with their mean there.
 
     Rounded, since sums of parts that come in any order differ in their last digits.
     """
     result = []
-    for name, about in numeric.items():
-        missing = about.counts.missing
+    for name in windows[0]:
+        missing = sum(numeric[name].counts.missing for numeric in windows)
         if missing < rows:
-            mean = about.total / (rows - missing)
+            mean = sum(numeric[name].total for numeric in windows) / (rows - missing)
             result.append(Numbers(name, float(f"{mean:.9g}"), gaps=missing > 0))
     return result
 
 
-def texts(rows: Any, table: Table, most: int, training: int, newest: int) -> dict[str, list[Text]]:
-    """The texts of each categorical feature in the training window that are worth a name, the most frequent first.
+def texts(rows: Any, table: Table, most: int, training: Sequence[int], newest: int) -> dict[str, list[Text]]:
+    """The texts of each categorical feature in the rows learnt from that are worth a name, the most frequent first.
 
-    most: how many of them the caller tells apart. training, newest: the places of two windows in `rows`.
+    most: how many of them the caller tells apart. training, newest: the places of windows in `rows`.
     """
     from pyspark.sql import Window as Over
     from pyspark.sql import functions as f
@@ -134,10 +134,11 @@ def texts(rows: Any, table: Table, most: int, training: int, newest: int) -> dic
     cells = f.array(
         *(f.struct(f.lit(place).alias("place"), f.col(quoted(name)).alias("value")) for place, name in _placed(table))
     )
-    both = rows.where(f.col(WINDOW).isin(training, newest)).select(WINDOW, f.explode(cells).alias("cell"))
+    both = rows.where(f.col(WINDOW).isin(*training, newest)).select(WINDOW, f.explode(cells).alias("cell"))
     counted = both.select(WINDOW, "cell.*").where("value IS NOT NULL").groupBy("place", "value")
     counted = counted.agg(
-        f.count_if(f.col(WINDOW) == training).alias("rows"), f.count_if(f.col(WINDOW) == newest).alias("newest")
+        f.count_if(f.col(WINDOW).isin(list(training))).alias("rows"),
+        f.count_if(f.col(WINDOW) == newest).alias("newest"),
     )
     of_place = Over.partitionBy("place")
     ranked = counted.where("rows > 0").withColumn("distinct", f.count("*").over(of_place))

@@ -28,6 +28,10 @@ SET_ASIDE = "ratchet.set_aside"
 STAGED = "ratchet.staged"
 # Only the registrar writes it: versions that share it are duplicates from a repeated request.
 MADE_FROM = "ratchet.run"
+# Of the run and the version: the model that comparisons use, the one that serves, and why.
+MEASURED_URI = "ratchet.measured_model_uri"
+SERVES = "ratchet.serves"
+REFIT = "ratchet.refit"
 _F1 = "ratchet.f1"
 _TEST_WINDOW = ("ratchet.test_from", "ratchet.test_until")
 
@@ -82,6 +86,11 @@ class Version:
     def uri(self) -> str:
         """Its address for MLflow."""
         return f"models:/{self.model}/{self.number}"
+
+    @property
+    def measured_uri(self) -> str:
+        """The address of its measured model, which comparisons use; the same if it was not refitted."""
+        return self.tags.get(MEASURED_URI, self.uri) if self.tags.get(SERVES) == "refitted" else self.uri
 
     @property
     def move(self) -> Move | None:

@@ -16,7 +16,7 @@ from ratchet.core.moments import now
 from ratchet.io.records import candidates, process_identity
 from ratchet.io.records.candidates import Candidate
 from ratchet.io.records.registered_model import RegisteredModel
-from ratchet.io.records.version import DECISION, MOVE, REASON, STAGED, Version
+from ratchet.io.records.version import DECISION, MEASURED_URI, MOVE, REASON, REFIT, SERVES, STAGED, Version
 from ratchet.jobs.promotion.judging import judge
 from ratchet.jobs.promotion.results import Result
 from ratchet.settings import Settings
@@ -59,6 +59,8 @@ class Case:
         compared = candidates.rivals(self.model.client, self.candidate)
         others = [version for version in self.model.versions if version.run_id != self.candidate.run_id]
         decision = judge(self.candidate, compared, others, settings.promotion)
+        if decision.promoted and (served := self.candidate.tags.get(REFIT)):
+            decision = replace(decision, reason=f"{decision.reason}; {served}")
         tried_first = settings.promotion.validation or settings.promotion.approval == "manual"
         return replace(decision, outcome="staged") if decision.promoted and tried_first else decision
 
@@ -75,6 +77,7 @@ class Case:
             REASON: decision.reason,
             "ratchet.f1": repr(decision.f1),
             **{key: candidate.tag(key) for key in _COPIED_TAGS},
+            **{key: candidate.tags[key] for key in (SERVES, MEASURED_URI) if key in candidate.tags},
             **self._last_tag(decision),
         }
         evidence = f"[The report]({candidate.page}) lies at `{candidate.report}`."

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from ratchet.core.evaluation import drift, feature_counts, metrics
 from ratchet.core.evaluation.counts import Counts
 from ratchet.core.evaluation.drift import FeatureDrift
+from ratchet.core.evaluation.f1 import f1_all_positive
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.evaluation.metrics import ClassRow
 from ratchet.core.evaluation.rolling import RollingDay, rolling
@@ -22,6 +23,7 @@ from ratchet.core.windows import Windows
 from ratchet.engines.base import WindowSummary
 from ratchet.io.records.tracking import Run
 from ratchet.io.table.snapshot import Snapshot
+from ratchet.jobs.training.refit import Served
 from ratchet.jobs.training.rivals import Compared
 from ratchet.report import page, pictures
 from ratchet.settings import Settings
@@ -69,10 +71,11 @@ def evaluate(result: Result) -> Findings:
     )
 
 
-def log(result: Result, found: Findings, model_uri: str, run: Run) -> None:
-    """Log metrics, plots, tables and the report. model_uri: of the logged model."""
-    html = page.render(_evidence(result, found, model_uri, run))
-    run.metrics({**found.metrics, **drift.metrics(found.drift)}, found.days)
+def log(result: Result, found: Findings, served: Served, run: Run) -> None:
+    """Log metrics, plots, tables and the report. served: the logged model that is to serve."""
+    html = page.render(_evidence(result, found, served, run))
+    flips = {} if served.flips is None else {"refit_flips": served.flips}
+    run.metrics({**found.metrics, **flips, **drift.metrics(found.drift)}, found.days)
     tables = {
         "classification_report.csv": _table(ClassRow, found.classes),
         "rolling_metrics.csv": _table(RollingDay, found.days),
@@ -91,13 +94,13 @@ def _numbers(result: Result) -> dict[str, float]:
         **metrics.metrics(result.counts, result.threshold.value),
         "f1_low": compared.interval.low,
         "f1_high": compared.interval.high,
-        "f1_all_positive": metrics.f1_all_positive(result.counts),
+        "f1_all_positive": f1_all_positive(result.counts),
         "f1_calibration": result.threshold.f1,
     }
     return numbers if compared.probability is None else {**numbers, "probability_better": compared.probability}
 
 
-def _evidence(result: Result, found: Findings, model_uri: str, run: Run) -> page.Evidence:
+def _evidence(result: Result, found: Findings, served: Served, run: Run) -> page.Evidence:
     return page.Evidence(
         model=result.settings.registered_name(result.engine),
         engine=result.engine,
@@ -117,9 +120,16 @@ def _evidence(result: Result, found: Findings, model_uri: str, run: Run) -> page
         drift=found.drift,
         pictures=found.pictures,
         parameters={**result.settings.flattened(), **result.parameters},
-        links={**run.addresses(result.settings.tracking.uri), "model": model_uri},
+        links={**run.addresses(result.settings.tracking.uri), **_models(served)},
         warnings=result.warnings,
+        refit=served.why,
+        refit_flips=served.flips,
     )
+
+
+def _models(served: Served) -> dict[str, str]:
+    same = served.uri == served.measured_uri
+    return {"model": served.uri} if same else {"refitted model": served.uri, "measured model": served.measured_uri}
 
 
 def _table[T](row: type[T], rows: Iterable[T]) -> str:

@@ -77,7 +77,7 @@ def compare(
         if version.number in lost:
             continue
         try:
-            scored[version.number] = engine.confusion_of(version.uri).since(starts[version.number])
+            scored[version.number] = engine.confusion_of(version.measured_uri).since(starts[version.number])
         except RatchetError as error:
             notes[version.number] = str(error)
             log.warning("train.version_not_scored", version=version.number, reason=str(error))

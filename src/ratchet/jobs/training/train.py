@@ -9,11 +9,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from ratchet import background
+from ratchet.core.evaluation.counts import Counts
+from ratchet.core.evaluation.f1 import f1_all_positive, f1_of
 from ratchet.core.evaluation.threshold import choose
 from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.base import Engine
@@ -26,7 +29,9 @@ from ratchet.io.records.tracking import Run
 from ratchet.io.table import inspection
 from ratchet.io.table.inspection import Table
 from ratchet.io.table.snapshot import Snapshot
-from ratchet.jobs.training import pinned_snapshot, rivals
+from ratchet.jobs.training import pinned_snapshot, refit, rivals
+from ratchet.jobs.training.refit import Served
+from ratchet.jobs.training.rivals import Compared
 from ratchet.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,7 +74,8 @@ def train(
             run.params(settings.flattened())
             table, snapshot = pinned_snapshot.table_of(settings, run, cycle, as_of)
             windows = windows_of(settings, as_of or snapshot.as_of)
-            memory = inspection.memory_needed(table, windows, settings.sklearn.estimator)
+            peak = (windows.whole, windows.test) if settings.windows.refit else windows
+            memory = inspection.memory_needed(table, peak, settings.sklearn.estimator)
             log.info("table.looked", files=len(table.files), until=windows.as_of.isoformat(), memory=memory)
             run.tags(_window_tags(windows) | ({} if because is None else {"ratchet.because": because}))
             work = _Work(settings, run, engine, table, snapshot, windows, cycle)
@@ -108,13 +114,24 @@ def _train(work: _Work) -> float:
     logged = run.beside(engine.log_model)
     counts = _timed("score", engine.count_test)
     compared = _timed("compare", rivals.compare, settings, engine, versions, chosen, counts, threshold.value)
+    serving = run.beside(lambda: _served(work, counts, threshold.value, compared, logged))
     features = _timed("count_features", engine.count_features)
     run.params(_not_yet_logged(run, parameters))
     from ratchet.jobs.training.evidence import Result
 
     data = (work.cycle, work.snapshot, windows, summaries, warnings)
     result = Result(settings, engine.name, *data, parameters, threshold, counts, compared, features)
-    return _log(work, result, logged)
+    return _log(work, result, serving)
+
+
+def _served(work: _Work, counts: Counts, threshold: float, compared: Compared, logged: Future[str]) -> Served:
+    """The model that is to serve; both models are logged when it returns."""
+    settings, engine = work.settings, work.engine
+    own, positives = f1_of(counts.confusion(threshold)), f1_all_positive(counts)
+    if not settings.windows.refit or not refit.worthwhile(compared, own, positives, settings.promotion):
+        return refit.measured(logged, expected=settings.windows.refit)
+    timed = partial(_timed, "refit", engine.refit)
+    return refit.refitted(timed, engine, work.windows.as_of, settings.promotion.refit_flips, logged)
 
 
 def _tell_of_data(work: _Work) -> tuple[str, ...]:
@@ -128,25 +145,28 @@ def _tell_of_data(work: _Work) -> tuple[str, ...]:
     return warnings
 
 
-def _log(work: _Work, result: "Result", logged: Future[str]) -> float:
-    """Log the results, and the model once saved; a run is complete only if its logged model is verified."""
+def _log(work: _Work, result: "Result", serving: Future[Served]) -> float:
+    """Log the results, and the models once saved; a run is complete only if the model to serve is verified."""
     from ratchet.jobs.training import evidence
 
     run, engine = work.run, work.engine
     found = _timed("evaluate", evidence.evaluate, result)
-    sample = _timed("sample", engine.sample)
-    model_uri = _timed("log_model", logged.result)
-    checking = background.begin("verify", engine.mislabelled, model_uri)
-    _timed("log", evidence.log, result, found, model_uri, run)
+    served = _timed("log_model", serving.result)
+    sample = _timed("sample", engine.sample, served.role)
+    checking = background.begin("verify", engine.mislabelled, served.uri, served.role)
+    _timed("log", evidence.log, result, found, served, run)
     run.artifacts({samples.NAME: samples.to_json(sample.rows, sample.labels, sample.probabilities).encode()})
     wrong = _timed("verify", checking.result)
-    run.tags({"ratchet.model_uri": model_uri, "ratchet.verified": "false" if wrong else "true"})
+    verified = {"ratchet.model_uri": served.uri, "ratchet.verified": "false" if wrong else "true"}
+    run.tags(verified | served.tags())
     if wrong:
-        message = f"the logged model {model_uri} labels {wrong} of the sampled test rows otherwise than the trainer did"
+        message = (
+            f"the logged model {served.uri} labels {wrong} of the sampled test rows otherwise than the trainer did"
+        )
         raise FailedError(message)
     run.tags({"ratchet.complete": "true"})
     f1 = found.metrics["f1"]
-    log.info("train.done", f1=round(f1, 4), threshold=round(result.threshold.value, 4), model=model_uri)
+    log.info("train.done", f1=round(f1, 4), threshold=round(result.threshold.value, 4), model=served.uri)
     return f1
 
 
