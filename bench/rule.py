@@ -25,7 +25,7 @@ from ratchet.core.evaluation.threshold import choose
 from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.sklearn.pipeline import pipeline
 from ratchet.io.table import inspection
-from ratchet.io.table.inspection import DAY, LABEL, Rows, Table
+from ratchet.io.table.inspection import DAY, LABEL, EventTable, Rows
 from ratchet.settings import Settings
 
 MONTHS = [date(2013, month, 1) for month in range(4, 13)] + [date(2014, 1, 1)]
@@ -96,7 +96,7 @@ def main() -> None:
     Path("docs/rule.md").write_text(text, encoding="utf-8")
 
 
-def _train(settings: Settings, table: Table, windows: Windows) -> tuple[Candidate, Rows]:
+def _train(settings: Settings, table: EventTable, windows: Windows) -> tuple[Candidate, Rows]:
     train, calibration, test = (inspection.load(table, window, table.features) for window in windows)
     features = list(table.features)
     choice = settings.sklearn
@@ -110,7 +110,7 @@ def _train(settings: Settings, table: Table, windows: Windows) -> tuple[Candidat
     return Candidate(month, model, threshold), test
 
 
-def _counts(candidate: Candidate, rows: Rows, table: Table, settings: Settings) -> Counts:
+def _counts(candidate: Candidate, rows: Rows, table: EventTable, settings: Settings) -> Counts:
     score = candidate.model.predict_proba(rows.frame[list(table.features)])[:, 1]
     return Counts.from_rows(rows.frame[DAY], score, rows.frame[LABEL], settings.evaluation.score_levels)
 

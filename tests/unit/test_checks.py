@@ -18,29 +18,29 @@ GOOD = WindowFacts(NOVEMBER, 1_200, 300, 0, {"False": 900}, 0, (SPEED, CARRIER))
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> inspection.Table:
+def table(tmp_path: Path) -> inspection.EventTable:
     return inspection.inspect(settings(parquet(tmp_path / "events.parquet")))
 
 
-def test_good_data_pass_without_a_word(table: inspection.Table) -> None:
+def test_good_data_pass_without_a_word(table: inspection.EventTable) -> None:
     assert check(GOOD, table) == []
     check_together([GOOD, GOOD], table)
 
 
-def test_an_empty_window_is_refused(table: inspection.Table) -> None:
+def test_an_empty_window_is_refused(table: inspection.EventTable) -> None:
     empty = WindowFacts(Window("test", date(2030, 1, 1), date(2030, 2, 1)), 0, 0, 0, {}, 0, ())
     with pytest.raises(DataError, match=r"the test window 2030-01-01 to 2030-01-31 .* is empty: 0 rows"):
         check(empty, table)
 
 
 @pytest.mark.parametrize(("positives", "word"), [(0, "never"), (1_200, "always")])
-def test_a_window_with_one_class_only_is_refused(table: inspection.Table, positives: int, word: str) -> None:
+def test_a_window_with_one_class_only_is_refused(table: inspection.EventTable, positives: int, word: str) -> None:
     others = {"False": 1_200} if positives == 0 else {}
     with pytest.raises(DataError, match=rf"'late' of .* is {word} True in the 1,200 rows of the training window"):
         check(replace(GOOD, positives=positives, label_others=others), table)
 
 
-def test_a_training_window_without_any_value_is_refused_with_the_feature(table: inspection.Table) -> None:
+def test_a_training_window_without_any_value_is_refused_with_the_feature(table: inspection.EventTable) -> None:
     speed = replace(SPEED, missing=1_200, constant=True)
     assert check(replace(GOOD, columns=(speed, CARRIER)), table)
     with pytest.raises(
@@ -51,58 +51,58 @@ def test_a_training_window_without_any_value_is_refused_with_the_feature(table: 
         check(replace(GOOD, columns=(speed, replace(CARRIER, missing=1_200))), table)
 
 
-def test_spellings_of_one_label_are_one_value(table: inspection.Table) -> None:
+def test_spellings_of_one_label_are_one_value(table: inspection.EventTable) -> None:
     others = {"False": 500, "0": 300, "0.0": 100}
     assert check(replace(GOOD, label_others=others), table) == []
 
 
-def test_missing_labels_are_refused(table: inspection.Table) -> None:
+def test_missing_labels_are_refused(table: inspection.EventTable) -> None:
     with pytest.raises(DataError, match=r"'late' of .*events\.parquet is missing in 1 row of the training window"):
         check(replace(GOOD, label_nulls=1), table)
 
 
-def test_a_third_label_is_refused(table: inspection.Table) -> None:
+def test_a_third_label_is_refused(table: inspection.EventTable) -> None:
     others = {"no": 800, "maybe": 100}
     with pytest.raises(DataError, match=r"'late' .* has 2 values .*'no' \(800 rows\), 'maybe' \(100 rows\)"):
         check(replace(GOOD, label_others=others), table)
 
 
-def test_a_label_that_changes_from_window_to_window_is_refused(table: inspection.Table) -> None:
+def test_a_label_that_changes_from_window_to_window_is_refused(table: inspection.EventTable) -> None:
     other = replace(GOOD, label_others={"no": 900})
     assert check(other, table) == []
     with pytest.raises(DataError, match=r"has 2 values .*'False' \(900 rows\), 'no' \(900 rows\)"):
         check_together([GOOD, other], table)
 
 
-def test_a_label_with_many_values_names_the_most_frequent(table: inspection.Table) -> None:
+def test_a_label_with_many_values_names_the_most_frequent(table: inspection.EventTable) -> None:
     others = {str(value): value for value in range(1, 10)}
     with pytest.raises(DataError, match=r"has 9 values .*'9' \(9 rows\), '8' \(8 rows\), '7' \(7 rows\) and 6 more"):
         check(replace(GOOD, label_others=others), table)
 
 
-def test_timestamps_that_cannot_be_read_are_refused(table: inspection.Table) -> None:
+def test_timestamps_that_cannot_be_read_are_refused(table: inspection.EventTable) -> None:
     with pytest.raises(DataError, match=r"timestamp column 'at' .* in 7 rows"):
         check(replace(GOOD, bad_timestamps=7), table)
 
 
-def test_infinite_values_are_refused(table: inspection.Table) -> None:
+def test_infinite_values_are_refused(table: inspection.EventTable) -> None:
     columns = (replace(SPEED, infinite=2), CARRIER)
     with pytest.raises(DataError, match=r"the column 'speed' of .* is infinite in 2 rows of the training window"):
         check(replace(GOOD, columns=columns), table)
 
 
-def test_a_constant_feature_is_a_warning(table: inspection.Table) -> None:
+def test_a_constant_feature_is_a_warning(table: inspection.EventTable) -> None:
     warnings = check(replace(GOOD, columns=(replace(SPEED, constant=True), CARRIER)), table)
     assert len(warnings) == 1
     assert "the column 'speed' is constant in the 1,200 rows of the training window" in warnings[0]
 
 
-def test_a_category_with_as_many_values_as_rows_is_a_warning(table: inspection.Table) -> None:
+def test_a_category_with_as_many_values_as_rows_is_a_warning(table: inspection.EventTable) -> None:
     warnings = check(replace(GOOD, columns=(SPEED, replace(CARRIER, distinct=1_200))), table)
     assert len(warnings) == 1
     assert "the categorical column 'carrier' has as many values as there are rows" in warnings[0]
 
 
-def test_only_the_training_window_is_warned_about(table: inspection.Table) -> None:
+def test_only_the_training_window_is_warned_about(table: inspection.EventTable) -> None:
     window = Window("test", date(2023, 12, 1), date(2023, 12, 2))
     assert check(replace(GOOD, window=window, columns=(replace(SPEED, constant=True),)), table) == []

@@ -14,22 +14,22 @@ TREES = "hist_gradient_boosting"
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> inspection.Table:
+def table(tmp_path: Path) -> inspection.EventTable:
     return inspection.inspect(settings(parquet(tmp_path / "events.parquet", row_group_size=60)))
 
 
-def _grown(table: inspection.Table, factor: int) -> inspection.Table:
+def _grown(table: inspection.EventTable, factor: int) -> inspection.EventTable:
     """The same table as if each row group had so many times its rows."""
     groups = tuple(replace(group, rows=group.rows * factor) for group in table.files[0].row_groups)
     return replace(table, files=(replace(table.files[0], row_groups=groups),))
 
 
-def test_a_window_that_fits_passes(table: inspection.Table) -> None:
+def test_a_window_that_fits_passes(table: inspection.EventTable) -> None:
     inspection.check_memory(table, [NOVEMBER, DECEMBER], TREES, "1GiB")
     inspection.check_memory(table, [NOVEMBER, DECEMBER], TREES, None)
 
 
-def test_a_window_that_does_not_fit_is_refused_with_what_helps(table: inspection.Table) -> None:
+def test_a_window_that_does_not_fit_is_refused_with_what_helps(table: inspection.EventTable) -> None:
     expected = (
         r"need about \d+\.\d GiB of memory and 1\.0 GiB are available .*windows\.train, fewer columns or the Spark"
     )
@@ -37,12 +37,12 @@ def test_a_window_that_does_not_fit_is_refused_with_what_helps(table: inspection
         inspection.check_memory(_grown(table, 1_000_000), [NOVEMBER, DECEMBER], TREES, "1GiB")
 
 
-def test_without_a_setting_the_machine_or_the_cgroup_is_the_limit(table: inspection.Table) -> None:
+def test_without_a_setting_the_machine_or_the_cgroup_is_the_limit(table: inspection.EventTable) -> None:
     with pytest.raises(DataError, match=r"the machine's memory|the limit of the cgroup"):
         inspection.check_memory(_grown(table, 10**10), [NOVEMBER], TREES, None)
 
 
-def test_the_estimate_grows_with_rows_and_columns_and_the_window(table: inspection.Table) -> None:
+def test_the_estimate_grows_with_rows_and_columns_and_the_window(table: inspection.EventTable) -> None:
     large = _grown(table, 1_000_000)
     fewer = replace(large, numeric=("speed",), categorical=())
     assert inspection.memory_needed(large, [NOVEMBER], TREES) > 2 * inspection.memory_needed(

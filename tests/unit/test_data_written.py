@@ -25,7 +25,7 @@ TABLES = sorted(path.name.removesuffix(".tar.xz") for path in WRITTEN.glob("*.ta
 EVER = Window("test", None, date(2100, 1, 1))
 
 
-def _all(table: inspection.Table, names: list[str]) -> pa.Table:
+def _all(table: inspection.EventTable, names: list[str]) -> pa.Table:
     """The rows as a model gets them, with the day, in an order of their own."""
     found = reader.batches(table, reader.pieces(table, [EVER]), [EVER], names)
     rows = pa.Table.from_batches(found).select([*names, inspection.LABEL, inspection.DAY])
@@ -35,7 +35,7 @@ def _all(table: inspection.Table, names: list[str]) -> pa.Table:
     return rows.sort_by([(name, "ascending") for name in rows.schema.names])
 
 
-def _expected(name: str, names: list[str], table: inspection.Table) -> pa.Table:
+def _expected(name: str, names: list[str], table: inspection.EventTable) -> pa.Table:
     spark = pq.read_table(WRITTEN / f"{name}.parquet")
     days = spark.column("at").cast(pa.timestamp("us")).cast(pa.date32()).cast(pa.int32()).cast(pa.int64())
     columns = {each: spark.column(each).cast(pa.float64() if each in table.numeric else pa.string()) for each in names}

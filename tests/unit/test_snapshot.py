@@ -15,7 +15,7 @@ from tests.unit.event_tables import DECEMBER, NOVEMBER, ROWS, columns, csv, parq
 AS_OF = date(2024, 1, 1)
 
 
-def _again(table: inspection.Table) -> inspection.Table:
+def _again(table: inspection.EventTable) -> inspection.EventTable:
     """The table by what stands in its snapshot, without a look at its files."""
     text = Snapshot.of(table, AS_OF).to_json(table.store)
     read = Snapshot.from_json(text, table.store)
@@ -23,7 +23,7 @@ def _again(table: inspection.Table) -> inspection.Table:
     return inspection.inspect(table.settings, read.looked)
 
 
-def _rows(table: inspection.Table) -> list[pa.Table]:
+def _rows(table: inspection.EventTable) -> list[pa.Table]:
     return [inspection.load(table, window, table.features).frame for window in (NOVEMBER, DECEMBER)]
 
 

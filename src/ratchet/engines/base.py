@@ -15,8 +15,8 @@ from ratchet.core.evaluation.counts import Confusion, Counts
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.model_inputs import ModelInputs
 from ratchet.core.windows import Window, Windows
-from ratchet.io.table.inspection import Table
 from ratchet.io.table.score_target import Target
+from ratchet.io.table.table import EventTable, ScoringTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,7 +79,7 @@ class Engine(Protocol):
     """What the data looked like that need not stop a run; filled by `read`."""
 
     def read(
-        self, table: Table, windows: Windows, extra: Sequence[str]
+        self, table: EventTable, windows: Windows, extra: Sequence[str]
     ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
         """Read and check the training, calibration and test window, in this order.
 
@@ -109,7 +109,7 @@ class Engine(Protocol):
         """What the features look like in the training and in the test window; may be asked for after `read`."""
 
     def measure(
-        self, model_uri: str, table: Table, window: Window, levels: int, training: Sequence[FeatureCounts]
+        self, model_uri: str, table: EventTable, window: Window, levels: int, training: Sequence[FeatureCounts]
     ) -> Measured:
         """Score a window's rows with a registered version, at its own threshold.
 
@@ -173,10 +173,10 @@ class BatchScorer(Protocol):
         Raises ConfigurationError if its inputs are unknown, FailedError if it can't be loaded.
         """
 
-    def steps(self, table: Table) -> int | None:
+    def steps(self, table: ScoringTable) -> int | None:
         """How often `score` will report progress; None if unknown."""
 
-    def score(self, table: Table, target: Target, version: int, said: Callable[[int], None]) -> Tally:
+    def score(self, table: ScoringTable, target: Target, version: int, said: Callable[[int], None]) -> Tally:
         """Write all rows of a table with label, probability and version to a target that has begun.
 
         table: what `io.table.scoring_table.inspect` returned. said: gets the number of rows that are done, now and

@@ -17,7 +17,7 @@ from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.records.registered_model import champion_of, exists, versions_of
 from ratchet.io.table import scoring_table
 from ratchet.io.table.score_target import Target
-from ratchet.io.table.table import Table
+from ratchet.io.table.table import ScoringTable
 from ratchet.jobs import progress
 from ratchet.settings import Settings
 
@@ -70,7 +70,7 @@ def score(
         return _score(scorer, model, chosen, table, place)
 
 
-def _score(scorer: BatchScorer, model: str, version: int, table: Table, target: Target) -> Summary:
+def _score(scorer: BatchScorer, model: str, version: int, table: ScoringTable, target: Target) -> Summary:
     begun = time.monotonic()
     about = {"model": model, "version": version, "engine": scorer.name, "source": table.uri}
     log.info("score.started", model=model, version=version, source=table.uri, target=target.uri)
@@ -79,13 +79,13 @@ def _score(scorer: BatchScorer, model: str, version: int, table: Table, target: 
     for name, rows in tally.infinite.items():
         log.warning("data.warning", warning=f"the column {name!r} of {table.uri} is infinite in {rows:,} rows")
     done = {"rows": tally.rows, "positives": tally.positives}
-    target.finish(version, scoring_table.rows_of(table), {**about, **done, "at": now()})
+    target.finish(version, table.rows, {**about, **done, "at": now()})
     seconds = round(time.monotonic() - begun, 2)
     log.info("score.done", model=model, version=version, target=target.uri, seconds=seconds, **done)
     return Summary(model, version, tally.rows, tally.positives, target.uri)
 
 
-def _with_progress(scorer: BatchScorer, table: Table, target: Target, version: int) -> Tally:
+def _with_progress(scorer: BatchScorer, table: ScoringTable, target: Target, version: int) -> Tally:
     """Score with a progress bar on a terminal and periodic events everywhere."""
     steps, last = scorer.steps(table), time.monotonic()
     with progress.bars({} if steps is None else {scorer.name: steps}) as advance:

@@ -20,7 +20,7 @@ from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.records.watch_record import Record, Span
 from ratchet.io.table import inspection
-from ratchet.io.table.inspection import Table
+from ratchet.io.table.inspection import EventTable
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
@@ -59,14 +59,14 @@ def watch(settings: Settings, engine: str) -> Watched:
     return Watched(verdict.sentence(label) + ("" if window else "; no day is new"), verdict)
 
 
-def _new_days(settings: Settings, record: Record, table: Table) -> Window | None:
+def _new_days(settings: Settings, record: Record, table: EventTable) -> Window | None:
     """The newest unmeasured days; None if there are none."""
     end = table.end - timedelta(days=settings.watch.lag_days)
     start = max(record.end, end - timedelta(days=settings.watch.most_days))
     return Window("newest", start, end) if start < end else None
 
 
-def _measure(settings: Settings, engine: str, record: Record, table: Table, window: Window) -> None:
+def _measure(settings: Settings, engine: str, record: Record, table: EventTable, window: Window) -> None:
     """Score a window's rows and store the counts."""
     training = record.features()
     with open_engine(engine, settings) as opened:

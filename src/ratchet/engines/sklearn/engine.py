@@ -31,7 +31,7 @@ from ratchet.engines.sklearn.pipeline import pipeline
 from ratchet.engines.sklearn.refitting import with_pipeline, with_threshold
 from ratchet.errors import ConfigurationError, DataError, FailedError, first_line
 from ratchet.io.table import checks, inspection
-from ratchet.io.table.inspection import DAY, LABEL, Rows, Table
+from ratchet.io.table.inspection import DAY, LABEL, EventTable, Rows
 from ratchet.settings import Settings
 
 _SAMPLE_ROWS = 200
@@ -46,7 +46,7 @@ class ScikitLearn:
     def __init__(self, settings: Settings) -> None:
         self.warnings: Sequence[str] = ()
         self._settings = settings
-        self._table: Table
+        self._table: EventTable
         self._windows: Windows
         self._train: pd.DataFrame | None
         self._calibration: pd.DataFrame | None
@@ -57,7 +57,7 @@ class ScikitLearn:
         self._models: dict[Role, FixedThresholdClassifier] = {}
 
     def read(
-        self, table: Table, windows: Windows, extra: Sequence[str]
+        self, table: EventTable, windows: Windows, extra: Sequence[str]
     ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
         peak = (windows.whole, windows.test) if self._settings.windows.refit else windows
         inspection.check_memory(table, peak, self._settings.sklearn.estimator, self._settings.sklearn.memory_limit)
@@ -137,7 +137,7 @@ class ScikitLearn:
         return self._features_then, counted(self._test, self._table, self._features_then)
 
     def measure(
-        self, model_uri: str, table: Table, window: Window, levels: int, training: Sequence[FeatureCounts]
+        self, model_uri: str, table: EventTable, window: Window, levels: int, training: Sequence[FeatureCounts]
     ) -> Measured:
         rows = inspection.load(table, window, table.features)
         checks.check_newest(rows.facts, table)

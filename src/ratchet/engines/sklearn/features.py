@@ -7,13 +7,15 @@ import pandas as pd
 
 from ratchet.core.evaluation import buckets
 from ratchet.core.evaluation.feature_counts import FeatureCounts, Key
-from ratchet.io.table.inspection import Table
+from ratchet.io.table.inspection import EventTable
 
 # Finding buckets takes several numbers for each row; so many rows at once keep that small beside the frame.
 _ROWS_AT_ONCE = 262_144
 
 
-def counted(frame: pd.DataFrame, table: Table, training: Sequence[FeatureCounts] = ()) -> tuple[FeatureCounts, ...]:
+def counted(
+    frame: pd.DataFrame, table: EventTable, training: Sequence[FeatureCounts] = ()
+) -> tuple[FeatureCounts, ...]:
     """The counts of a frame that `io.table.inspection` has read, in the order of the table's features.
 
     training: the counts that name the texts to tell apart; without any, the frame's own most frequent ones.

@@ -21,7 +21,7 @@ from ratchet.errors import DataError, first_line
 from ratchet.io.table import values
 from ratchet.io.table.score_target import FIELDS, Target
 from ratchet.io.table.scoring_table import chunks, chunks_of
-from ratchet.io.table.table import Table
+from ratchet.io.table.table import ScoringTable
 
 _TYPES: dict[str, npt.DTypeLike] = {"float": np.float32, "long": np.int64, "integer": np.int32, "boolean": np.bool_}
 
@@ -46,10 +46,10 @@ class ScikitLearnScoring:
         self._inputs = ModelInputs.of(loaded.metadata, model)
         return self._inputs
 
-    def steps(self, table: Table) -> int | None:
+    def steps(self, table: ScoringTable) -> int | None:
         return chunks_of(table)
 
-    def score(self, table: Table, target: Target, version: int, said: Callable[[int], None]) -> Tally:
+    def score(self, table: ScoringTable, target: Target, version: int, said: Callable[[int], None]) -> Tally:
         schema = pa.schema([*table.schema, *FIELDS])
         rows = positives = 0
         with target.writer(schema) as parts:
@@ -69,7 +69,7 @@ class ScikitLearnScoring:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def _scores(self, rows: pa.Table, table: Table) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+    def _scores(self, rows: pa.Table, table: ScoringTable) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
         frame = pd.DataFrame({name: self._feature(rows.column(name), name) for name in self._inputs.kinds})
         try:
             labels, probabilities = self._scorer.score(frame)

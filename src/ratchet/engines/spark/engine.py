@@ -26,7 +26,7 @@ from ratchet.engines.spark.session import Session
 from ratchet.errors import DataError
 from ratchet.io.table import checks
 from ratchet.io.table.checks import WindowFacts
-from ratchet.io.table.inspection import DAY, LABEL, Table
+from ratchet.io.table.inspection import DAY, LABEL, EventTable
 from ratchet.io.table.reader import WINDOW
 from ratchet.settings import Settings
 
@@ -52,7 +52,7 @@ class Spark:
         self.warnings: Sequence[str] = ()
         self._settings = settings
         self._session = Session(settings)
-        self._table: Table
+        self._table: EventTable
         self._windows: Windows
         self._rows: Any
         self._numeric: list[dict[str, Numeric]]
@@ -68,7 +68,7 @@ class Spark:
         self._samples: dict[Role, Sample] = {}
 
     def read(
-        self, table: Table, windows: Windows, extra: Sequence[str]
+        self, table: EventTable, windows: Windows, extra: Sequence[str]
     ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
         spark = self._session.get()
         self._table, self._windows = table, windows
@@ -174,7 +174,7 @@ class Spark:
         return self._features
 
     def measure(
-        self, model_uri: str, table: Table, window: Window, levels: int, training: Sequence[FeatureCounts]
+        self, model_uri: str, table: EventTable, window: Window, levels: int, training: Sequence[FeatureCounts]
     ) -> Measured:
         spark = self._session.get()
         with spark_errors(f"reading {table.uri}"):
@@ -280,7 +280,7 @@ class Spark:
         return loading("it", mlflow.spark.load_model, local, dfs_tmpdir=self._session.temporary)
 
 
-def _judged(about: Sequence[WindowFacts], table: Table) -> list[str]:
+def _judged(about: Sequence[WindowFacts], table: EventTable) -> list[str]:
     warnings = [warning for facts in about for warning in checks.check(facts, table)]
     checks.check_together(about, table)
     return warnings

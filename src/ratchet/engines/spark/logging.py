@@ -11,12 +11,12 @@ import pandas as pd
 
 from ratchet.core.model_inputs import BOOLEANS
 from ratchet.engines.requirements import pinned
-from ratchet.io.table.inspection import Table
+from ratchet.io.table.inspection import EventTable
 
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "pyspark")
 
 
-def log(model: Any, name: str, estimator: str, table: Table, example: pd.DataFrame, temporary: str | None) -> str:
+def log(model: Any, name: str, estimator: str, table: EventTable, example: pd.DataFrame, temporary: str | None) -> str:
     """Log a PipelineModel to the active run under a name; returns its address.
 
     example: a few rows of the table's features. temporary: where the model lies on its way, as

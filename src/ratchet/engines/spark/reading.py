@@ -14,12 +14,12 @@ from ratchet.engines.spark.errors import task_errors
 from ratchet.engines.spark.pipeline import quoted
 from ratchet.io.table import reader, scoring_table
 from ratchet.io.table.reader import OTHER, WINDOW, Piece
-from ratchet.io.table.table import DAY, LABEL, Table
+from ratchet.io.table.table import DAY, LABEL, EventTable, ScoringTable
 
 _PIECE_BYTES = 32 * 1024**2
 
 
-def frame(spark: Any, table: Table, windows: Sequence[Window], extra: Sequence[str] = ()) -> Any:
+def frame(spark: Any, table: EventTable, windows: Sequence[Window], extra: Sequence[str] = ()) -> Any:
     """The rows of some windows: features, `extra`, LABEL (1.0 where positive), OTHER, DAY, and WINDOW.
 
     Numbers are double, all else is text, both null where missing. WINDOW is the place among `windows`, `UNREADABLE` for
@@ -40,7 +40,7 @@ def frame(spark: Any, table: Table, windows: Sequence[Window], extra: Sequence[s
     return rows.repartition(cores) if len(shares) < cores else rows
 
 
-def unlabelled_frame(spark: Any, table: Table, infinite: Mapping[str, Any]) -> tuple[Any, list[str], list[str]]:
+def unlabelled_frame(spark: Any, table: ScoringTable, infinite: Mapping[str, Any]) -> tuple[Any, list[str], list[str]]:
     """All columns of a table to score, and the model's inputs; the names of both in the frame, in the table's order.
 
     A column is passed on with its own type where Spark has one, else with the nearest that Spark has. infinite: an

@@ -15,7 +15,7 @@ from ratchet.engines.spark.errors import spark_errors
 from ratchet.engines.spark.scorer import outcome
 from ratchet.engines.spark.session import Session
 from ratchet.io.table.score_target import LABEL, PROBABILITY, VERSION, Target
-from ratchet.io.table.table import Table
+from ratchet.io.table.table import ScoringTable
 from ratchet.settings import Settings
 
 _GIVEN = "__given__"
@@ -42,11 +42,11 @@ class SparkScoring:
         self._model = mlflow.spark.load_model(local, dfs_tmpdir=self._session.temporary)
         return inputs
 
-    def steps(self, table: Table) -> int | None:
+    def steps(self, table: ScoringTable) -> int | None:
         del table
         return 1
 
-    def score(self, table: Table, target: Target, version: int, said: Callable[[int], None]) -> Tally:
+    def score(self, table: ScoringTable, target: Target, version: int, said: Callable[[int], None]) -> Tally:
         from pyspark.sql import functions as f
 
         spark = self._session.get()

@@ -14,7 +14,7 @@ from ratchet.engines.spark.features import Numeric
 from ratchet.engines.spark.pipeline import Categories, Numbers, quoted
 from ratchet.errors import DataError
 from ratchet.io.table.checks import ColumnFacts, WindowFacts
-from ratchet.io.table.inspection import DAY, LABEL, Table
+from ratchet.io.table.inspection import DAY, LABEL, EventTable
 from ratchet.io.table.reader import OTHER, UNREADABLE, WINDOW
 
 _MOST_GROUPS = 20_000
@@ -48,7 +48,7 @@ class Text:
     distinct: int
 
 
-def groups(rows: Any, table: Table) -> list[Group]:
+def groups(rows: Any, table: EventTable) -> list[Group]:
     """Aggregate the rows of `spark_rows.frame`. Raises DataError for too many labels."""
     from pyspark.sql import functions as f
 
@@ -77,7 +77,7 @@ def groups(rows: Any, table: Table) -> list[Group]:
 
 
 def facts(
-    found: Sequence[Group], numeric: Mapping[str, Numeric], number: int, window: Window, table: Table
+    found: Sequence[Group], numeric: Mapping[str, Numeric], number: int, window: Window, table: EventTable
 ) -> WindowFacts:
     """The facts of the window that has the place `number`. numeric: its numeric features by name."""
     inside = [group for group in found if group.window == number]
@@ -121,7 +121,7 @@ def numbers(windows: Sequence[Mapping[str, Numeric]], rows: int) -> list[Numbers
     return result
 
 
-def texts(rows: Any, table: Table, most: int, training: Sequence[int], newest: int) -> dict[str, list[Text]]:
+def texts(rows: Any, table: EventTable, most: int, training: Sequence[int], newest: int) -> dict[str, list[Text]]:
     """The texts of each categorical feature in the rows learnt from that are worth a name, the most frequent first.
 
     most: how many of them the caller tells apart. training, newest: the places of windows in `rows`.
@@ -152,7 +152,7 @@ def texts(rows: Any, table: Table, most: int, training: Sequence[int], newest: i
     return result
 
 
-def categories(found: Mapping[str, Sequence[Text]], table: Table, most: int) -> list[Categories]:
+def categories(found: Mapping[str, Sequence[Text]], table: EventTable, most: int) -> list[Categories]:
     """The values of each categorical feature that get a code: the most frequent one, and what is not rare."""
     result = []
     for name in table.categorical:
@@ -163,7 +163,7 @@ def categories(found: Mapping[str, Sequence[Text]], table: Table, most: int) -> 
 
 
 def counts_of_texts(
-    found: Mapping[str, Sequence[Text]], training: WindowFacts, newest: WindowFacts, table: Table
+    found: Mapping[str, Sequence[Text]], training: WindowFacts, newest: WindowFacts, table: EventTable
 ) -> list[tuple[FeatureCounts, ...]]:
     """The counts of the categorical features in the training window and in the newest one."""
     result = []
@@ -180,7 +180,7 @@ def counts_of_texts(
     return result
 
 
-def _placed(table: Table) -> list[tuple[int, str]]:
+def _placed(table: EventTable) -> list[tuple[int, str]]:
     return list(enumerate(table.categorical))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ratchet.core.windows import Window
 from ratchet.errors import DataError
 from ratchet.io.table.labels import spelled_alike
-from ratchet.io.table.table import Table
+from ratchet.io.table.table import EventTable
 
 _SHOWN = 3
 
@@ -41,7 +41,7 @@ class WindowFacts:
     columns: tuple[ColumnFacts, ...]
 
 
-def check(facts: WindowFacts, table: Table) -> list[str]:
+def check(facts: WindowFacts, table: EventTable) -> list[str]:
     """Judge one window; returns warnings.
 
     Raises DataError for unreadable timestamps, an empty window, a missing or a third label, one class only, infinite
@@ -56,19 +56,19 @@ def check(facts: WindowFacts, table: Table) -> list[str]:
     return _warnings(facts, table)
 
 
-def check_newest(facts: WindowFacts, table: Table) -> None:
+def check_newest(facts: WindowFacts, table: EventTable) -> None:
     """Judge days that are only scored: one class is enough, and there may be no row. Raises DataError."""
     _check_timestamps(facts, table)
     _check_labels([facts], table)
     _check_infinite(facts, table)
 
 
-def check_together(windows: Sequence[WindowFacts], table: Table) -> None:
+def check_together(windows: Sequence[WindowFacts], table: EventTable) -> None:
     """What only all windows together show: the label has one value beside the positive one. Raises DataError."""
     _check_labels(windows, table)
 
 
-def _check_timestamps(facts: WindowFacts, table: Table) -> None:
+def _check_timestamps(facts: WindowFacts, table: EventTable) -> None:
     if facts.bad_timestamps:
         settings = table.settings
         unit = "" if settings.timestamp_unit is None else f" as an epoch in {settings.timestamp_unit}"
@@ -79,13 +79,13 @@ def _check_timestamps(facts: WindowFacts, table: Table) -> None:
         raise DataError(message)
 
 
-def _check_rows(facts: WindowFacts, table: Table) -> None:
+def _check_rows(facts: WindowFacts, table: EventTable) -> None:
     if not facts.rows:
         message = f"the {facts.window} of {table.uri} is empty: 0 rows; the data end on {table.end} (excluded)"
         raise DataError(message)
 
 
-def _check_labels(windows: Sequence[WindowFacts], table: Table) -> None:
+def _check_labels(windows: Sequence[WindowFacts], table: EventTable) -> None:
     label = table.settings.label
     nulls = sum(facts.label_nulls for facts in windows)
     if nulls:
@@ -108,7 +108,7 @@ def _check_labels(windows: Sequence[WindowFacts], table: Table) -> None:
         raise DataError(message)
 
 
-def _check_classes(facts: WindowFacts, table: Table) -> None:
+def _check_classes(facts: WindowFacts, table: EventTable) -> None:
     if facts.positives in (0, facts.rows):
         label = table.settings.label
         which = "is never" if facts.positives == 0 else "is always"
@@ -119,7 +119,7 @@ def _check_classes(facts: WindowFacts, table: Table) -> None:
         raise DataError(message)
 
 
-def _check_infinite(facts: WindowFacts, table: Table) -> None:
+def _check_infinite(facts: WindowFacts, table: EventTable) -> None:
     for column in facts.columns:
         if column.infinite:
             where = f"{_rows(column.infinite)} of the {facts.window}"
@@ -127,7 +127,7 @@ def _check_infinite(facts: WindowFacts, table: Table) -> None:
             raise DataError(message)
 
 
-def _check_values(facts: WindowFacts, table: Table) -> None:
+def _check_values(facts: WindowFacts, table: EventTable) -> None:
     """There must be something to learn from; a single feature without values is left out."""
     if facts.window.name == "training" and all(column.missing == facts.rows for column in facts.columns):
         first = facts.columns[0].name
@@ -136,7 +136,7 @@ def _check_values(facts: WindowFacts, table: Table) -> None:
         raise DataError(message)
 
 
-def _warnings(facts: WindowFacts, table: Table) -> list[str]:
+def _warnings(facts: WindowFacts, table: EventTable) -> list[str]:
     """Only the training window is looked at: what is constant in a short one may vary in a long one."""
     if facts.window.name != "training":
         return []

@@ -112,13 +112,18 @@ def features(schema: pa.Schema, settings: Data, uri: str) -> tuple[tuple[str, ..
         categorical = tuple(name for name in others if is_text(schema.field(name).type))
     if settings.numeric is None and settings.categorical is None:
         _check_all_others(schema, others, {*numeric, *categorical}, uri)
-    _check_free((*numeric, *categorical), uri)
-    _check_kinds(schema, numeric, uri, _NUMERIC)
-    _check_kinds(schema, categorical, uri, _CATEGORICAL)
+    check_features(schema, numeric, categorical, uri)
     if not numeric and not categorical:
         message = f"{uri} has no feature: no column beside the timestamp and the label is chosen"
         raise DataError(message)
     return numeric, categorical
+
+
+def check_features(schema: pa.Schema, numeric: Sequence[str], categorical: Sequence[str], uri: str) -> None:
+    """Raises DataError for a feature whose name is reserved or whose type is unfit."""
+    _check_free((*numeric, *categorical), uri)
+    _check_kinds(schema, numeric, uri, _NUMERIC)
+    _check_kinds(schema, categorical, uri, _CATEGORICAL)
 
 
 def _check_free(names: Iterable[str], uri: str) -> None:

@@ -13,16 +13,23 @@ import pyarrow.compute as pc
 
 from ratchet.errors import DataError
 from ratchet.io.table.clock import FIRST_YEAR, LAST_YEAR, Clock, is_text
-from ratchet.settings import Data
 
 _EPOCH = re.compile(r"^'[0-9]{9,19}(\.[0-9]+)?'$")
+
+
+@dataclass(frozen=True)
+class Timestamps:
+    """The column with the timestamps, and the clock that reads it."""
+
+    column: str
+    clock: Clock
 
 
 @dataclass
 class Reach:
     """Grows batch by batch. first, last, slack: as in a RowGroup. wrong: the first row without a timestamp."""
 
-    clock: Clock
+    timestamps: Timestamps
     rows: int = 0
     first: int | None = None
     last: int | None = None
@@ -35,7 +42,7 @@ class Reach:
 
     def add(self, column: pa.Array) -> None:
         """Take the next timestamps, as they stand in the file."""
-        days, bad = self.clock.days(column)
+        days, bad = self.timestamps.clock.days(column)
         self._kind = column.type
         if bad.any():
             place = int(bad.argmax())
@@ -53,21 +60,21 @@ class Reach:
         """The day of the newest instant, which need not be the last day: where the clock is set back over midnight."""
         if is_text(column.type) or pa.types.is_dictionary(column.type):
             return int(days.max())
-        newest, _ = self.clock.days(pa.array([pc.max(column)], column.type))
+        newest, _ = self.timestamps.clock.days(pa.array([pc.max(column)], column.type))
         return int(newest[0])
 
-    def check(self, where: str, settings: Data) -> None:
+    def check(self, where: str) -> None:
         """Raise DataError where a row has no timestamp that can be read; where: the file's address."""
         if self.wrong is None:
             return
         row, value = self.wrong
-        unit = self.clock.unit
+        unit = self.timestamps.clock.unit
         how = " as text in ISO 8601" if is_text(self._kind) else ""
         how = how if unit is None else f" as an epoch in {unit}"
         hint = "; an epoch needs data.timestamp_unit" if unit is None and _EPOCH.search(str(value)) else ""
         rows = "1 row" if self.bad_rows == 1 else f"{self.bad_rows:,} rows"
         message = (
-            f"the timestamp column {settings.timestamp!r} of {where} is missing or can't be read{how} in {rows} "
+            f"the timestamp column {self.timestamps.column!r} of {where} is missing or can't be read{how} in {rows} "
             f"(the years {FIRST_YEAR} to {LAST_YEAR} are accepted); row {row:,} has {value}{hint}"
         )
         raise DataError(message)

@@ -1,4 +1,4 @@
-"""The table of labelled events: inspected before any window is read, then read window by window.
+"""A table of labelled events: inspected before any window is read, then read window by window.
 
 `jobs` calls `inspect`, the scikit-learn engine `load`; Spark's tasks use `io.table.reader`, as `load` does. So both
 engines see the same rows, and `io.table.checks` rejects bad data for both.
@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from functools import partial
 
 import pyarrow as pa
 
@@ -16,21 +17,21 @@ from ratchet.core.windows import Window
 from ratchet.errors import ConfigurationError, DataError
 from ratchet.io.table import columns, labels, reader
 from ratchet.io.table.clock import Clock
-from ratchet.io.table.day_range import Reach
+from ratchet.io.table.day_range import Reach, Timestamps
 from ratchet.io.table.files import table_files
 from ratchet.io.table.files.filesystem import Store, address, open_store
 from ratchet.io.table.memory import check_memory, memory_needed
 from ratchet.io.table.rows import Rows, load
-from ratchet.io.table.table import DAY, LABEL, File, RowGroup, Table
+from ratchet.io.table.table import DAY, LABEL, EventTable, File, RowGroup
 from ratchet.settings import Data
 
 __all__ = [
     "DAY",
     "LABEL",
+    "EventTable",
     "File",
     "RowGroup",
     "Rows",
-    "Table",
     "check_memory",
     "column_kinds",
     "digest",
@@ -42,7 +43,7 @@ __all__ = [
 _FIRST_YEAR_ENDS = date(1971, 1, 1)
 
 
-def inspect(settings: Data, looked: table_files.Looked | None = None) -> Table:
+def inspect(settings: Data, looked: table_files.Looked | None = None) -> EventTable:
     """Inspect a table: its files, columns, features and end; reads no rows of Parquet, and CSV once.
 
     looked: the result of an earlier inspection (`io.table.snapshot`) with these settings; then no file is inspected.
@@ -52,7 +53,7 @@ def inspect(settings: Data, looked: table_files.Looked | None = None) -> Table:
     """
     clock = Clock.of(settings.timezone, settings.timestamp_unit)
     store = open_store(settings.uri)
-    looked = looked or table_files.look(store, settings, clock)
+    looked = looked or table_files.look(store, _wanted(settings, clock), settings.format, settings.snapshot)
     # A column in the path counts only where a setting names it.
     schema = table_files.with_partitions(looked.schema, looked.files, settings.numeric or (), _needed(settings))
     columns.check_present(settings.uri, _needed(settings), schema.names, settings.uri)
@@ -60,22 +61,34 @@ def inspect(settings: Data, looked: table_files.Looked | None = None) -> Table:
     labels.check_comparable(schema, settings.label)
     numeric, categorical = columns.features(schema, settings, settings.uri)
     _check_everywhere(store, looked.files, settings)
-    table = Table(
-        settings.uri,
-        looked.format,
-        looked.files,
-        schema,
-        settings,
-        numeric,
-        categorical,
-        date.min,
-        store,
-        clock,
-        frozenset(name for name in categorical if pa.types.is_boolean(schema.field(name).type)),
-        looked.remarks,
-        looked.version,
+    table = EventTable(
+        store=store,
+        format=looked.format,
+        files=looked.files,
+        schema=schema,
+        csv=settings.csv,
+        numeric=numeric,
+        categorical=categorical,
+        booleans=frozenset(name for name in categorical if pa.types.is_boolean(schema.field(name).type)),
+        remarks=looked.remarks,
+        settings=settings,
+        clock=clock,
+        end=date.min,
+        version=looked.version,
     )
     return _with_end(table)
+
+
+def _wanted(settings: Data, clock: Clock) -> table_files.Wanted:
+    return table_files.Wanted(
+        csv=settings.csv,
+        numeric=settings.numeric or (),
+        categorical=settings.categorical or (),
+        texts=(settings.label.column,),
+        exclude=settings.exclude,
+        needed=partial(columns.is_needed, settings=settings),
+        timestamps=Timestamps(settings.timestamp, clock),
+    )
 
 
 def _needed(settings: Data) -> list[str]:
@@ -90,7 +103,7 @@ def _check_everywhere(store: Store, found: Sequence[File], settings: Data) -> No
         columns.check_present(where, [settings.timestamp, settings.label.column], names, where)
 
 
-def _with_end(table: Table) -> Table:
+def _with_end(table: EventTable) -> EventTable:
     reaching = tuple(_with_reach(table, file) for file in table.files)
     last = max(
         (group.last_day for file in reaching for group in file.row_groups if group.last_day is not None), default=None
@@ -108,21 +121,21 @@ def _with_end(table: Table) -> Table:
     return replace(table, files=reaching, end=end)
 
 
-def _with_reach(table: Table, file: File) -> File:
+def _with_reach(table: EventTable, file: File) -> File:
     """The file with first and last day in all of its row groups. Raises DataError for timestamps that can't be read."""
     if all(group.first_day is not None for group in file.row_groups if group.rows):
         return file
-    reach = Reach(table.clock)
+    reach = Reach(Timestamps(table.settings.timestamp, table.clock))
     for column in reader.timestamps(table, reader.Piece(file, tuple(range(len(file.row_groups))))):
         reach.add(column)
-    reach.check(address(table.store, file.path), table.settings)
+    reach.check(address(table.store, file.path))
     groups = tuple(
         replace(group, first_day=reach.first, last_day=reach.last, slack=reach.slack) for group in file.row_groups
     )
     return replace(file, row_groups=groups)
 
 
-def digest(table: Table, window: Window) -> str:
+def digest(table: EventTable, window: Window) -> str:
     """32 hexadecimal digits that change with the window's files, what is known of their content, and the columns."""
     seal = hashlib.sha256()
     for file in table.files:
@@ -136,7 +149,7 @@ def digest(table: Table, window: Window) -> str:
     return seal.hexdigest()[:32]
 
 
-def column_kinds(table: Table) -> dict[str, str]:
+def column_kinds(table: EventTable) -> dict[str, str]:
     """What a model sees of the table: `double`, `string` or, of the label, `boolean`, by name."""
     kinds = dict.fromkeys(table.numeric, "double") | dict.fromkeys(table.categorical, "string")
     return kinds | {table.settings.label.column: "boolean"}

@@ -10,7 +10,7 @@ import psutil
 
 from ratchet.core.windows import Window
 from ratchet.errors import DataError
-from ratchet.io.table.table import Table
+from ratchet.io.table.table import EventTable
 from ratchet.settings import bytes_of
 
 _NUMBER_BYTES = 8
@@ -25,7 +25,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _UNLIMITED = 2**60
 
 
-def memory_needed(table: Table, windows: Iterable[Window], estimator: str) -> int:
+def memory_needed(table: EventTable, windows: Iterable[Window], estimator: str) -> int:
     """Bytes that a process needs to read the windows and fit on the training window, estimated from footers.
 
     estimator: its name in the settings. Row groups count whole where a window touches them: the estimate is rather too
@@ -34,7 +34,7 @@ def memory_needed(table: Table, windows: Iterable[Window], estimator: str) -> in
     return _PROCESS_BYTES + sum(_window_bytes(table, window, _FIT_BYTES_PER_CELL[estimator]) for window in windows)
 
 
-def _window_bytes(table: Table, window: Window, fit_bytes: int) -> int:
+def _window_bytes(table: EventTable, window: Window, fit_bytes: int) -> int:
     groups = [group for file in table.files for group in file.row_groups if group.touches(window)]
     rows = sum(group.rows for group in groups)
     frame = rows * (_NUMBER_BYTES * len(table.numeric) + _CODE_BYTES * len(table.categorical) + _OTHER_BYTES)
@@ -42,7 +42,7 @@ def _window_bytes(table: Table, window: Window, fit_bytes: int) -> int:
     return frame + fit
 
 
-def check_memory(table: Table, windows: Iterable[Window], estimator: str, limit: str | None) -> None:
+def check_memory(table: EventTable, windows: Iterable[Window], estimator: str, limit: str | None) -> None:
     """Raises DataError where the windows need more than `limit`, such as 4GiB; None: the cgroup's, or the machine's."""
     wanted = memory_needed(table, windows, estimator)
     available, source = (bytes_of(limit), "sklearn.memory_limit") if limit is not None else _available()

@@ -19,7 +19,7 @@ from ratchet.io.table import values
 from ratchet.io.table.clock import is_text
 from ratchet.io.table.files import csv_files, parquet_files, transaction_log
 from ratchet.io.table.files.filesystem import address, changed, explained, words_of
-from ratchet.io.table.table import DAY, LABEL, File, Table
+from ratchet.io.table.table import DAY, LABEL, EventTable, File, Table
 
 WINDOW = "__ratchet_window__"
 """The place of a row's window among those that were asked for; UNREADABLE where its timestamp can't be read."""
@@ -69,7 +69,7 @@ def as_number(table: Table, name: str) -> bool:
     return not is_text(table.schema.field(name).type)
 
 
-def schema(table: Table, columns: Sequence[str]) -> pa.Schema:
+def schema(table: EventTable, columns: Sequence[str]) -> pa.Schema:
     """What `batches` gives: the columns as double or as text in a dictionary, then label, other label, day, window."""
     named = [pa.field(name, pa.float64() if as_number(table, name) else _TEXT) for name in columns]
     own = [(LABEL, pa.bool_()), (OTHER, pa.string()), (DAY, pa.int64()), (WINDOW, pa.int8())]
@@ -77,7 +77,7 @@ def schema(table: Table, columns: Sequence[str]) -> pa.Schema:
 
 
 def batches(
-    table: Table, wanted: Sequence[Piece], windows: Sequence[Window], columns: Sequence[str]
+    table: EventTable, wanted: Sequence[Piece], windows: Sequence[Window], columns: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
     """The rows of some pieces that lie in a window or have an unreadable timestamp, in order, in the form of `schema`.
 
@@ -148,10 +148,10 @@ def value(table: Table, file: File, name: str, column: pa.Array) -> pa.Array:
 
 def decimal(table: Table) -> str:
     """What stands before a fraction in the table's text."""
-    return table.settings.csv.decimal if table.format == "csv" else "."
+    return table.csv.decimal if table.format == "csv" else "."
 
 
-def timestamps(table: Table, piece: Piece) -> Iterator[pa.Array]:
+def timestamps(table: EventTable, piece: Piece) -> Iterator[pa.Array]:
     """The timestamps of a piece as they stand, batch by batch."""
     for batch in stored(table, piece, [table.settings.timestamp]):
         yield batch.column(0)
@@ -166,7 +166,7 @@ def stored(table: Table, piece: Piece, columns: Sequence[str]) -> Iterator[pa.Re
         if table.format == "parquet":
             found = parquet_files.read(table.store, file, piece.groups, own)
         else:
-            found = csv_files.read(table.store, file, own, table.settings.csv)
+            found = csv_files.read(table.store, file, own, table.csv)
         for batch in found:
             arrays = [
                 batch.column(name)

@@ -17,7 +17,7 @@ from ratchet.core.windows import Window
 from ratchet.io.table import reader
 from ratchet.io.table.checks import ColumnFacts, WindowFacts
 from ratchet.io.table.reader import OTHER, UNREADABLE, WINDOW
-from ratchet.io.table.table import DAY, LABEL, Table
+from ratchet.io.table.table import DAY, LABEL, EventTable
 
 _LISTED = 10
 
@@ -33,7 +33,7 @@ class Rows:
     facts: WindowFacts
 
 
-def load(table: Table, window: Window, columns: Sequence[str]) -> Rows:
+def load(table: EventTable, window: Window, columns: Sequence[str]) -> Rows:
     """Read a window's rows, in the order of the files and of the rows in them, and count what `io.table.checks` judges.
 
     columns: names of features, or of other columns, which then come in the form that fits their type. Raises DataError

@@ -1,11 +1,10 @@
-"""A table to score: looked at like the one that trains, but without a label, a timestamp, or an end.
+"""A table to score: inspected like a table of events, but it needs neither label nor timestamp.
 
-`jobs.score` calls `inspect`; the engines then read every column of it, the model's inputs in the form that training
-gave them, all others as they stand.
+`jobs.score` calls `inspect`; the engines then read all of its columns: the model's inputs in the form that training
+gave them, the others unchanged.
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import date
 from math import ceil
 
 import pyarrow as pa
@@ -13,52 +12,41 @@ import pyarrow as pa
 from ratchet.core.model_inputs import ModelInputs
 from ratchet.errors import DataError
 from ratchet.io.table import columns, reader, values
-from ratchet.io.table.clock import Clock
 from ratchet.io.table.files import table_files
 from ratchet.io.table.files.filesystem import address, open_store, words_of
 from ratchet.io.table.score_target import RESULT
-from ratchet.io.table.table import DAY, LABEL, File, Table
-from ratchet.settings import Csv, Data, Label
+from ratchet.io.table.table import File, ScoringTable
+from ratchet.settings import Csv
 
 _CHUNK_ROWS = 65_536
 
 
-def inspect(uri: str, inputs: ModelInputs, dialect: Csv | None = None) -> Table:
-    """Look at a table to score; its features are the model's inputs, its other columns are passed on.
+def inspect(uri: str, inputs: ModelInputs, dialect: Csv | None = None) -> ScoringTable:
+    """Inspect a table to score; its features are the model's inputs, its other columns are passed on.
 
-    uri, dialect: as in `data.uri`, `data.csv`. The table names a timestamp and a label that it doesn't have. Raises
-    DataError where an input is missing or of an unfit type, or a column bears a name of the result; TemporaryError
-    where the store is away.
+    uri, dialect: as in `data.uri`, `data.csv`. Raises DataError if an input is missing or of an unfit type, or if a
+    column has the name of a result column; TemporaryError if the store does not respond.
     """
-    settings = Data(
-        uri=uri,
-        csv=dialect or Csv(),
-        timestamp=DAY,
-        label=Label(column=LABEL, positive=True),
-        numeric=inputs.numeric,
-        categorical=inputs.categorical,
-    )
-    clock = Clock.of(settings.timezone, None)
+    csv = dialect or Csv()
+    numeric, categorical = inputs.numeric, inputs.categorical
     store = open_store(uri, "the table to score")
-    looked = table_files.look(store, settings, clock, whole=True)
+    wanted = table_files.Wanted(csv, numeric, categorical, (), (), lambda _: True, timestamps=None)
+    looked = table_files.look(store, wanted)
     schema = pa.schema([_passed_on(field, looked.format, inputs) for field in looked.schema])
     schema = table_files.with_partitions(schema, looked.files, inputs.numeric)
     columns.check_present(uri, inputs.kinds, schema.names, uri)
     _check_free(uri, schema.names)
-    numeric, categorical = columns.features(schema, settings, uri)
-    return Table(
-        uri,
-        looked.format,
-        looked.files,
-        schema,
-        settings,
-        numeric,
-        categorical,
-        date.min,
-        store,
-        clock,
-        inputs.booleans,
-        (*looked.remarks, *_ambiguous(looked, categorical, uri)),
+    columns.check_features(schema, numeric, categorical, uri)
+    return ScoringTable(
+        store=store,
+        format=looked.format,
+        files=looked.files,
+        schema=schema,
+        csv=csv,
+        numeric=numeric,
+        categorical=categorical,
+        booleans=inputs.booleans,
+        remarks=(*looked.remarks, *_ambiguous(looked, categorical, uri)),
     )
 
 
@@ -83,17 +71,12 @@ def _check_free(uri: str, names: Iterable[str]) -> None:
             raise DataError(message)
 
 
-def rows_of(table: Table) -> int:
-    """How many rows a table has."""
-    return sum(file.rows or 0 for file in table.files)
-
-
-def chunks_of(table: Table) -> int:
+def chunks_of(table: ScoringTable) -> int:
     """How many chunks a table has."""
-    return max(ceil(rows_of(table) / _CHUNK_ROWS), 1)
+    return max(ceil(table.rows / _CHUNK_ROWS), 1)
 
 
-def chunks(table: Table, rows: int = _CHUNK_ROWS) -> Iterator[pa.Table]:
+def chunks(table: ScoringTable, rows: int = _CHUNK_ROWS) -> Iterator[pa.Table]:
     """All columns of all rows in order, `rows` at a time, fewer in the last chunk; one empty chunk of an empty table.
 
     So the memory that is needed does not grow with the table, and the chunks do not depend on how it is stored.
@@ -110,7 +93,7 @@ def chunks(table: Table, rows: int = _CHUNK_ROWS) -> Iterator[pa.Table]:
         yield waiting
 
 
-def passed_on(table: Table, file: File, batch: pa.RecordBatch) -> list[pa.Array]:
+def passed_on(table: ScoringTable, file: File, batch: pa.RecordBatch) -> list[pa.Array]:
     """The columns of a batch that `io.table.reader.stored` gave, with the types that they have in the whole table.
 
     Raises DataError for a value that does not fit.
@@ -119,7 +102,7 @@ def passed_on(table: Table, file: File, batch: pa.RecordBatch) -> list[pa.Array]
     return [_passed(table, file, column, field) for column, field in pairs]
 
 
-def _passed(table: Table, file: File, column: pa.Array, field: pa.Field) -> pa.Array:
+def _passed(table: ScoringTable, file: File, column: pa.Array, field: pa.Field) -> pa.Array:
     try:
         return values.as_stored(column, field.type, reader.decimal(table))
     except pa.ArrowException as error:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from ratchet.io.table.files.filesystem import Store
 from ratchet.io.table.files.table_files import Looked
-from ratchet.io.table.table import Deletes, File, RowGroup, Table
+from ratchet.io.table.table import Deletes, EventTable, File, RowGroup
 from ratchet.settings import Data
 
 NAME = "snapshot.json"
@@ -32,7 +32,7 @@ class Snapshot:
     looked: Looked
 
     @classmethod
-    def of(cls, table: Table, as_of: date) -> "Snapshot":
+    def of(cls, table: EventTable, as_of: date) -> "Snapshot":
         """The snapshot of a table that has just been looked at."""
         looked = Looked(table.format, table.files, table.schema, table.remarks, version=table.version)
         return cls(as_of, datetime.now(UTC).replace(microsecond=0), looked)

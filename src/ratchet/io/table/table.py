@@ -1,10 +1,11 @@
-"""What is known of a table before a row of it is read; `io.table.inspection.inspect` makes it, every reader takes
-it.
+"""The facts about a table that are known before its rows are read.
+
+`io.table.inspection.inspect` returns an `EventTable`, `io.table.scoring_table.inspect` a `ScoringTable`. Reading rows
+takes what the two have in common, a `Table`.
 """
 
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import pyarrow as pa
 
@@ -12,7 +13,7 @@ from ratchet.core.evaluation.counts import day_number
 from ratchet.core.windows import Window
 from ratchet.io.table.clock import Clock
 from ratchet.io.table.files.filesystem import Store
-from ratchet.settings import Data
+from ratchet.settings import Csv, Data
 
 LABEL = "__ratchet_label__"
 """Name of the label in a frame that `io.table.inspection` has read: True is the positive class."""
@@ -78,35 +79,54 @@ class File:
     """Changes with the content: the hash of a Parquet file's footer, of a CSV file as a whole."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table that was looked at, not read: where it is, what columns it has, how far it reaches.
+    """A table that was inspected, not read: its files, columns and features.
 
-    schema: all columns in the files; those in paths (`year=2013/`) only where a setting names them. numeric and
-    categorical: the features, resolved. end: the local day after the last row's.
+    schema: the columns that can be read. csv: the dialect of its files if `format` is csv. numeric, categorical: the
+    names of the features.
     """
 
-    uri: str
+    store: Store
     format: str
     files: tuple[File, ...]
     schema: pa.Schema
-    settings: Data
+    csv: Csv
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
-    end: date
-    store: Store
-    clock: Clock
-    booleans: frozenset[str] = frozenset()
+    booleans: frozenset[str]
     """The categorical features whose text is `true` or `false`, however the files write that."""
-    remarks: tuple[str, ...] = ()
-    """What a person should be told of it that need not stop a run."""
-    version: str | None = None
-    """Of a Delta or an Iceberg table, in words."""
+    remarks: tuple[str, ...]
+    """Warnings for users that need not stop a run."""
+
+    @property
+    def uri(self) -> str:
+        return self.store.uri
 
     @property
     def features(self) -> tuple[str, ...]:
         return self.numeric + self.categorical
 
+
+@dataclass(frozen=True, kw_only=True)
+class EventTable(Table):
+    """A table of labelled events, for training and watching.
+
+    schema: the columns of the files; those in paths (`year=2013/`) only if a setting names them. settings: its label
+    and timestamp. clock: reads the timestamps. end: the local day after the last row's. version: of a Delta or Iceberg
+    table, in words.
+    """
+
+    settings: Data
+    clock: Clock
+    end: date
+    version: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoringTable(Table):
+    """A table to score: its features are a model's inputs. schema: all columns, including those in paths."""
+
     @property
-    def filesystem(self) -> Any:
-        return self.store.filesystem
+    def rows(self) -> int:
+        return sum(file.rows or 0 for file in self.files)

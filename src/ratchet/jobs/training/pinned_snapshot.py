@@ -12,13 +12,13 @@ from ratchet.io.records.tracking import Run
 from ratchet.io.table import inspection, snapshot
 from ratchet.io.table.files.filesystem import open_store
 from ratchet.io.table.snapshot import Snapshot
-from ratchet.io.table.table import Table
+from ratchet.io.table.table import EventTable
 from ratchet.settings import Settings
 
 TAG = "ratchet.snapshot"
 
 
-def table_of(settings: Settings, run: Run, cycle: str, as_of: date | None) -> tuple[Table, Snapshot]:
+def table_of(settings: Settings, run: Run, cycle: str, as_of: date | None) -> tuple[EventTable, Snapshot]:
     """The table as the cycle reads it, and its snapshot, which the run then has, too.
 
     as_of: as in `ratchet train`; it overrides the cycle's first trainer's value. Raises what `data.inspect` raises, and

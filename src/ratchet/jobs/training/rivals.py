@@ -19,7 +19,7 @@ from ratchet.core.rival import Rival
 from ratchet.engines.base import Engine
 from ratchet.errors import RatchetError
 from ratchet.io.records.version import Version
-from ratchet.io.table.inspection import Table
+from ratchet.io.table.inspection import EventTable
 from ratchet.jobs.promotion.judging import counting, set_aside
 from ratchet.settings import Promotion, Settings
 
@@ -50,7 +50,7 @@ def to_rescore(versions: Sequence[Version], promotion: Promotion) -> tuple[Versi
     return tuple(ranked[: promotion.rescore])
 
 
-def extra_columns(trained_on: Iterable[Sequence[str]], table: Table) -> tuple[str, ...]:
+def extra_columns(trained_on: Iterable[Sequence[str]], table: EventTable) -> tuple[str, ...]:
     """Columns of the data that only existing versions need. trained_on: the features of each version."""
     wanted = {name for names in trained_on for name in names}
     return tuple(sorted((wanted & set(table.schema.names)) - set(table.features)))

@@ -27,7 +27,7 @@ from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.records.tracking import Run
 from ratchet.io.table import inspection
-from ratchet.io.table.inspection import Table
+from ratchet.io.table.inspection import EventTable
 from ratchet.io.table.snapshot import Snapshot
 from ratchet.jobs.training import pinned_snapshot, refit, rivals
 from ratchet.jobs.training.refit import Served
@@ -89,7 +89,7 @@ class _Work:
     settings: Settings
     run: Run
     engine: Engine
-    table: Table
+    table: EventTable
     snapshot: Snapshot
     windows: Windows
     cycle: str

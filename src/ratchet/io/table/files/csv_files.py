@@ -6,7 +6,7 @@ files, not just the first rows. docs/data.md describes the dialect.
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -19,13 +19,12 @@ import pyarrow.csv as pc_csv
 from ratchet.core.category_texts import FALSE_WORDS, MISSING_TEXTS, TRUE_WORDS
 from ratchet.errors import DataError
 from ratchet.io.table import values
-from ratchet.io.table.clock import Clock
-from ratchet.io.table.day_range import Reach
+from ratchet.io.table.day_range import Reach, Timestamps
 from ratchet.io.table.files import csv_header, csv_stream
 from ratchet.io.table.files.csv_header import Header
 from ratchet.io.table.files.filesystem import Store, address, changed, explained, words_of
 from ratchet.io.table.table import File, RowGroup
-from ratchet.settings import Csv, Data
+from ratchet.settings import Csv
 
 _BLOCK_BYTES = 8 * 1024 * 1024
 _LONGEST = "8 MiB"
@@ -100,31 +99,47 @@ class Looked:
     unnamed: int = 0
 
 
-def look(store: Store, paths: Sequence[tuple[str, int]], settings: Data, clock: Clock) -> Looked:
-    """Read each file once; paths: with their sizes in bytes. Raises DataError, TemporaryError.
+def look(store: Store, paths: Sequence[tuple[str, int]], dialect: Csv, timestamps: Timestamps | None) -> Looked:
+    """Read each file once. Raises DataError, TemporaryError.
 
-    Where a file has the timestamp's column, its days are found and checked, too.
+    paths: with their sizes in bytes. timestamps: None: the days of the files are not needed.
     """
     found = Looked()
     for path, size in paths:
-        header = csv_header.read(store, path, settings.csv)
+        header = csv_header.read(store, path, dialect)
         found.unnamed = max(found.unnamed, header.names.count(""))
         for name in header.named:
             found.columns.setdefault(name, Column())
-        reach, rows, seal, last = Reach(clock), 0, hashlib.sha256(), None
-        for batch in _batches(store, path, header, None, settings.csv, ("",), seal):
-            for name in header.named:
-                if name == settings.timestamp:
-                    reach.add(batch.column(name))
-                found.columns[name].add(batch.column(name), settings.csv.decimal, path, rows)
-            rows += batch.num_rows
-            if batch.num_rows:
-                last = batch.column(len(header.names) - 1)[-1].as_py()
-        _check_end(store, path, last)
-        reach.check(address(store, path), settings)
-        group = RowGroup(rows, reach.first, reach.last, size, reach.slack)
-        found.files.append(File(path, size, rows, (group,), columns=header.named, fingerprint=seal.hexdigest()))
+        found.files.append(_look(store, path, size, header, found.columns, dialect, timestamps))
     return found
+
+
+def _look(
+    store: Store,
+    path: str,
+    size: int,
+    header: Header,
+    columns: Mapping[str, Column],
+    dialect: Csv,
+    timestamps: Timestamps | None,
+) -> File:
+    reach = Reach(timestamps) if timestamps is not None and timestamps.column in header.named else None
+    rows, seal, last = 0, hashlib.sha256(), None
+    for batch in _batches(store, path, header, None, dialect, ("",), seal):
+        for name in header.named:
+            columns[name].add(batch.column(name), dialect.decimal, path, rows)
+        if reach is not None:
+            reach.add(batch.column(reach.timestamps.column))
+        rows += batch.num_rows
+        if batch.num_rows:
+            last = batch.column(len(header.names) - 1)[-1].as_py()
+    _check_end(store, path, last)
+    if reach is None:
+        group = RowGroup(rows, None, None, size)
+    else:
+        reach.check(address(store, path))
+        group = RowGroup(rows, reach.first, reach.last, size, reach.slack)
+    return File(path, size, rows, (group,), columns=header.named, fingerprint=seal.hexdigest())
 
 
 def _check_end(store: Store, path: str, last: str | None) -> None:

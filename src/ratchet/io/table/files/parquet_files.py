@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from ratchet.io.table.clock import Clock, is_text
 from ratchet.io.table.columns import check_distinct, plain
+from ratchet.io.table.day_range import Timestamps
 from ratchet.io.table.files import transaction_log
 from ratchet.io.table.files.filesystem import Store, address, changed, explained
 from ratchet.io.table.files.transaction_log import Logged, Naming
@@ -31,14 +32,18 @@ _UNNAMED = re.compile(r"(__index_level_\d+__)?")
 
 
 def look(
-    store: Store, listed: Sequence[Logged], timestamp: str, clock: Clock, naming: Naming | None = None
+    store: Store, listed: Sequence[Logged], timestamps: Timestamps | None, naming: Naming | None = None
 ) -> list[tuple[File, pa.Schema]]:
-    """What each file's footer says; naming: where columns may be called otherwise. Raises DataError, TemporaryError."""
+    """What each file's footer says. Raises DataError, TemporaryError.
+
+    timestamps: None: the days of the row groups are not needed. naming: the names of columns, if they differ from those
+    in the files.
+    """
     with ThreadPoolExecutor(_THREADS) as pool:
-        return list(pool.map(lambda each: _look(store, each, timestamp, clock, naming), listed))
+        return list(pool.map(lambda each: _look(store, each, timestamps, naming), listed))
 
 
-def _look(store: Store, listed: Logged, timestamp: str, clock: Clock, naming: Naming | None) -> tuple[File, pa.Schema]:
+def _look(store: Store, listed: Logged, timestamps: Timestamps | None, naming: Naming | None) -> tuple[File, pa.Schema]:
     where = address(store, listed.path)
     with explained(where), store.filesystem.open_input_file(listed.path) as handle:
         metadata = pq.read_metadata(handle)
@@ -48,7 +53,7 @@ def _look(store: Store, listed: Logged, timestamp: str, clock: Clock, naming: Na
     schema = pa.schema([(name, kind) for _, name, kind in kept])
     check_distinct(schema.names, where)
     stored = tuple(stored for stored, _, _ in kept)
-    groups = _row_groups(metadata, schema, stored, timestamp, clock)
+    groups = _row_groups(metadata, schema, stored, timestamps)
     file = File(
         listed.path,
         listed.size,
@@ -90,7 +95,7 @@ def _fingerprint(metadata: pq.FileMetaData) -> str:
 
 
 def _row_groups(
-    metadata: pq.FileMetaData, schema: pa.Schema, stored: Sequence[str], timestamp: str, clock: Clock
+    metadata: pq.FileMetaData, schema: pa.Schema, stored: Sequence[str], timestamps: Timestamps | None
 ) -> tuple[RowGroup, ...]:
     groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
     if not groups:
@@ -99,31 +104,25 @@ def _row_groups(
     paths = [groups[0].column(index).path_in_schema for index in range(groups[0].num_columns)]
     place = {names[path]: index for index, path in enumerate(paths) if path in names}
     text = [place[field.name] for field in schema if is_text(field.type) and field.name in place]
-    instants = timestamp in schema.names and _is_instant(schema.field(timestamp).type)
-    days = _day_ranges(groups, place.get(timestamp), schema, timestamp, clock)
+    sizes = [sum(group.column(index).total_uncompressed_size for index in text) for group in groups]
+    if timestamps is None or timestamps.column not in place:
+        return tuple(RowGroup(group.num_rows, None, None, size) for group, size in zip(groups, sizes, strict=True))
+    kind = schema.field(timestamps.column).type
+    days = _day_ranges([group.column(place[timestamps.column]) for group in groups], kind, timestamps.clock)
     return tuple(
-        RowGroup(
-            group.num_rows,
-            first,
-            last,
-            sum(group.column(index).total_uncompressed_size for index in text),
-            slack=1 if instants and _repeats_a_day(clock, first, last) else 0,
-        )
-        for group, (first, last) in zip(groups, days, strict=True)
+        RowGroup(group.num_rows, first, last, size, _slack(kind, timestamps.clock, first, last))
+        for group, size, (first, last) in zip(groups, sizes, days, strict=True)
     )
 
 
-def _day_ranges(
-    groups: Sequence[Any], place: int | None, schema: pa.Schema, timestamp: str, clock: Clock
-) -> list[tuple[int, int] | tuple[None, None]]:
-    """The local days of the first and the last instant of each row group.
+def _day_ranges(columns: Sequence[Any], kind: pa.DataType, clock: Clock) -> list[tuple[int, int] | tuple[None, None]]:
+    """The local days of the first and the last instant of each row group, from the facts about its timestamps.
 
     Unknown in text, and where the footer is silent or tells of nulls.
     """
-    unknown: list[tuple[int, int] | tuple[None, None]] = [(None, None)] * len(groups)
-    if place is None or is_text(kind := schema.field(timestamp).type):
+    unknown: list[tuple[int, int] | tuple[None, None]] = [(None, None)] * len(columns)
+    if is_text(kind):
         return unknown
-    columns = [group.column(place) for group in groups]
     told = [index for index, column in enumerate(columns) if _tells(column)]
     try:
         limits = [value for index in told for value in (columns[index].statistics.min, columns[index].statistics.max)]
@@ -136,8 +135,11 @@ def _day_ranges(
     return unknown
 
 
-def _repeats_a_day(clock: Clock, first: int | None, last: int | None) -> bool:
-    return first is not None and last is not None and clock.repeats_a_day(first, last)
+def _slack(kind: pa.DataType, clock: Clock, first: int | None, last: int | None) -> int:
+    """As in a RowGroup: 1 if the clock may be set back over midnight between the two days."""
+    if first is None or last is None or not _is_instant(kind):
+        return 0
+    return 1 if clock.repeats_a_day(first, last) else 0
 
 
 def _is_instant(kind: pa.DataType) -> bool:
