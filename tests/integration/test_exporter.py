@@ -274,7 +274,7 @@ def test_settled_runs_are_not_read_again_until_the_next_day(settings, monkeypatc
         "search_runs",
         lambda self, ids, wanted, **more: filters.append(wanted) or search(self, ids, wanted, **more),
     )
-    counts = DecisionCounts(own, clock=lambda: now[0])
+    counts = DecisionCounts(own.experiment, own.model, own.retrain.engines, clock=lambda: now[0])
     assert counts.refresh(client) == {"sklearn": {"promoted": 1, "held": 0, "staged": 0}}
     now[0] += 60
     assert counts.refresh(client) == {"sklearn": {"promoted": 1, "held": 0, "staged": 0}}

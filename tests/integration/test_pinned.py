@@ -66,7 +66,7 @@ def test_a_second_attempt_reads_what_the_first_saw_and_the_next_cycle_what_came_
 def attempt(settings):
     """An attempt at the cycle c, as far as the table and its snapshot."""
     client = MlflowClient(settings.tracking.uri)
-    experiment = tracking.experiment_id(client, settings)
+    experiment = tracking.experiment_id(client, settings.experiment, settings.tracking)
 
     def begin(settings=settings, as_of=None):
         run = client.create_run(experiment, tags={"ratchet.cycle": "c", "ratchet.model": settings.model})

@@ -240,7 +240,7 @@ def test_while_another_watch_runs_its_cycle_none_is_started(world):
 @pytest.mark.parametrize(("pid", "cycle"), [(None, "the cycle here works already"), (2**22 + 1, None)])
 def test_a_cycle_that_works_on_this_machine_is_seen_and_one_whose_process_is_gone_is_not(tmp_path, pid, cycle):
     settings = small_settings("nowhere", tmp_path)
-    client = connect(settings)
+    client = connect(settings.tracking)
     there = process_identity.own()
     there = there if pid is None else replace(there, pid=pid)
     tags = {"ratchet.cycle": "here", "ratchet.process": json.dumps(asdict(there))}

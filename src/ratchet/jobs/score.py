@@ -60,7 +60,7 @@ def score(
         come_from = _given(source or settings.score.source, "FROM", "source")
         go_to = _given(target or settings.score.target, "TO", "target")
         model = settings.registered_name(engine_name)
-        with mlflow_errors(settings):
+        with mlflow_errors(settings.tracking):
             chosen = _chosen(settings, model, version or settings.score.version)
             inputs = scorer.load(f"models:/{model}/{chosen}", f"version {chosen} of {model}")
         table = scoring_table.inspect(come_from, inputs, settings.data.csv)
@@ -110,7 +110,7 @@ def _given(address: str | None, argument: str, key: str) -> str:
 
 def _chosen(settings: Settings, model: str, number: int | None) -> int:
     """The given number, or the champion's. Raises ConfigurationError if there is no such version."""
-    client = connect(settings)
+    client = connect(settings.tracking)
     wanted = champion_of(client, model) if number is None else number
     if wanted is not None and exists(client, model, wanted):
         return wanted

@@ -18,7 +18,7 @@ from ratchet.errors import ConfigurationError, RatchetError
 from ratchet.io.records import model_files
 from ratchet.io.serving import scoring_server
 from ratchet.io.serving.scoring_server import ScoringServer
-from ratchet.settings import Settings
+from ratchet.settings import Settings, Tracking
 
 log = structlog.get_logger()
 
@@ -52,9 +52,9 @@ def _load(settings: Settings, engine: str, version: int | None, app: ScoringServ
     begin = time.monotonic()
     try:
         name = settings.registered_name(engine)
-        number = version if version is not None else model_files.first_champion(settings, name)
+        number = version if version is not None else model_files.first_champion(settings.tracking, name)
         cache = os.environ.get(_CACHE) or stack.enter_context(tempfile.TemporaryDirectory(prefix="ratchet-models-"))
-        folder = _downloaded(settings, name, number, Path(cache))
+        folder = _downloaded(settings.tracking, name, number, Path(cache))
         model = stack.enter_context(loaded(engine, settings, str(folder)))
         app.serve(model.labels, model.both, name, number)
         log.info("serve.ready", model=name, version=number, seconds=round(time.monotonic() - begin, 2))
@@ -63,11 +63,11 @@ def _load(settings: Settings, engine: str, version: int | None, app: ScoringServ
         raise
 
 
-def _downloaded(settings: Settings, name: str, number: int, cache: Path) -> Path:
+def _downloaded(tracking: Tracking, name: str, number: int, cache: Path) -> Path:
     """The version's files; retries, because a brief outage of the store should not repeat the imports."""
     for left in reversed(range(_TRIES)):
         try:
-            return model_files.files_of(settings, name, number, cache)
+            return model_files.files_of(tracking, name, number, cache)
         except RatchetError as error:
             if left == 0 or error.exit_code != 1:
                 raise

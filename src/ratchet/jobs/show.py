@@ -7,7 +7,7 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core.rival import Rival
 from ratchet.io.records import candidates
-from ratchet.io.records.candidates import Candidate
+from ratchet.io.records.candidates import Candidate, Candidates
 from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.records.registered_model import versions_of
 from ratchet.io.records.version import Version
@@ -43,14 +43,14 @@ def show(settings: Settings) -> list[Row]:
 
     Raises RatchetError if MLflow is unavailable.
     """
-    with mlflow_errors(settings):
-        client = connect(settings)
+    with mlflow_errors(settings.tracking):
+        client = connect(settings.tracking)
         return [row for engine in settings.retrain.engines for row in _rows(client, settings, engine)]
 
 
 def _rows(client: MlflowClient, settings: Settings, engine: str) -> list[Row]:
     name = settings.registered_name(engine)
-    newest = candidates.newest(client, settings, engine)
+    newest = Candidates(client, settings.experiment, settings.model).newest(engine)
     today = _today(client, newest)
     versions = versions_of(client, name)
     rows = [_of_version(name, engine, version, newest, today) for version in versions]

@@ -20,7 +20,8 @@ import structlog
 from ratchet.core import cycle_ids
 from ratchet.core.watch_verdict import TAG, WatchVerdict
 from ratchet.errors import RatchetError
-from ratchet.io.records import candidates, orphaned_runs
+from ratchet.io.records import orphaned_runs
+from ratchet.io.records.candidates import Candidates
 from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.runner import Order, Runner
@@ -64,7 +65,7 @@ def watch(settings: Settings, options: Sequence[str], runner: Runner | None = No
         with progress.bars({}) as advance:
             run_steps(steps, orders, settings.retrain.deadline_minutes * 60.0, advance)
         watched = [engine for engine in settings.retrain.engines if f"watch-{engine}" not in steps.failures]
-        with mlflow_errors(settings):
+        with mlflow_errors(settings.tracking):
             low = _judged(settings, watched, done)
         if low:
             _start(settings, options, runner, low, done)
@@ -74,7 +75,7 @@ def watch(settings: Settings, options: Sequence[str], runner: Runner | None = No
 
 
 def _judged(settings: Settings, engines: Sequence[str], done: Watch) -> list[_Low]:
-    client, low = connect(settings), []
+    client, low = connect(settings.tracking), []
     for engine in engines:
         name = settings.registered_name(engine)
         model = RegisteredModel.read(client, name)
@@ -96,7 +97,7 @@ def _start(settings: Settings, options: Sequence[str], runner: Runner, low: Sequ
     """Start the one cycle that is due, or report why not."""
     cycle = cycle_ids.from_watch(settings.model, max(one.newest for one in low))
     because = "; ".join(one.sentence for one in low)
-    with mlflow_errors(settings):
+    with mlflow_errors(settings.tracking):
         why_not = _decided(settings, cycle)
     if why_not is None:
         if runner.begin_cycle is not None:
@@ -113,17 +114,17 @@ def _start(settings: Settings, options: Sequence[str], runner: Runner, low: Sequ
 
 def _decided(settings: Settings, cycle: str) -> str | None:
     """Whether a cycle has been decided on; asks MLflow because its Job may be gone."""
-    client = connect(settings)
+    candidates = Candidates(connect(settings.tracking), settings.experiment, settings.model)
     for engine in settings.retrain.engines:
-        found = candidates.newest(client, settings, engine, cycle)
+        found = candidates.newest(engine, cycle)
         if found is None or "ratchet.decision" not in found.tags:
             return None
     return f"the cycle {cycle} has been run for these days"
 
 
 def _at_work(settings: Settings) -> str | None:
-    with mlflow_errors(settings):
-        cycle = orphaned_runs.at_work_here(connect(settings), settings.experiment)
+    with mlflow_errors(settings.tracking):
+        cycle = orphaned_runs.at_work_here(connect(settings.tracking), settings.experiment)
     return None if cycle is None else f"the cycle {cycle} works already"
 
 

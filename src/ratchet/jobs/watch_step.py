@@ -39,8 +39,8 @@ class Watched:
 
 def watch(settings: Settings, engine: str) -> Watched:
     """Measure an engine's champion on the newest days and judge it. Raises RatchetError."""
-    with mlflow_errors(settings):
-        client, name = connect(settings), settings.registered_name(engine)
+    with mlflow_errors(settings.tracking):
+        client, name = connect(settings.tracking), settings.registered_name(engine)
         model = RegisteredModel.read(client, name)
         champion = None if model is None else model.champion
         if champion is None:

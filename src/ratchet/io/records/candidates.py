@@ -18,7 +18,6 @@ from ratchet.core.decision import Decision, Outcome
 from ratchet.core.rival import Rival
 from ratchet.errors import FailedError
 from ratchet.report.decision_section import with_decision
-from ratchet.settings import Settings
 
 REPORT = "report.html"
 COMPARISON = "comparison.csv"
@@ -82,34 +81,50 @@ class Candidate:
         return self.tags[name]
 
 
-def newest_cycle(client: MlflowClient, settings: Settings) -> str | None:
-    """The cycle of the newest candidate of any engine; None where there is no candidate."""
-    found = _newest(client, settings, _COMPLETE)
-    return None if found is None else found.data.tags.get("ratchet.cycle")
+@dataclass(frozen=True)
+class Candidates:
+    """The candidates of a model. experiment: the name of the experiment with its runs."""
 
+    client: MlflowClient
+    experiment: str
+    model: str
 
-def newest(client: MlflowClient, settings: Settings, engine: str, cycle: str | None = None) -> Candidate | None:
-    """The newest candidate of an engine, of one cycle or of any; None where there is none."""
-    found = _newest(client, settings, f"{_of(engine, cycle)} and {_COMPLETE}")
-    return None if found is None else _candidate(found)
+    def newest_cycle(self) -> str | None:
+        """The cycle of the newest candidate of any engine; None if there is no candidate."""
+        found = self._newest(_COMPLETE)
+        return None if found is None else found.data.tags.get("ratchet.cycle")
+
+    def newest(self, engine: str, cycle: str | None = None) -> Candidate | None:
+        """The newest candidate of an engine, of one cycle or of any; None if there is none."""
+        found = self._newest(f"{_of(engine, cycle)} and {_COMPLETE}")
+        return None if found is None else _candidate(found)
+
+    def why_missing(self, engine: str, cycle: str) -> str:
+        """Why an engine has no candidate in a cycle, in one sentence."""
+        run = self._newest(_of(engine, cycle))
+        if run is None:
+            return f"the cycle {cycle} has no run of {engine}"
+        tags, label = run.data.tags, f"the newest run of {engine} in the cycle {cycle}, {run.info.run_id},"
+        if run.info.status != "FINISHED":
+            return f"{label} is {run.info.status}, not FINISHED"
+        if tags.get("ratchet.verified") != "true":
+            return f"{label} is not verified: its logged model did not label the sampled rows as the trainer did"
+        return f"{label} is not complete"
+
+    def _newest(self, wanted: str) -> Run | None:
+        experiment = self.client.get_experiment_by_name(self.experiment)
+        if experiment is None:
+            return None
+        of_model = f"tags.`ratchet.model` = '{self.model}' and {wanted}"
+        runs = self.client.search_runs(
+            [experiment.experiment_id], of_model, order_by=["attributes.start_time DESC"], max_results=1
+        )
+        return runs[0] if runs else None
 
 
 def read(client: MlflowClient, run_id: str) -> Candidate:
     """A candidate as it is now."""
     return _candidate(client.get_run(run_id))
-
-
-def why_missing(client: MlflowClient, settings: Settings, engine: str, cycle: str) -> str:
-    """Why an engine has no candidate in a cycle, in one sentence."""
-    run = _newest(client, settings, _of(engine, cycle))
-    if run is None:
-        return f"the cycle {cycle} has no run of {engine}"
-    tags, label = run.data.tags, f"the newest run of {engine} in the cycle {cycle}, {run.info.run_id},"
-    if run.info.status != "FINISHED":
-        return f"{label} is {run.info.status}, not FINISHED"
-    if tags.get("ratchet.verified") != "true":
-        return f"{label} is not verified: its logged model did not label the sampled rows as the trainer did"
-    return f"{label} is not complete"
 
 
 def rivals(client: MlflowClient, candidate: Candidate) -> tuple[Rival, ...]:
@@ -161,17 +176,6 @@ def record(client: MlflowClient, candidate: Candidate, decision: Decision, about
 def _of(engine: str, cycle: str | None) -> str:
     of_engine = f"tags.`ratchet.engine` = '{engine}'"
     return of_engine if cycle is None else f"{of_engine} and tags.`ratchet.cycle` = '{cycle}'"
-
-
-def _newest(client: MlflowClient, settings: Settings, wanted: str) -> Run | None:
-    experiment = client.get_experiment_by_name(settings.experiment)
-    if experiment is None:
-        return None
-    of_model = f"tags.`ratchet.model` = '{settings.model}' and {wanted}"
-    runs = client.search_runs(
-        [experiment.experiment_id], of_model, order_by=["attributes.start_time DESC"], max_results=1
-    )
-    return runs[0] if runs else None
 
 
 def _candidate(run: Run) -> Candidate:

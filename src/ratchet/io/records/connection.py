@@ -19,7 +19,7 @@ from mlflow.tracking import MlflowClient
 from requests import RequestException
 
 from ratchet.errors import ConfigurationError, FailedError, RatchetError, TemporaryError
-from ratchet.settings import Settings
+from ratchet.settings import Tracking
 
 _LONGEST_ERROR = 300
 _TOO_MANY_REQUESTS = 429
@@ -39,7 +39,7 @@ def ignoring_absent() -> Iterator[None]:
             raise
 
 
-def connect(settings: Settings) -> MlflowClient:
+def connect(tracking: Tracking) -> MlflowClient:
     """Point MLflow at the configured server or file, and give each of its requests a deadline.
 
     A missing SQLite file is created by one process at a time, because MLflow's own set-up of a new database fails if a
@@ -47,7 +47,7 @@ def connect(settings: Settings) -> MlflowClient:
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "4")
-    uri = settings.tracking.uri
+    uri = tracking.uri
     mlflow.set_tracking_uri(uri)
     if not uri.startswith("sqlite:///"):
         return MlflowClient(uri)
@@ -61,9 +61,9 @@ def connect(settings: Settings) -> MlflowClient:
 
 
 @contextmanager
-def mlflow_errors(settings: Settings) -> Iterator[None]:
+def mlflow_errors(tracking: Tracking) -> Iterator[None]:
     """Turn any error from MLflow, its artifact store or the connection into a RatchetError with one sentence."""
-    address = settings.tracking.uri
+    address = tracking.uri
     try:
         yield
     except RatchetError:

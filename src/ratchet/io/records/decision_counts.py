@@ -2,14 +2,12 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
-
-from ratchet.settings import Settings
 
 DECISIONS = ("promoted", "held", "staged")
 
@@ -31,10 +29,17 @@ class _Known:
 
 
 class DecisionCounts:
-    """Counts the decisions on a model's runs; restarts once a day, since runs may be deleted."""
+    """Counts the decisions on a model's runs; restarts once a day, since runs may be deleted.
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
-        self._settings = settings
+    experiment: the name of the experiment with the runs.
+    """
+
+    def __init__(
+        self, experiment: str, model: str, engines: Sequence[str], clock: Callable[[], float] = time.time
+    ) -> None:
+        self._experiment = experiment
+        self._model = model
+        self._engines = engines
         self._clock = clock
         self._forget()
 
@@ -45,7 +50,7 @@ class DecisionCounts:
         for run in self._runs(client):
             self._known[run.info.run_id] = _known(run)
         self._asked = True
-        counts = {str(engine): dict.fromkeys(DECISIONS, 0) for engine in self._settings.retrain.engines}
+        counts = {engine: dict.fromkeys(DECISIONS, 0) for engine in self._engines}
         found = Counter((run.engine, run.decision) for run in self._known.values())
         for (engine, decision), count in found.items():
             if engine in counts and decision in DECISIONS:
@@ -66,12 +71,10 @@ class DecisionCounts:
         return min(unsettled, default=now - _SETTLES_SECONDS)
 
     def _runs(self, client: MlflowClient) -> Iterator[Run]:
-        experiment = client.get_experiment_by_name(self._settings.experiment)
+        experiment = client.get_experiment_by_name(self._experiment)
         if experiment is None:
             return
-        wanted = (
-            f"tags.`ratchet.model` = '{self._settings.model}' and attributes.start_time >= {self._since() * 1000:.0f}"
-        )
+        wanted = f"tags.`ratchet.model` = '{self._model}' and attributes.start_time >= {self._since() * 1000:.0f}"
         token = None
         while True:
             page = client.search_runs([experiment.experiment_id], wanted, max_results=_PAGE, page_token=token)

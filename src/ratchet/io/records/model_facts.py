@@ -33,12 +33,12 @@ class Models:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._client: MlflowClient | None = None
-        self._decisions = DecisionCounts(settings)
+        self._decisions = DecisionCounts(settings.experiment, settings.model, settings.retrain.engines)
 
     def __call__(self) -> tuple[ModelFacts, ...]:
         """The facts of each engine's model; raises RatchetError if MLflow is unavailable."""
-        with mlflow_errors(self._settings):
-            self._client = client = self._client or connect(self._settings)
+        with mlflow_errors(self._settings.tracking):
+            self._client = client = self._client or connect(self._settings.tracking)
             decisions = self._decisions.refresh(client)
             return tuple(self._facts(client, engine, decisions[engine]) for engine in self._settings.retrain.engines)
 

@@ -15,22 +15,22 @@ import structlog
 from ratchet.errors import ConfigurationError
 from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.records.registered_model import champion_of, exists
-from ratchet.settings import Settings
+from ratchet.settings import Tracking
 
 log = structlog.get_logger()
 
 _PAUSE_SECONDS = 5.0
 
 
-def files_of(settings: Settings, name: str, number: int, cache: Path) -> Path:
+def files_of(tracking: Tracking, name: str, number: int, cache: Path) -> Path:
     """The folder with a version's files, below `cache`. Raises RatchetError if they are not available."""
     folder = cache / name / str(number)
     if folder.is_dir():
         return folder
-    with mlflow_errors(settings):
-        client = connect(settings)
+    with mlflow_errors(tracking):
+        client = connect(tracking)
         if not exists(client, name, number):
-            message = f"MLflow at {settings.tracking.uri} has no version {number} of {name}; `ratchet show` lists them"
+            message = f"MLflow at {tracking.uri} has no version {number} of {name}; `ratchet show` lists them"
             raise ConfigurationError(message)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as partial:
@@ -39,11 +39,11 @@ def files_of(settings: Settings, name: str, number: int, cache: Path) -> Path:
     return folder
 
 
-def first_champion(settings: Settings, name: str, sleep: Callable[[float], None] = time.sleep) -> int:
+def first_champion(tracking: Tracking, name: str, sleep: Callable[[float], None] = time.sleep) -> int:
     """The number of the champion, once there is one: a server that starts earlier waits without limit."""
     told = False
-    with mlflow_errors(settings):
-        client = connect(settings)
+    with mlflow_errors(tracking):
+        client = connect(tracking)
         while (number := champion_of(client, name)) is None:
             if not told:
                 log.info("serve.waiting", model=name, why=f"{name} has no champion yet")

@@ -29,8 +29,7 @@ from ratchet import background
 from ratchet.core.evaluation.counts import day_number
 from ratchet.errors import Interrupted, TemporaryError
 from ratchet.io.records import orphaned_runs
-from ratchet.io.records.connection import connect
-from ratchet.settings import Settings
+from ratchet.settings import Tracking
 
 if TYPE_CHECKING:  # it imports scikit-learn, which would delay a trainer's start
     from ratchet.core.evaluation.rolling import RollingDay
@@ -43,23 +42,23 @@ _INPUT_PAUSE_SECONDS = 0.3
 _ROLLING = ("accuracy", "precision", "recall", "f1", "roc_auc")
 
 
-def experiment_id(client: MlflowClient, settings: Settings) -> str:
-    """The id of the experiment, which is created if missing."""
-    found = client.get_experiment_by_name(settings.experiment)
+def experiment_id(client: MlflowClient, name: str, tracking: Tracking) -> str:
+    """The id of the experiment of that name, which is created if missing."""
+    found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
     with suppress(MlflowException):  # another trainer may have created it meanwhile
-        client.create_experiment(settings.experiment, artifact_location=_artifact_location(settings))
-    found = client.get_experiment_by_name(settings.experiment)
+        client.create_experiment(name, artifact_location=_artifact_location(tracking))
+    found = client.get_experiment_by_name(name)
     if found is None:
-        message = f"the experiment {settings.experiment!r} can't be made at {settings.tracking.uri}"
+        message = f"the experiment {name!r} can't be made at {tracking.uri}"
         raise TemporaryError(message)
     return str(found.experiment_id)
 
 
-def _artifact_location(settings: Settings) -> str | None:
-    place = settings.tracking.artifacts
-    if place is None or not settings.tracking.uri.startswith("sqlite:"):
+def _artifact_location(tracking: Tracking) -> str | None:
+    place = tracking.artifacts
+    if place is None or not tracking.uri.startswith("sqlite:"):
         return None
     return place if "://" in place else Path(place).absolute().as_uri()
 
@@ -138,15 +137,16 @@ class Run:
 
 
 @contextmanager
-def recorded_run(settings: Settings, cycle: str, engine: str) -> Iterator[Run]:
-    """Begin a run; it ends as FINISHED, as KILLED when interrupted, as FAILED on any other error."""
-    client = connect(settings)
-    experiment = experiment_id(client, settings)
+def recorded_run(client: MlflowClient, experiment: str, *, model: str, cycle: str, engine: str) -> Iterator[Run]:
+    """Begin a run; it ends as FINISHED, as KILLED when interrupted, as FAILED on any other error.
+
+    experiment: its id.
+    """
     attempt = uuid.uuid4().hex
     tags = {
         "ratchet.cycle": cycle,
         "ratchet.engine": engine,
-        "ratchet.model": settings.model,
+        "ratchet.model": model,
         "ratchet.attempt": attempt,
         orphaned_runs.TAG: orphaned_runs.tag(),
     }

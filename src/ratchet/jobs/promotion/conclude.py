@@ -9,7 +9,7 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core.decision import Outcome
 from ratchet.core.trial import TAG, TrialVerdict
-from ratchet.io.records import candidates
+from ratchet.io.records.candidates import Candidates
 from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.records.version import DECISION, REASON, Version
 from ratchet.jobs.promotion.case import Case, by, held_model
@@ -23,9 +23,10 @@ def conclude(client: MlflowClient, settings: Settings, engine: str, cycle: str, 
     failure: why the validation did not complete, if it didn't. Raises RatchetError.
     """
     name = settings.registered_name(engine)
-    candidate = candidates.newest(client, settings, engine, cycle)
+    candidates = Candidates(client, settings.experiment, settings.model)
+    candidate = candidates.newest(engine, cycle)
     if candidate is None or RegisteredModel.read(client, name) is None:
-        return Result(engine, name, cycle, "missing", candidates.why_missing(client, settings, engine, cycle))
+        return Result(engine, name, cycle, "missing", candidates.why_missing(engine, cycle))
     with held_model(client, settings, name, "rollout") as model:
         return _concluded(Case.of(model, candidate.run_id, "rollout"), settings, failure)
 

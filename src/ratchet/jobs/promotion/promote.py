@@ -37,8 +37,8 @@ def _move(settings: Settings, model: str, version: int | None, because: str) -> 
     if not because.strip():
         message = "--because is empty; a sentence is accepted that tells others why the champion changes"
         raise ConfigurationError(message)
-    with mlflow_errors(settings):
-        client = connect(settings)
+    with mlflow_errors(settings.tracking):
+        client = connect(settings.tracking)
         _check_exists(client, settings, model)
         verb, by = "rollback" if version is None else "promote", who()
         with held_model(client, settings, model, verb) as held:

@@ -16,7 +16,8 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core.decision import Outcome
 from ratchet.errors import RatchetError
-from ratchet.io.records import candidates, orphaned_runs, registered_model
+from ratchet.io.records import orphaned_runs, registered_model
+from ratchet.io.records.candidates import Candidates
 from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.runner import OnEvent
 from ratchet.jobs.promotion.case import Case, held_model
@@ -39,21 +40,21 @@ def register(settings: Settings, cycle: str | None, tell: OnEvent = log_event) -
     `missing`. tell: receives each decision as an event. Raises RatchetError; one engine's error is raised after
     deciding on the others.
     """
-    with mlflow_errors(settings):
-        client = connect(settings)
+    with mlflow_errors(settings.tracking):
+        client = connect(settings.tracking)
         return decide_all(client, settings, cycle, tell)
 
 
 def decide_all(client: MlflowClient, settings: Settings, cycle: str | None, tell: OnEvent = log_event) -> list[Result]:
     """Like `register`, with a connected client."""
-    cycle = cycle or candidates.newest_cycle(client, settings)
+    cycle = cycle or Candidates(client, settings.experiment, settings.model).newest_cycle()
     if cycle:
         orphaned_runs.close_of_cycle(client, settings.experiment, cycle)
     results: list[Result] = []
     errors: list[RatchetError] = []
     for engine in settings.retrain.engines:
         try:
-            with mlflow_errors(settings):
+            with mlflow_errors(settings.tracking):
                 result = _decide(client, settings, engine, cycle)
         except RatchetError as error:
             tell({"event": "register.failed", "level": "error", "engine": engine, "cycle": cycle, "error": str(error)})
@@ -74,9 +75,10 @@ def told(result: Result) -> dict[str, Any]:
 
 def _decide(client: MlflowClient, settings: Settings, engine: str, cycle: str | None) -> Result:
     name = settings.registered_name(engine)
-    candidate = candidates.newest(client, settings, engine, cycle) if cycle else None
+    candidates = Candidates(client, settings.experiment, settings.model)
+    candidate = candidates.newest(engine, cycle) if cycle else None
     if candidate is None:
-        reason = candidates.why_missing(client, settings, engine, cycle) if cycle else "no cycle has a complete run"
+        reason = candidates.why_missing(engine, cycle) if cycle else "no cycle has a complete run"
         return Result(engine, name, cycle, "missing", reason)
     registered_model.ensure(client, name)
     with held_model(client, settings, name, "register") as model:

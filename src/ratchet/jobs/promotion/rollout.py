@@ -29,8 +29,8 @@ def rollout(
     cycle: None only rolls the servers, and returns no results. failed: why a validation did not complete, by engine.
     Raises RatchetError; one engine's error is raised after the others are done.
     """
-    with mlflow_errors(settings):
-        client = connect(settings)
+    with mlflow_errors(settings.tracking):
+        client = connect(settings.tracking)
         results, errors = _concluded(client, settings, cycle, failed) if cycle is not None else ([], [])
         if settings.serving.deployments:
             fresh = {result.engine for result in results if result.outcome == "promoted"}
@@ -50,7 +50,7 @@ def _concluded(
     errors: list[RatchetError] = []
     for engine in settings.retrain.engines:
         try:
-            with mlflow_errors(settings):
+            with mlflow_errors(settings.tracking):
                 results.append(conclude(client, settings, engine, cycle, failed.get(engine, "")))
         except RatchetError as error:
             log.error("rollout.failed", engine=engine, cycle=cycle, error=str(error))  # noqa: TRY400  # one line

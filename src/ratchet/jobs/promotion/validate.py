@@ -13,7 +13,8 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core.moments import now
 from ratchet.core.trial import TAG, Trial, TrialVerdict, judge
-from ratchet.io.records import candidates, samples
+from ratchet.io.records import samples
+from ratchet.io.records.candidates import Candidates
 from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.records.samples import SampleRows
@@ -34,8 +35,8 @@ def validate(settings: Settings, engine: str, options: Sequence[str], cycle: str
     options: give its server the same settings. A version that has a verdict is not tried again. Raises RatchetError if
     the trial could not be run, which says nothing about the version.
     """
-    with mlflow_errors(settings):
-        client = connect(settings)
+    with mlflow_errors(settings.tracking):
+        client = connect(settings.tracking)
         name = settings.registered_name(engine)
         version = _staged(client, settings, engine, cycle)
         if version is None:
@@ -54,7 +55,7 @@ def validate(settings: Settings, engine: str, options: Sequence[str], cycle: str
 
 
 def _staged(client: MlflowClient, settings: Settings, engine: str, cycle: str) -> Version | None:
-    candidate = candidates.newest(client, settings, engine, cycle)
+    candidate = Candidates(client, settings.experiment, settings.model).newest(engine, cycle)
     if candidate is None:
         return None
     model = RegisteredModel.read(client, settings.registered_name(engine))

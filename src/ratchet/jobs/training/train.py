@@ -22,7 +22,8 @@ from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.base import Engine
 from ratchet.engines.opening import open_engine
 from ratchet.errors import FailedError
-from ratchet.io.records import candidates, samples, tracking
+from ratchet.io.records import samples, tracking
+from ratchet.io.records.candidates import Candidates
 from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.records.tracking import Run
@@ -64,12 +65,14 @@ def train(
     of the data. opened: the engine, if the caller has opened it for an early start; it is closed here. because: why the
     cycle was started, if given. Raises RatchetError.
     """
-    with mlflow_errors(settings), opened or open_engine(engine_name, settings) as engine:
-        client = connect(settings)
-        if (found := candidates.newest(client, settings, engine_name, cycle)) is not None:
+    with mlflow_errors(settings.tracking), opened or open_engine(engine_name, settings) as engine:
+        client = connect(settings.tracking)
+        candidates = Candidates(client, settings.experiment, settings.model)
+        if (found := candidates.newest(engine_name, cycle)) is not None:
             log.info("train.already_done", cycle=cycle, engine=engine_name, run=found.run_id)
             return Trained(found.run_id, found.metric("f1"), already=True)
-        with tracking.recorded_run(settings, cycle, engine_name) as run:
+        experiment = tracking.experiment_id(client, settings.experiment, settings.tracking)
+        with tracking.recorded_run(client, experiment, model=settings.model, cycle=cycle, engine=engine_name) as run:
             log.info("train.started", cycle=cycle, engine=engine_name, run=run.run_id)
             run.params(settings.flattened())
             table, snapshot = pinned_snapshot.table_of(settings, run, cycle, as_of)
