@@ -10,7 +10,7 @@ from typing import Never
 
 import click
 
-from ratchet.cli import answers, cycle, files, in_cluster, installing, versions, watching
+from ratchet.cli import cycle, in_cluster, inference, installing, monitoring, sample_data, schema, versions
 from ratchet.cli.group import Verbs
 
 # OpenMP's threads spin while they wait; on a busy machine a fit then takes several times as long.
@@ -39,16 +39,16 @@ for _verb in (
     cycle.validate,
     cycle.rollout,
     cycle.retrain,
-    answers.serve,
-    answers.score,
-    watching.watch,
-    watching.status,
-    watching.exporter,
+    inference.serve,
+    inference.score,
+    monitoring.watch,
+    monitoring.status,
+    monitoring.exporter,
     versions.show,
     versions.rollback,
     versions.promote,
-    files.data,
-    files.schema,
+    sample_data.data,
+    schema.schema,
     in_cluster.in_cluster,
     installing.secrets,
 ):

@@ -1,4 +1,4 @@
-"""The verbs that look at what serves and at what ran."""
+"""The verbs of monitoring: watch the champions, show recent cycles, export metrics."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The verbs that answer with a model: to requests, or for a whole table."""
+"""The verbs of inference: serve a model over HTTP, score a whole table."""
 
 import os
 
