@@ -40,14 +40,16 @@ def _timezone(text: str) -> str:
 
 
 def _codec(text: str) -> str:
+    sample = 'a,"\n'
     try:
         name = codecs.lookup(text).name
-        # Python counts among its encodings some that are none of text, or write commas and line ends otherwise.
-        known = 'a,"\n'.encode(name).decode(name) == 'a,"\n'
-    except (LookupError, UnicodeError):
-        known = False
-    if not known:
-        message = f"{text!r} is no encoding of text: utf-8, cp1252 and latin-1 are some"
+        # Some of Python's codecs are not for text, write commas and line ends differently, or can't decode in pieces.
+        decoder = codecs.getincrementaldecoder(name)()
+        known = "".join([*(decoder.decode(bytes([byte])) for byte in sample.encode(name)), decoder.decode(b"", True)])
+    except (LookupError, UnicodeError, TypeError):
+        known = ""
+    if known != sample:
+        message = f"{text!r} is not an encoding of text files; utf-8, cp1252 and latin-1 are examples of those accepted"
         raise ValueError(message)
     return name
 
