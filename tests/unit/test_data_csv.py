@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.errors import DataError
+from ratchet.errors import DataError, TemporaryError
 from ratchet.io.table import checks, inspection
 from tests.unit.event_tables import DECEMBER, NOVEMBER, csv, settings
 
@@ -112,6 +112,29 @@ def test_duplicate_columns_are_refused(tmp_path: Path) -> None:
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"events\.csv has no header"):
         inspection.inspect(settings(_write(tmp_path / "events.csv", "")))
+
+
+@pytest.mark.parametrize(("name", "pack"), [("0.csv", bytes), ("0.csv.gz", gzip.compress)])
+def test_an_empty_file_beside_others_has_no_rows(tmp_path: Path, name: str, pack: Callable[[bytes], bytes]) -> None:
+    _write(tmp_path / name, pack(b""))
+    _write(tmp_path / "1.csv", HEADER + ROWS_TEXT)
+    table = inspection.inspect(settings(tmp_path))
+    assert [Path(file.path).name for file in table.files] == ["1.csv"]
+    assert inspection.load(table, NOVEMBER, table.features).facts.rows == 2
+
+
+def test_files_that_are_all_empty_are_refused(tmp_path: Path) -> None:
+    for name in ("1.csv", "2.csv"):
+        _write(tmp_path / name, "")
+    with pytest.raises(DataError, match=r"1\.csv has no header"):
+        inspection.inspect(settings(tmp_path))
+
+
+def test_a_file_that_is_emptied_after_the_inspection_has_changed(tmp_path: Path) -> None:
+    table = inspection.inspect(settings(_write(tmp_path / "events.csv", HEADER + ROWS_TEXT)))
+    _write(tmp_path / "events.csv", "")
+    with pytest.raises(TemporaryError, match=r"events\.csv"):
+        inspection.load(table, NOVEMBER, table.features)
 
 
 def test_a_header_without_rows_is_refused(tmp_path: Path) -> None:

@@ -102,15 +102,20 @@ class Looked:
 def look(store: Store, paths: Sequence[tuple[str, int]], dialect: Csv, timestamps: Timestamps | None) -> Looked:
     """Read each file once. Raises DataError, TemporaryError.
 
-    paths: with their sizes in bytes. timestamps: None: the days of the files are not needed.
+    paths: with their sizes in bytes. timestamps: None: the days of the files are not needed. Empty files, which Spark
+    writes for partitions without rows, are skipped; at least one must not be empty.
     """
     found = Looked()
     for path, size in paths:
         header = csv_header.read(store, path, dialect)
+        if header is None:
+            continue
         found.unnamed = max(found.unnamed, header.names.count(""))
         for name in header.named:
             found.columns.setdefault(name, Column())
         found.files.append(_look(store, path, size, header, found.columns, dialect, timestamps))
+    if not found.files:
+        raise csv_header.missing(address(store, paths[0][0]))
     return found
 
 
@@ -161,6 +166,8 @@ def read(store: Store, file: File, columns: Sequence[str], dialect: Csv) -> Iter
     """
     # Its header is read again: the file may have been replaced since it was looked at.
     header, seal = csv_header.read(store, file.path, dialect), hashlib.sha256()
+    if header is None:
+        raise changed(address(store, file.path))
     yield from _batches(store, file.path, header, columns, dialect, MISSING_TEXTS, seal)
     if seal.hexdigest() != file.fingerprint:
         raise changed(address(store, file.path))

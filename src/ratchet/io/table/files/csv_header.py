@@ -25,11 +25,13 @@ class Header:
         return tuple(name for name in self.names if name)
 
 
-def read(store: Store, path: str, dialect: Csv) -> Header:
-    """The header of a file. Raises DataError for what can't be one, TemporaryError."""
+def read(store: Store, path: str, dialect: Csv) -> Header | None:
+    """The header of a file; None if the file is empty. Raises DataError for an invalid header, TemporaryError."""
     where = address(store, path)
     with explained(where), csv_stream.opened(store, path) as stream:
         head = stream.read(_BYTES)
+    if not head:
+        return None
     try:
         # A character may be cut in two at the end of what was read.
         text = head.decode(_codec(dialect), errors="strict" if len(head) < _BYTES else "ignore")
@@ -42,11 +44,15 @@ def read(store: Store, path: str, dialect: Csv) -> Header:
         message = f"the header of the file {where} has a name that does not end; is a quote never closed?"
         raise DataError(message) from error
     if not any(names):
-        message = f"the file {where} has no header: its first line must name the columns"
-        raise DataError(message)
+        raise missing(where)
     header = Header(tuple(names), before)
     check_distinct(header.named, where)
     return header
+
+
+def missing(where: str) -> DataError:
+    """The error for a file without a header; where: its address."""
+    return DataError(f"the file {where} has no header: its first line must name the columns")
 
 
 def _codec(dialect: Csv) -> str:
