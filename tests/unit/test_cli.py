@@ -72,7 +72,7 @@ def test_every_verb_has_its_line_in_the_list(ratchet, path):
 
 
 def test_help_names_the_exit_codes_on_lines_of_their_own(ratchet):
-    assert "\n  2 the configuration or the command is wrong, 3 the data are wrong.\n" in ratchet("--help").output
+    assert "\n  2 invalid configuration or command, 3 invalid data.\n" in ratchet("--help").output
 
 
 def test_help_in_a_fresh_process_imports_nothing_heavy():
@@ -159,9 +159,9 @@ def test_an_unknown_key_in_the_environment_is_exit_2(ratchet, monkeypatch):
         (FailedError("broken"), 1, "ratchet: broken\n"),
         (Interrupted(15), 143, "ratchet: interrupted by SIGTERM\n"),
         (Interrupted(2), 130, "ratchet: interrupted by SIGINT\n"),
-        (KeyError("x"), 1, "ratchet: KeyError: 'x' (RATCHET_DEBUG=1 shows where)\n"),
-        (ValueError("first\nsecond"), 1, "ratchet: ValueError: first (RATCHET_DEBUG=1 shows where)\n"),
-        (RuntimeError(), 1, "ratchet: RuntimeError: (RATCHET_DEBUG=1 shows where)\n"),
+        (KeyError("x"), 1, "ratchet: KeyError: 'x' (RATCHET_DEBUG=1 shows the traceback)\n"),
+        (ValueError("first\nsecond"), 1, "ratchet: ValueError: first (RATCHET_DEBUG=1 shows the traceback)\n"),
+        (RuntimeError(), 1, "ratchet: RuntimeError: (RATCHET_DEBUG=1 shows the traceback)\n"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else None,
 )

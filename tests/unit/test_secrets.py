@@ -39,4 +39,4 @@ def test_each_has_its_own_random_values():
 def test_outside_of_a_cluster_it_is_a_sentence():
     done = CliRunner().invoke(main, ["secrets"])
     assert done.exit_code == 2
-    assert "runs in a pod of the cluster" in done.output
+    assert "runs only in a pod of the cluster" in done.output

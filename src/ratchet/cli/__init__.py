@@ -1,6 +1,6 @@
 """The verbs of the command `ratchet`.
 
-Nothing heavy is imported here: each verb imports what it runs, so that `ratchet --help` answers in a blink.
+Nothing heavy is imported here: each verb imports what it runs, so that `ratchet --help` responds at once.
 """
 
 import atexit
@@ -13,11 +13,11 @@ import click
 from ratchet.cli import cycle, in_cluster, inference, installing, monitoring, sample_data, schema, versions
 from ratchet.cli.group import Verbs
 
-# OpenMP's threads spin while they wait; on a busy machine a fit then takes several times as long.
+# By default OpenMP's threads spin while they wait, which multiplies the time of a fit on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-# MLflow would write the lock file of whatever project it is called in beside each model, and report its use to others.
+# Otherwise MLflow logs the current project's uv.lock with each model.
 os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
-# MLflow sets its own loggers up when it is imported; below errors it tells of its tables and of how models are saved.
+# MLflow configures its loggers on import; below ERROR they report database migrations and how models are saved.
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
@@ -25,12 +25,12 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="ratchet")
 def main() -> None:
-    """Retrain a binary classifier on a schedule; a new version serves only when it is measurably better.
+    """Retrain a binary classifier on a schedule; promote a new version only if it is measurably better.
 
     \b
-    Exit codes: 0 done (a model that is held is done), 1 failed and worth another try,
-    2 the configuration or the command is wrong, 3 the data are wrong.
-    """  # noqa: D301  # \\b is the character that keeps click from wrapping what follows
+    Exit codes: 0 done (including a model that is held), 1 failed and worth another try,
+    2 invalid configuration or command, 3 invalid data.
+    """  # noqa: D301  # \\b keeps click from wrapping the lines that follow
 
 
 for _verb in (
@@ -56,10 +56,10 @@ for _verb in (
 
 
 def run() -> Never:
-    """The command `ratchet`: runs a verb and leaves without taking the interpreter apart.
+    """The command `ratchet`: runs a verb and exits without finalizing the interpreter.
 
-    With MLflow, Arrow and scikit-learn loaded that takes a second and frees what the system frees anyway. It is done
-    last of all exit handlers, after everyone else has cleaned up.
+    With MLflow, Arrow and scikit-learn loaded, finalizing takes a second and frees only what the system frees anyway.
+    The handler registered here runs after all other exit handlers.
     """
     code = 1
 

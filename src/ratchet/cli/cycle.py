@@ -10,13 +10,11 @@ from ratchet.core.steps import ENGINES
 from ratchet.errors import ConfigurationError
 
 
-@click.command(short_help="Train one engine and leave the evidence in MLflow.")
+@click.command(short_help="Train one engine and log the evidence to MLflow.")
 @engine_argument
 @with_settings
 @as_of
-@click.option(
-    "--cycle", metavar="ID", help="Id of the cycle that the run belongs to. Default: a new one, made from the time."
-)
+@click.option("--cycle", metavar="ID", help="Id of the run's cycle. Default: a new one, derived from the time.")
 @cycle_because
 def train(
     engine: str,
@@ -28,8 +26,8 @@ def train(
 ) -> None:
     """Train ENGINE, sklearn or spark.
 
-    It reads the windows, fits, calibrates, chooses the threshold, and measures once, on the test window. Every
-    existing version is scored on the same rows. Nothing is registered: `ratchet register` decides.
+    The trainer reads the windows, fits, calibrates, chooses the threshold, and measures once, on the test window. It
+    scores existing versions on the same rows. It registers nothing: `ratchet register` decides.
     """
     settings = settings_of(environment, overrides)
     from ratchet.core import cycle_ids
@@ -42,14 +40,14 @@ def train(
     train.train(settings, engine, checked, as_of, opened, because=because)
 
 
-@click.command(short_help="Decide on a cycle's runs; register and promote what is better.")
+@click.command(short_help="Decide on a cycle's runs; register and promote the better ones.")
 @with_settings
 @click.option("--cycle", metavar="ID", help="Id of the cycle. Default: the newest one with a complete run.")
 def register(environment: str, overrides: tuple[str, ...], cycle: str | None) -> None:
     """Decide on the complete runs of a cycle, and print a line for each engine.
 
-    A run is promoted when its F1 is greater than that of every existing version on the same rows. May be run again:
-    a run is registered once.
+    A run is promoted if its F1 is greater than that of every existing version on the same rows. The verb may be run
+    again: each run is registered once.
     """
     settings = settings_of(environment, overrides)
     from ratchet.cli import tables
@@ -63,16 +61,16 @@ def register(environment: str, overrides: tuple[str, ...], cycle: str | None) ->
         sys.exit(1)
 
 
-@click.command(short_help="Try a cycle's staged version in the image that will serve it.")
+@click.command(short_help="Try a cycle's staged version in the image that is to serve it.")
 @engine_argument
 @with_settings
-@click.option("--cycle", metavar="ID", required=True, help="Id of the cycle that has staged the version.")
+@click.option("--cycle", metavar="ID", required=True, help="Id of the cycle that staged the version.")
 def validate(engine: str, environment: str, overrides: tuple[str, ...], cycle: str) -> None:
-    """Start the scoring server on the version of ENGINE that a cycle has staged, and write the verdict to it.
+    """Start the scoring server with the version of ENGINE that a cycle staged, and write the verdict to the version.
 
-    It passes when every label is the trainer's, malformed requests are refused, and latency and memory stay within
+    The version passes if the server returns the trainer's labels, rejects malformed requests, and stays within
     serving.latency_seconds and serving.memory_limit. A failed version is a verdict, not an error; `ratchet rollout`
-    goes by it.
+    follows it.
     """
     settings = settings_of(environment, overrides)
     from ratchet.core import cycle_ids
@@ -82,20 +80,20 @@ def validate(engine: str, environment: str, overrides: tuple[str, ...], cycle: s
     click.echo(f"{engine}: {verdict.outcome}: {verdict.reason}" if verdict else f"{engine}: nothing is staged")
 
 
-@click.command(short_help="Let what was validated serve; roll the servers to the champions.")
+@click.command(short_help="Promote validated versions; roll the servers to the champions.")
 @with_settings
-@click.option("--cycle", metavar="ID", help="Id of a cycle whose staged versions get the last word. Default: none.")
+@click.option("--cycle", metavar="ID", help="Id of a cycle whose staged versions to decide on finally. Default: none.")
 @click.option(
     "--failed",
     multiple=True,
     metavar="ENGINE=SENTENCE",
-    help="Engine whose validation did not come to an end, and why; its version is held.",
+    help="Engine whose validation did not finish, and why; its version is held.",
 )
 def rollout(environment: str, overrides: tuple[str, ...], cycle: str | None, failed: tuple[str, ...]) -> None:
-    """Make a cycle's validated versions champion, hold the others, and bring the servers to the champions.
+    """Make a cycle's validated versions champion, hold the others, and roll the servers to the champions.
 
-    Without --cycle the servers alone are brought to what `champion` names now. Where they don't become ready in time,
-    `champion` and the servers go back. Servers are rolled where serving.deployments is true.
+    Without --cycle, only roll the servers to the current champions. If the servers don't become ready in time,
+    `champion` and the servers are rolled back. Servers are rolled only if serving.deployments is true.
     """
     settings = settings_of(environment, overrides)
     from ratchet.cli import tables
@@ -112,16 +110,18 @@ def rollout(environment: str, overrides: tuple[str, ...], cycle: str | None, fai
 @with_settings
 @as_of
 @click.option(
-    "--cycle", metavar="ID", help="Id of the cycle. Default: a new one, made from the time or, in a cluster, the Job."
+    "--cycle",
+    metavar="ID",
+    help="Id of the cycle. Default: a new one, derived from the time or, in a cluster, from the Job.",
 )
 @cycle_because
 def retrain(
     environment: str, overrides: tuple[str, ...], as_of: date | None, cycle: str | None, because: str | None
 ) -> None:
-    """Run one cycle: each engine's trainer, then the registrar, and print what was decided.
+    """Run one cycle: each engine's trainer, then the registrar; print the decisions.
 
-    They run as processes on this machine, or as Jobs where retrain.runner is kubernetes. One trainer's failure does
-    not keep the other's model from being registered; the cycle then ends as failed.
+    The steps run as processes on this machine, or as Jobs if retrain.runner is kubernetes. If one trainer fails, the
+    other's model is still registered, and the cycle ends as failed.
     """
     settings = settings_of(environment, overrides)
     from ratchet.jobs import retrain
@@ -138,6 +138,6 @@ def retrain(
 def _failure(text: str) -> tuple[str, str]:
     engine, equals, sentence = text.partition("=")
     if not equals or engine not in ENGINES:
-        message = f"--failed {text!r} is not accepted; {' and '.join(f'{each}=SENTENCE' for each in ENGINES)} are"
+        message = f"--failed {text!r} is invalid; {' and '.join(f'{each}=SENTENCE' for each in ENGINES)} are accepted"
         raise ConfigurationError(message)
     return engine, sentence

@@ -1,7 +1,7 @@
-"""What happens, as it happens: one event a line on stdout, `noun.verb` and key=value.
+"""The log of a verb: one event per line on stdout, `noun.verb` and key=value.
 
-Readable on a terminal, JSON everywhere else, so that a cluster's log collector and `ratchet retrain`, which reads its
-steps' lines, need no second format. `cli` sets it up; everyone else asks structlog for a logger.
+Readable on a terminal, JSON otherwise: a cluster's log collector and `ratchet retrain`, which reads its steps' lines,
+use the same format. `cli` configures it; all other modules get their logger from structlog.
 """
 
 import logging
@@ -12,7 +12,7 @@ import structlog
 
 
 def configure() -> None:
-    """Send events to stdout; other libraries' warnings go to stderr and only where they matter."""
+    """Send events to stdout; suppress other libraries' warnings and send their errors to stderr."""
     renderers: list[structlog.typing.Processor]
     if sys.stdout.isatty():
         renderers = [
@@ -26,7 +26,7 @@ def configure() -> None:
         ]
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, *renderers],
-        # A progress bar replaces sys.stdout while it is shown, so the stream is looked up anew for each event.
+        # A progress bar replaces sys.stdout while it is shown, so the stream is looked up for each event.
         logger_factory=structlog.PrintLoggerFactory(),
         cache_logger_on_first_use=False,
     )

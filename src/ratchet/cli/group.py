@@ -1,4 +1,4 @@
-"""How every verb ends: the only place that turns errors and signals into one line and an exit code."""
+"""The end of every verb: the only place that turns errors and signals into one line and an exit code."""
 
 import os
 import signal
@@ -33,23 +33,23 @@ class Verbs(click.Group):
             signal.setitimer(signal.ITIMER_REAL, 0)
             name = signal.Signals(error.signal_number).name
             _fail(f"interrupted by {name}", 128 + error.signal_number, error)
-        except Exception as error:  # noqa: BLE001  # the last place that can still say it in one line
+        except Exception as error:  # noqa: BLE001  # the last place that can report it in one line
             first = (str(error).strip().splitlines() or [""])[0]
-            _fail(f"{type(error).__name__}: {first} (RATCHET_DEBUG=1 shows where)", 1, error)
+            _fail(f"{type(error).__name__}: {first} (RATCHET_DEBUG=1 shows the traceback)", 1, error)
 
 
 def interrupt(number: int, _frame: FrameType | None) -> Never:
-    """The handler of SIGTERM and SIGINT: raise Interrupted, and see to it that it arrives."""
+    """The handler of SIGTERM and SIGINT: raise Interrupted, again and again until it is handled."""
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, signal.SIG_IGN)  # the second of two signals must not cut the clean-up short
-    # What is raised in a destructor or in a weak reference's callback is lost: look again until it has arrived.
+        signal.signal(name, signal.SIG_IGN)  # a second signal must not interrupt the clean-up
+    # An exception in a destructor or in a weak reference's callback is lost, so a timer repeats it.
     signal.signal(signal.SIGALRM, lambda _number, _frame: _interrupt_again(number))
     signal.setitimer(signal.ITIMER_REAL, 1, 1)
     raise Interrupted(number)
 
 
 def _interrupt_again(number: int) -> None:
-    """Raise once more, unless an interruption is being handled: then somebody is cleaning up."""
+    """Raise Interrupted again, unless it is being handled and the verb is cleaning up."""
     error = sys.exception()
     while error is not None:
         if isinstance(error, Interrupted):
@@ -59,14 +59,14 @@ def _interrupt_again(number: int) -> None:
 
 
 def _tell(ctx: click.Context, error: RatchetError) -> None:
-    """Say why to whoever runs the verb: by an event, where the exit code says another reason, and on its Job."""
+    """Report the reason to the runner: in an event, if the exit code implies another, and on the coordinator's Job."""
     if error.reason != reason_of(error.exit_code):
         import structlog
 
         from ratchet.io.runner import VERB_FAILED
 
         structlog.get_logger().error(VERB_FAILED, reason=error.reason)
-    if "RATCHET_JOB" in os.environ:  # a coordinator in a cluster: `kubectl describe` of its Job should say why, too
+    if "RATCHET_JOB" in os.environ:  # a coordinator in a cluster: `kubectl describe` of its Job shows the reason, too
         from ratchet.io.cluster import coordinator
 
         coordinator.tell(error, f"{str(ctx.invoked_subcommand).title()}Failed")

@@ -1,4 +1,4 @@
-"""The verb that runs any other one in a cluster."""
+"""The verb that runs any other verb in a cluster."""
 
 import sys
 
@@ -7,24 +7,24 @@ import click
 
 @click.command(
     "in-cluster",
-    # What follows the verb is the verb's, options included.
+    # Options after the verb belong to the verb.
     context_settings={"allow_interspersed_args": False},
-    short_help="Run a verb in a cluster, follow its log, and end as it ends.",
+    short_help="Run a verb in a cluster, follow its log, and exit with its code.",
 )
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="VERB [ARGUMENT]...")
 @click.option("--namespace", metavar="NAME", help="Namespace of the cluster. Default: ratchet, or the pod's own.")
 @click.option("--context", metavar="NAME", help="Context of the kubeconfig. Default: the current one.")
 def in_cluster(words: tuple[str, ...], namespace: str | None, context: str | None) -> None:
-    """Run VERB [ARGUMENT]... where MLflow, the store and the servers are in reach; its exit code is this one's.
+    """Run VERB [ARGUMENT]... in a cluster, with access to MLflow, the store and the servers; exit with its exit code.
 
     \b
-    ratchet in-cluster retrain                      a cycle, as the CronJob makes one
-    ratchet in-cluster score ENGINE [FROM] [TO]     by the component batch-scoring; sklearn or spark
-    ratchet in-cluster show                         any other verb, with the rights of a rollout
+    ratchet in-cluster retrain                      a cycle, as the CronJob starts it
+    ratchet in-cluster score ENGINE [FROM] [TO]     needs the component batch-scoring; sklearn or spark
+    ratchet in-cluster show                         any other verb, with the permissions of a rollout
 
-    It needs a kubeconfig that may create Jobs. --namespace and --context come before VERB. Interrupted, it leaves what
-    it has begun at work.
-    """  # noqa: D301  # \\b is the character that keeps click from wrapping what follows
+    It needs a kubeconfig that may create Jobs. --namespace and --context come before VERB. If it is interrupted, the
+    verb in the cluster continues.
+    """  # noqa: D301  # \\b keeps click from wrapping the lines that follow
     from ratchet.cli import events
     from ratchet.jobs import in_cluster
 

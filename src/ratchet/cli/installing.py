@@ -5,9 +5,9 @@ import click
 from ratchet.errors import ConfigurationError
 
 
-@click.command(short_help="In a cluster: make the passwords that are not there.")
+@click.command(short_help="In a cluster: create missing passwords.")
 def secrets() -> None:
-    """Create the Secrets of an installation in the namespace that this runs in; those that are there stay."""
+    """Create the missing Secrets of an installation in the pod's own namespace; existing ones stay unchanged."""
     import os
 
     from ratchet.io.cluster import credentials
@@ -16,7 +16,9 @@ def secrets() -> None:
 
     found, namespace = credentials.inside(), os.environ.get("RATCHET_NAMESPACE")
     if found is None or not namespace:
-        message = "`ratchet secrets` runs in a pod of the cluster: kubectl apply -k k8s/overlays/prod brings its Job"
+        message = (
+            "`ratchet secrets` runs only in a pod of the cluster; kubectl apply -k k8s/overlays/prod creates its Job"
+        )
         raise ConfigurationError(message)
     made = make(Api(found, namespace))
-    click.echo(f"made {', '.join(made)}" if made else "all Secrets were there")
+    click.echo(f"created {', '.join(made)}" if made else "all Secrets exist")

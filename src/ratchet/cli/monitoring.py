@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from ratchet.settings import Settings
 
 
-@click.command(short_help="Measure champions on new days; retrain where one does badly.")
+@click.command(short_help="Measure champions on new days; retrain if one performs badly.")
 @click.argument("engine", type=click.Choice(ENGINES), metavar="[ENGINE]", required=False)
 @with_settings
 def watch(engine: str | None, environment: str, overrides: tuple[str, ...]) -> None:
-    """Score the newest labelled days with the champions, log how they did, and start one cycle where one does badly.
+    """Score the newest labelled days with the champions, log their metrics, and start one cycle if one performs badly.
 
-    With an [ENGINE], sklearn or spark, only measure and judge that engine's champion. May be run again: no day is
-    measured twice, and for the same days no second cycle is started.
+    With an [ENGINE], sklearn or spark, only measure and judge that engine's champion. The verb may be run again: it
+    measures no day twice, and starts no second cycle for the same days.
     """
     settings = settings_of(environment, overrides)
     if engine is None:
@@ -42,15 +42,15 @@ def _watch_all(settings: "Settings", options: list[str]) -> None:
         raise done.error
 
 
-@click.command(short_help="Show the running and the last cycles in a cluster.")
+@click.command(short_help="Show running and recent cycles in a cluster.")
 @click.option("--namespace", metavar="NAME", help="Namespace of the cluster. Default: ratchet, or the pod's own.")
 @click.option("--context", metavar="NAME", help="Context of the kubeconfig. Default: the current one.")
 @click.option("--last", type=click.IntRange(min=1), default=5, show_default=True, help="How many cycles to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def status(namespace: str | None, context: str | None, last: int, *, as_json: bool) -> None:
-    """Show the cycles whose Jobs a cluster still has, the newest first: steps, states, durations, decisions.
+    """Show the cycles whose Jobs still exist in a cluster, the newest first: steps, states, durations, decisions.
 
-    It asks the cluster of the kubeconfig, or inside of a pod its own; MLflow is not asked.
+    It queries the cluster of the kubeconfig or, inside a pod, the pod's own; it does not query MLflow.
     """
     from ratchet.cli import events, tables
     from ratchet.jobs import status
@@ -59,12 +59,12 @@ def status(namespace: str | None, context: str | None, last: int, *, as_json: bo
     tables.print_cycles(status.status(namespace, context)[:last], as_json=as_json)
 
 
-@click.command(short_help="Tell Prometheus about models and cycles.")
+@click.command(short_help="Export metrics of models and cycles to Prometheus.")
 @with_settings
 def exporter(environment: str, overrides: tuple[str, ...]) -> None:
-    """Answer Prometheus on exporter.host and exporter.port until SIGTERM: champions, rolling metrics, cycles.
+    """Serve metrics on exporter.host and exporter.port until SIGTERM: champions, rolling metrics, cycles.
 
-    MLflow and, inside of a cluster, the cycles' Jobs are asked in the background; a scrape gets what was last known.
+    MLflow and, inside a cluster, the cycles' Jobs are polled in the background; a scrape returns the last known values.
     docs/monitoring.md lists the metrics.
     """
     settings = settings_of(environment, overrides)

@@ -1,4 +1,4 @@
-"""The arguments and options that several verbs share, and the settings that they name."""
+"""The arguments and options that several verbs share, and the settings that they select."""
 
 from collections.abc import Callable
 from datetime import date, datetime
@@ -16,7 +16,7 @@ engine_argument = click.argument("engine", type=click.Choice(ENGINES), metavar="
 
 
 def with_settings[F: Callable[..., Any]](verb: F) -> F:
-    """Add the options by which settings are read; the verb gets `settings`."""
+    """Add the options that select the settings: the verb gets `environment` and `overrides`."""
     options = (
         click.option(
             "--env",
@@ -25,14 +25,14 @@ def with_settings[F: Callable[..., Any]](verb: F) -> F:
             envvar="RATCHET_ENV",
             metavar="NAME",
             show_default=True,
-            help="Name of the environment: the settings are read from configs/NAME.yaml.",
+            help="Name of the environment; its settings are in configs/NAME.yaml.",
         ),
         click.option(
             "--set",
             "overrides",
             multiple=True,
             metavar="KEY=VALUE",
-            help="Set one setting, such as data.uri=data/flights; wins over RATCHET__DATA__URI and the file.",
+            help="Set one setting, such as data.uri=data/flights; overrides RATCHET__DATA__URI and the file.",
         ),
     )
     for option in options:
@@ -41,7 +41,7 @@ def with_settings[F: Callable[..., Any]](verb: F) -> F:
 
 
 def settings_of(environment: str, overrides: tuple[str, ...]) -> "Settings":
-    """The settings that the options name, and events that go to stdout from now on."""
+    """The settings that the options select; also configures the log."""
     from ratchet import configuration
     from ratchet.cli import events
 
@@ -50,7 +50,7 @@ def settings_of(environment: str, overrides: tuple[str, ...]) -> "Settings":
 
 
 def same_settings(environment: str, overrides: tuple[str, ...]) -> list[str]:
-    """The options by which another verb reads the same settings."""
+    """The options with which another verb reads the same settings."""
     return ["--env", environment, *(part for override in overrides for part in ("--set", override))]
 
 
@@ -63,14 +63,14 @@ as_of = click.option(
     type=click.DateTime(["%Y-%m-%d"]),
     metavar="YYYY-MM-DD",
     callback=_day,
-    help="Day on which the test window ends, itself excluded. Default: the end of the data.",
+    help="End of the test window, exclusive. Default: the end of the data.",
 )
-because = click.option("--because", required=True, metavar="SENTENCE", help="Why; recorded with who and when.")
+because = click.option("--because", required=True, metavar="SENTENCE", help="The reason; recorded with user and time.")
 
 
 def _sentence(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
     if value is not None and not value.strip():
-        message = "--because is empty; a sentence is accepted, or the option left out"
+        message = "--because is empty; give a sentence, or omit the option"
         raise ConfigurationError(message)
     return value
 
@@ -79,5 +79,5 @@ cycle_because = click.option(
     "--because",
     metavar="SENTENCE",
     callback=_sentence,
-    help="Why the cycle is run; a tag of its runs. A watch gives its reason. Default: none.",
+    help="Why the cycle runs; a tag of its runs. A watch gives its own reason. Default: none.",
 )

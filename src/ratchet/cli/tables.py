@@ -1,4 +1,4 @@
-"""The tables that verbs print on stdout; `cli` alone calls it."""
+"""The tables that verbs print on stdout; used only by `cli`."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from ratchet.jobs.promotion.results import MEASURES, Result
 from ratchet.settings import Settings
 
 if TYPE_CHECKING:
-    # It brings MLflow, which the coordinator does without.
+    # It imports MLflow, which the coordinator does not need.
     from ratchet.jobs.show import Row
     from ratchet.jobs.status import CycleStatus
 
@@ -26,20 +26,20 @@ _COLOURS = {
     "done": "green",
     "running": "cyan",
 }
-# Where stdout is no terminal, a table is as wide as it must be and nothing is cut.
+# The width if stdout is not a terminal; longer text is wrapped, not truncated.
 _WIDE = 120
-# What a failed pull of an image says fills a page; `--json` and `kubectl describe` have it whole.
+# The error of a failed image pull fills a page; `--json` and `kubectl describe` show all of it.
 _LONGEST_REASON = 300
 
 
 def console() -> Console:
-    """The terminal, or a wide page where there is none."""
+    """The terminal, or a page of fixed width if stdout is not one."""
     found = Console()
     return found if found.is_terminal else Console(width=_WIDE)
 
 
 def print_results(results: Sequence[Result], settings: Settings) -> None:
-    """A line for each engine: what was decided and why; then where to look next."""
+    """A row for each engine with the decision and its reason; then the addresses of the evidence."""
     table = Table(title=f"Cycle {results[0].cycle or '(none)'}", title_justify="left", show_lines=True)
     for name in ("engine", "version", *MEASURES, "decision", "reason"):
         table.add_column(name, justify="right" if name in MEASURES or name == "version" else "left", overflow="fold")
@@ -64,14 +64,14 @@ def print_results(results: Sequence[Result], settings: Settings) -> None:
 
 
 def print_versions(rows: Sequence["Row"], *, as_json: bool) -> None:
-    """A line for each version, and for the newest candidate where it got none; as JSON all that is known of each."""
+    """A row for each version, and for the newest candidate if it has no version; as JSON with all fields."""
     out = console()
     if as_json:
         text = json.dumps([asdict(row) for row in rows], default=str, ensure_ascii=False, indent=2)
         out.print(text, soft_wrap=True, markup=False, highlight=False)
         return
     if not rows:
-        out.print("No version and no complete run yet: ratchet retrain makes some.")
+        out.print("No version and no complete run yet; ratchet retrain creates the first.")
         return
     table = Table(show_lines=True)
     for name in ("model", "version", "aliases", "F1 on its own rows", "F1 today", "as of", "decision", "reason"):
@@ -92,14 +92,14 @@ def print_versions(rows: Sequence["Row"], *, as_json: bool) -> None:
 
 
 def print_cycles(cycles: Sequence["CycleStatus"], *, as_json: bool) -> None:
-    """A line for each step of each cycle, the newest first; as JSON all that is known of each."""
+    """A row for each step of each cycle, the newest cycle first; as JSON with all fields."""
     out = console()
     if as_json:
         text = json.dumps([asdict(cycle) for cycle in cycles], default=str, ensure_ascii=False, indent=2)
         out.print(text, soft_wrap=True, markup=False, highlight=False)
         return
     if not cycles:
-        out.print("No cycle yet: make retrain, or kubectl create job --from=cronjob/retrain NAME, starts one.")
+        out.print("No cycle yet; make retrain or kubectl create job --from=cronjob/retrain NAME starts one.")
         return
     table = Table()
     for name in ("cycle", "state", "began", "step", "step's state", "seconds", "decision or reason"):

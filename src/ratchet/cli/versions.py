@@ -1,4 +1,4 @@
-"""The verbs that show versions and move `champion` by hand."""
+"""The verbs that show versions and move `champion` manually."""
 
 import click
 
@@ -17,19 +17,19 @@ def show(environment: str, overrides: tuple[str, ...], *, as_json: bool) -> None
     tables.print_versions(show.show(settings), as_json=as_json)
 
 
-@click.command(short_help="Give `champion` back to the version before.")
+@click.command(short_help="Move `champion` back to the previous version.")
 @click.argument("model")
 @with_settings
 @because
 def rollback(model: str, environment: str, overrides: tuple[str, ...], because: str) -> None:
-    """Move the alias `champion` of MODEL (such as flights-sklearn) to the version that `previous` names."""
+    """Move the alias `champion` of MODEL (such as flights-sklearn) to the version with the alias `previous`."""
     settings = settings_of(environment, overrides)
     from ratchet.jobs.promotion import promote
 
     click.echo(promote.rollback(settings, model, because))
 
 
-@click.command(short_help="Make a version the champion by hand.")
+@click.command(short_help="Make a version the champion manually.")
 @click.argument("model")
 @click.argument("version", type=click.IntRange(min=1))
 @with_settings
