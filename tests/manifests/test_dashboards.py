@@ -103,5 +103,5 @@ def test_a_broken_dashboard_is_seen(broken):
 def test_there_is_one_that_answers_the_four_questions_and_one_for_serving():
     assert DASHBOARDS.keys() == {"ratchet", "ratchet-serving"}
     rows = [panel["title"] for panel in DASHBOARDS["ratchet"]["panels"] if panel["type"] == "row"]
-    assert rows == ["What serves", "How well lately", "Whether retraining works"]
+    assert rows == ["Serving versions", "Recent performance", "Retraining"]
     assert len(list(queries())) > 30

@@ -24,30 +24,48 @@ class Metric:
 
 
 METRICS = (
-    Metric("ratchet_champion_version", ("model",), "Number of the version that `champion` names"),
-    Metric("ratchet_champion_info", ("model", "version"), "1 for the version that `champion` names"),
-    Metric("ratchet_champion_since_timestamp_seconds", ("model",), "When it became champion, where Ratchet moved it"),
-    Metric("ratchet_champion_f1", ("model",), "Its F1 on the test rows of its own run"),
-    Metric("ratchet_champion_f1_all_positive", ("model",), "F1 of labelling each of those rows positive"),
-    Metric("ratchet_rolling_f1", ("model",), "Its F1 over the days that end with the newest measured one"),
-    Metric("ratchet_rolling_precision", ("model",), "Its precision over the same days"),
-    Metric("ratchet_rolling_recall", ("model",), "Its recall over the same days"),
-    Metric("ratchet_rolling_accuracy", ("model",), "Its accuracy over the same days"),
-    Metric("ratchet_rolling_roc_auc", ("model",), "Its area under the ROC curve over the same days"),
+    Metric("ratchet_champion_version", ("model",), "Number of the champion version"),
+    Metric("ratchet_champion_info", ("model", "version"), "1 for the champion version"),
+    Metric(
+        "ratchet_champion_since_timestamp_seconds", ("model",), "When it became champion, if Ratchet moved the alias"
+    ),
+    Metric("ratchet_champion_f1", ("model",), "The champion's F1 on the test rows of its own run"),
+    Metric("ratchet_champion_f1_all_positive", ("model",), "F1 on those rows if all are labelled positive"),
+    Metric(
+        "ratchet_rolling_f1",
+        ("model",),
+        "The champion's F1 over the rolling window that ends on the newest measured day",
+    ),
+    Metric("ratchet_rolling_precision", ("model",), "Its precision over the same window"),
+    Metric("ratchet_rolling_recall", ("model",), "Its recall over the same window"),
+    Metric("ratchet_rolling_accuracy", ("model",), "Its accuracy over the same window"),
+    Metric("ratchet_rolling_roc_auc", ("model",), "Its area under the ROC curve over the same window"),
     Metric("ratchet_rolling_day_timestamp_seconds", ("model",), "Midnight, in UTC, of the newest measured day"),
-    Metric("ratchet_rolling_f1_floor", ("model",), "The rolling F1 below which a day counts as low"),
-    Metric("ratchet_versions", ("model",), "How many versions are registered"),
-    Metric("ratchet_decisions", ("model", "decision"), "How many runs were decided on so"),
-    Metric("ratchet_drift", ("model", "feature"), "Distance of a feature from the champion's training data"),
-    Metric("ratchet_validation_failed", ("model",), "1 where the newest version that was validated failed, else 0"),
+    Metric("ratchet_rolling_f1_floor", ("model",), "Rolling F1 below which a day counts as low"),
+    Metric("ratchet_versions", ("model",), "Number of registered versions"),
+    Metric("ratchet_decisions", ("model", "decision"), "Number of runs with this decision"),
+    Metric(
+        "ratchet_drift",
+        ("model", "feature"),
+        "Distance of the feature's distribution from that in the champion's training data",
+    ),
+    Metric("ratchet_validation_failed", ("model",), "1 if the newest validated version failed its validation, else 0"),
     Metric("ratchet_cycle_last_success_timestamp_seconds", (), "When the last successful cycle ended"),
-    Metric("ratchet_cycle_period_seconds", (), "Longest time between two cycles that are due; missing where suspended"),
-    Metric("ratchet_cycle_schedule_timestamp_seconds", (), "When the schedule was made"),
-    Metric("ratchet_cycle_running", (), "How many cycles run or wait"),
-    Metric("ratchet_cycle_step_seconds", ("step",), "How long a step took in the newest cycle in which it was done"),
-    Metric("ratchet_cycles_failed", ("step", "reason"), "Failed cycles whose Jobs the cluster still has"),
-    Metric("ratchet_exporter_source_up", ("source",), "1 where the last asking of the source was answered, else 0"),
-    Metric("ratchet_exporter_source_timestamp_seconds", ("source",), "When the source answered last"),
+    Metric(
+        "ratchet_cycle_period_seconds",
+        (),
+        "Longest time between two scheduled cycles; missing while the schedule is suspended",
+    ),
+    Metric("ratchet_cycle_schedule_timestamp_seconds", (), "When the schedule was created"),
+    Metric("ratchet_cycle_running", (), "Number of running and waiting cycles"),
+    Metric("ratchet_cycle_step_seconds", ("step",), "Duration of the step in the newest cycle that completed it"),
+    Metric(
+        "ratchet_cycles_failed", ("step", "reason"), "Number of failed cycles whose Jobs still exist in the cluster"
+    ),
+    Metric("ratchet_exporter_source_up", ("source",), "1 if the last poll of the source succeeded, else 0"),
+    Metric(
+        "ratchet_exporter_source_timestamp_seconds", ("source",), "When the last successful poll of the source ended"
+    ),
 )
 
 

@@ -55,25 +55,25 @@ class Measures:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self.requests = Counter(
-            "ratchet_server_requests", "Requests to /invocations by status.", ["code"], registry=self.registry
+            "ratchet_server_requests", "Requests to /invocations, by HTTP status.", ["code"], registry=self.registry
         )
         self.seconds = Histogram(
             "ratchet_server_request_seconds",
-            "Seconds from a request to /invocations to its answer.",
+            "Duration of requests to /invocations, in seconds.",
             buckets=_BUCKETS,
             registry=self.registry,
         )
         self.predictions = Counter(
-            "ratchet_server_predictions", "Rows by the label they were given.", ["label"], registry=self.registry
+            "ratchet_server_predictions", "Rows, by predicted label.", ["label"], registry=self.registry
         )
         self.failures = Counter(
             "ratchet_server_failures",
-            "Requests on whose rows the model failed although they fit its signature; the answer is MLflow's 400.",
+            "Requests that match the signature but on whose rows the model failed; MLflow returns 400.",
             registry=self.registry,
         )
         self.model = Gauge(
             "ratchet_server_model_info",
-            "1 for the version that is served.",
+            "1 for the served version.",
             ["model", "version"],
             registry=self.registry,
         )
