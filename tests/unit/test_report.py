@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from ratchet.core.decision import Decision
-from ratchet.core.evaluation.comparison import Interval
 from ratchet.core.evaluation.drift import FeatureDrift
 from ratchet.core.evaluation.metrics import METRICS, ClassRow
+from ratchet.core.evaluation.resampling import Interval
 from ratchet.core.evaluation.rolling import RollingDay
 from ratchet.core.rival import Rival
 from ratchet.core.windows import Window

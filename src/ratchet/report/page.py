@@ -15,9 +15,9 @@ from typing import Protocol
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from ratchet.core.evaluation.comparison import Interval
 from ratchet.core.evaluation.drift import FeatureDrift
 from ratchet.core.evaluation.metrics import ClassRow
+from ratchet.core.evaluation.resampling import Interval
 from ratchet.core.evaluation.rolling import RollingDay
 from ratchet.core.rival import Rival
 from ratchet.core.windows import Window

@@ -1,33 +1,20 @@
-"""Confidence in a difference in F1: the bootstrap over days.
+"""Confidence in a difference in F1: both models on the same resampled days, which pairs the comparison."""
 
-Rows of one day are correlated (a storm delays all of a day's flights), so days are resampled, not rows: each resample
-draws as many days as there are, with replacement, and F1 is computed from the summed counts (Efron and Tibshirani, "An
-Introduction to the Bootstrap", 1993, chapters 8 and 13). Both models get the same days, which pairs the comparison.
-"""
-
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
+from ratchet.core.evaluation.counts import Confusion
+from ratchet.core.evaluation.f1 import f1_of
+from ratchet.core.evaluation.resampling import Interval, Resampling, block_length, influence
 
-from ratchet.core.evaluation.counts import Confusion, Floats, Ints
-from ratchet.core.evaluation.f1 import f1
-
-# With fewer days, the bootstrap underestimates the uncertainty.
+# With fewer days, too few blocks remain to estimate a probability from.
 FEWEST_DAYS = 14
 
 
 @dataclass(frozen=True)
-class Interval:
-    """The middle 95 % of the resamples."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
 class Comparison:
-    """The candidate compared with each version on the same rows.
+    """The candidate compared with each version on the same rows, on days like these.
 
     interval: of the candidate's F1. intervals: of each version's. probabilities: for each version the share of
     resamples in which the candidate's F1 is greater; None if there are rows of fewer than 14 days. Ties count against
@@ -40,28 +27,35 @@ class Comparison:
 
 
 def compare(candidate: Confusion, versions: Mapping[int, Confusion], samples: int, seed: int) -> Comparison:
-    """Resample the candidate's days `samples` times and compute every model's F1 on each resample."""
-    days = candidate.day
-    weights = _day_weights(len(days), samples, seed)
-    own = _resampled_f1(candidate, weights)
-    theirs = {number: _resampled_f1(confusion.reindexed(days), weights) for number, confusion in versions.items()}
-    known = len(days) >= FEWEST_DAYS
-    return Comparison(
-        _interval(own),
-        {number: _interval(values) for number, values in theirs.items()},
-        {number: float((own > values).mean()) if known else None for number, values in theirs.items()},
+    """Resample the candidate's days `samples` times and compute every model's F1 on each resample.
+
+    For the intervals, which stand side by side, the candidate's F1 decides on the length of a block; for a probability
+    the difference does, which is often less alike from day to day.
+    """
+    same_days = {number: confusion.reindexed(candidate.day) for number, confusion in versions.items()}
+    models = [candidate, *same_days.values()]
+    resampling = Resampling(len(candidate.day), block_length(influence(candidate)), samples, seed)
+    own, *theirs = (
+        resampling.interval(f1_of(model), values) for model, values in zip(models, resampling.f1(models).T, strict=True)
     )
+    known = len(candidate.day) >= FEWEST_DAYS
+    probabilities = _probabilities(candidate, same_days, samples, seed) if known else dict.fromkeys(versions)
+    return Comparison(own, dict(zip(versions, theirs, strict=True)), probabilities)
 
 
-def _day_weights(days: int, samples: int, seed: int) -> Ints:
-    """How often each day is drawn in each resample: (samples, days)."""
-    return np.random.default_rng(seed).multinomial(days, np.full(days, 1 / days), size=samples)
-
-
-def _resampled_f1(confusion: Confusion, weights: Ints) -> Floats:
-    return f1(weights @ confusion.true_positive, weights @ confusion.false_positive, weights @ confusion.false_negative)
-
-
-def _interval(values: Floats) -> Interval:
-    low, high = np.quantile(values, [0.025, 0.975])
-    return Interval(float(low), float(high))
+def _probabilities(
+    candidate: Confusion, versions: Mapping[int, Confusion], samples: int, seed: int
+) -> dict[int, float | None]:
+    """By number. Versions with blocks of one length share the resamples."""
+    own, days = influence(candidate), len(candidate.day)
+    by_length: dict[int, list[int]] = defaultdict(list)
+    for number, confusion in versions.items():
+        by_length[block_length(own - influence(confusion))].append(number)
+    found: dict[int, float | None] = {}
+    for length, numbers in by_length.items():
+        resampling = Resampling(days, length, samples, seed)
+        mine, *theirs = resampling.f1([candidate, *(versions[number] for number in numbers)]).T
+        for number, values in zip(numbers, theirs, strict=True):
+            lead = f1_of(candidate) - f1_of(versions[number])
+            found[number] = float((resampling.widened(lead, mine - values) > 0).mean())
+    return {number: found[number] for number in versions}

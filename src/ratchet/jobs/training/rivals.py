@@ -11,10 +11,11 @@ from datetime import date
 import structlog
 
 from ratchet.core.decision import hardest_first
-from ratchet.core.evaluation.comparison import Comparison, Interval
+from ratchet.core.evaluation.comparison import Comparison
 from ratchet.core.evaluation.comparison import compare as resample
 from ratchet.core.evaluation.counts import Confusion, Counts, day_number, day_of
 from ratchet.core.evaluation.f1 import f1_of, precision_of, recall_of
+from ratchet.core.evaluation.resampling import Interval
 from ratchet.core.rival import Rival
 from ratchet.engines.base import Engine
 from ratchet.errors import RatchetError
