@@ -278,13 +278,17 @@ class Watch(Section):
     """When a champion counts as too weak on the newest labelled days."""
 
     floor: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """The rolling F1 below which a day counts as low. None: nine tenths of the F1 on the version's own test rows."""
+    """The rolling F1 below which a day counts as low. None: what chance alone explains, see `false_alarms`."""
+    false_alarms: Annotated[float, Field(gt=0, le=0.2)] = 0.01
+    """Share of days that are low although nothing has changed, where `floor` is None. 0.01: three or four a year."""
     windows: Annotated[int, Field(ge=1, le=366)] = 5
     """The newest days whose rolling windows are looked at."""
     low: Annotated[int, Field(ge=1, le=366)] = 2
     """How many of them must be low, the newest among them, for a cycle to be started."""
     most_days: Annotated[int, Field(ge=1, le=366)] = 92
     """Days that one watch scores at most, the newest ones; three months bound its memory and its time."""
+    cool_down_days: Annotated[int, Field(ge=0, le=366)] | None = None
+    """Days with new labels that it waits for after a cycle that it started. None: half a test window."""
     lag_days: Annotated[int, Field(ge=0, le=366)] = 0
     """Days at the end of the data left to a later watch: a day is measured once, when all its rows are there."""
 

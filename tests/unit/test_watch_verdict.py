@@ -3,12 +3,13 @@
 import json
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from math import isnan, nan
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratchet.core.watch_verdict import WatchVerdict, judge
+from ratchet.core.watch_verdict import WatchVerdict, floor_of, judge
 from ratchet.errors import FailedError
 
 UNTIL = date(2014, 1, 1)
@@ -22,16 +23,17 @@ class Day:
     rows: int
     positives: int
     f1: float
+    f1_floor: float
 
 
-def days(*f1, length=7, positives=10):
+def days(*f1, length=7, positives=10, floor=FLOOR):
     """Days up to the end with these measures."""
     first = UNTIL - timedelta(days=len(f1))
-    return [Day(first + timedelta(days=n), length, 100, positives, value) for n, value in enumerate(f1)]
+    return [Day(first + timedelta(days=n), length, 100, positives, value, floor) for n, value in enumerate(f1)]
 
 
-def judged(some, floor=FLOOR, windows=5, low=2, length=7):
-    return judge(some, UNTIL, floor, windows, low, length, "now")
+def judged(some, windows=5, low=2, length=7):
+    return judge(some, UNTIL, windows, low, length, "now")
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,32 @@ def test_days_without_a_full_window_or_a_positive_row_do_not_count():
 
 
 def test_without_a_floor_nothing_is_low():
-    assert judged(days(0.1, 0.1, 0.1), floor=None).verdict == "unknown"
+    assert judged(days(0.1, 0.1, 0.1, floor=nan)).verdict == "unknown"
+
+
+def test_each_day_is_judged_by_its_own_floor_and_the_verdict_has_the_newest():
+    some = [*days(0.4, 0.4), *days(0.3, floor=0.2)]
+    verdict = judged(some)
+    assert (verdict.verdict, verdict.low_days, verdict.floor) == ("fine", 2, 0.2)
+    assert judged([*some, *days(0.1, floor=0.2)]).verdict == "low"
+
+
+@pytest.mark.parametrize(
+    ("fixed", "measured", "own_f1", "expected"),
+    [
+        (0.3, 0.4, 0.5, 0.3),  # the setting goes first
+        (None, 0.4, 0.5, 0.4),
+        (None, 0.0, 0.5, 0.0),
+        (None, None, 0.5, 0.45),  # a version of before there was such a floor
+        (None, nan, 0.5, 0.45),
+    ],
+)
+def test_the_floor_is_the_setting_or_what_was_measured_or_nine_tenths(fixed, measured, own_f1, expected):
+    assert floor_of(fixed, measured, own_f1) == pytest.approx(expected)
+
+
+def test_of_a_version_of_which_nothing_is_known_the_floor_is_unknown():
+    assert isnan(floor_of(None, None, None))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.integers(1, 12), st.data())

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime
 
 from ratchet.errors import ConfigurationError
 
+WATCHED = "retrain-watched-"
+
 
 def new(verb: str = "retrain") -> str:
     """An id made from the time and two random letters, which separate cycles that begin in the same second."""
@@ -15,7 +17,7 @@ def new(verb: str = "retrain") -> str:
 
 def from_watch(model: str, newest: date) -> str:
     """The id of the cycle that a watch starts for a model: one per newest day, however often it is watched."""
-    return f"retrain-watched-{newest:%Y%m%d}-{hashlib.sha256(model.encode()).hexdigest()[:6]}"
+    return f"{WATCHED}{newest:%Y%m%d}-{hashlib.sha256(model.encode()).hexdigest()[:6]}"
 
 
 def from_slot(scheduled: str, verb: str = "retrain") -> str:

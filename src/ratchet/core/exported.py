@@ -41,7 +41,7 @@ METRICS = (
     Metric("ratchet_rolling_accuracy", ("model",), "Its accuracy over the same window"),
     Metric("ratchet_rolling_roc_auc", ("model",), "Its area under the ROC curve over the same window"),
     Metric("ratchet_rolling_day_timestamp_seconds", ("model",), "Midnight, in UTC, of the newest measured day"),
-    Metric("ratchet_rolling_f1_floor", ("model",), "Rolling F1 below which a day counts as low"),
+    Metric("ratchet_rolling_f1_floor", ("model",), "Rolling F1 below which the newest measured day is low"),
     Metric("ratchet_versions", ("model",), "Number of registered versions"),
     Metric("ratchet_decisions", ("model", "decision"), "Number of runs with this decision"),
     Metric(

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from math import isnan, nan
 from typing import Literal, Protocol, Self
 
 from ratchet.errors import FailedError
@@ -29,6 +30,8 @@ class Day(Protocol):
     def positives(self) -> int: ...
     @property
     def f1(self) -> float: ...
+    @property
+    def f1_floor(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ class WatchVerdict:
     """The verdict of a watch on a version.
 
     until: the end of the measured days, exclusive, in ISO 8601. rows, f1: of the newest full window; None if there is
-    none yet. floor: the F1 below which a day is low. low_days: how many of the newest days were low. at: the time of
-    the verdict.
+    none yet. floor: the F1 below which that window is low. low_days: how many of the newest days were low. at: the time
+    of the verdict.
     """
 
     until: str
@@ -79,23 +82,29 @@ class WatchVerdict:
         )
 
 
-def floor_of(floor: float | None, own_f1: float | None) -> float | None:
-    """The F1 below which a day is low: the setting, else nine tenths of the F1 on the version's own test rows."""
-    return floor if floor is not None or own_f1 is None else _SHARE * own_f1
+def floor_of(fixed: float | None, measured: float | None, own_f1: float | None) -> float:
+    """The F1 below which a day is low; NaN if it is unknown.
 
-
-def judge(
-    days: Sequence[Day], until: date, floor: float | None, windows: int, low: int, length: int, at: str
-) -> WatchVerdict:
-    """Judge the newest `windows` days that have a full window of `length` days with a positive row in it.
-
-    days: those since the version's own test window, in order. floor: None if the version's own F1 is unknown. low: how
-    many must be low, including the newest.
+    fixed: the setting `watch.floor`, which goes first. measured: by `core.evaluation.floor`; None or NaN if the version
+    was trained before there was such a floor. own_f1: F1 on the version's own test rows, of which nine tenths are then
+    the floor.
     """
-    full = [day for day in days if day.days == length and day.positives][-windows:]
-    if not full or floor is None:
-        return WatchVerdict(until.isoformat(), None, None, floor, 0, "unknown", at)
-    weak = [day for day in full if day.f1 < floor]
-    bad = len(weak) >= low and full[-1].f1 < floor
+    if fixed is not None:
+        return fixed
+    if measured is not None and not isnan(measured):
+        return measured
+    return nan if own_f1 is None else _SHARE * own_f1
+
+
+def judge(days: Sequence[Day], until: date, windows: int, low: int, length: int, at: str) -> WatchVerdict:
+    """Judge the newest `windows` days that have a full window of `length` days with a positive row in it, and a floor.
+
+    days: those since the version's own test window, in order. low: how many must be low, including the newest.
+    """
+    full = [day for day in days if day.days == length and day.positives and not isnan(day.f1_floor)][-windows:]
+    if not full:
+        return WatchVerdict(until.isoformat(), None, None, None, 0, "unknown", at)
     newest = full[-1]
-    return WatchVerdict(until.isoformat(), newest.rows, newest.f1, floor, len(weak), "low" if bad else "fine", at)
+    weak = sum(day.f1 < day.f1_floor for day in full)
+    verdict: Judgement = "low" if weak >= low and newest.f1 < newest.f1_floor else "fine"
+    return WatchVerdict(until.isoformat(), newest.rows, newest.f1, newest.f1_floor, weak, verdict, at)

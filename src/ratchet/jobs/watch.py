@@ -2,7 +2,8 @@
 
 It runs where no engine is installed. It reads a step's verdict from the version's tag, so the verdict counts wherever
 the step ran. The id of the started cycle is derived from the newest day watched: it names the Job on a cluster and the
-runs in MLflow, so a second watch finds it.
+runs in MLflow, so a second watch finds it. A cycle on nearly the same test window would hardly decide otherwise, so the
+next one waits until enough new days have labels; MLflow's runs tell where the last one's test window ended.
 """
 
 import fcntl
@@ -12,13 +13,14 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import structlog
 
 from ratchet.core import cycle_ids
 from ratchet.core.watch_verdict import TAG, WatchVerdict
+from ratchet.core.windows import Period
 from ratchet.errors import RatchetError
 from ratchet.io.records import orphaned_runs
 from ratchet.io.records.candidates import Candidates
@@ -43,8 +45,9 @@ class Watch:
 
 @dataclass(frozen=True)
 class _Low:
-    """A champion that performs badly, and its verdict."""
+    """An engine whose champion performs badly, and the verdict."""
 
+    engine: str
     sentence: str
     newest: date
 
@@ -89,7 +92,7 @@ def _judged(settings: Settings, engines: Sequence[str], done: Watch) -> list[_Lo
         done.sentences.append(verdict.sentence(label))
         log.info("watch.verdict", engine=engine, version=champion.number, **vars(verdict))
         if verdict.verdict == "low":
-            low.append(_Low(verdict.sentence(label), verdict.newest))
+            low.append(_Low(engine, verdict.sentence(label), verdict.newest))
     return low
 
 
@@ -98,7 +101,7 @@ def _start(settings: Settings, options: Sequence[str], runner: Runner, low: Sequ
     cycle = cycle_ids.from_watch(settings.model, max(one.newest for one in low))
     because = "; ".join(one.sentence for one in low)
     with mlflow_errors(settings.tracking):
-        why_not = _decided(settings, cycle)
+        why_not = _decided(settings, cycle) or _cooling(settings, low)
     if why_not is None:
         if runner.begin_cycle is not None:
             why_not = runner.begin_cycle(cycle, [*options, "--because", because])
@@ -120,6 +123,32 @@ def _decided(settings: Settings, cycle: str) -> str | None:
         if found is None or "ratchet.decision" not in found.tags:
             return None
     return f"the cycle {cycle} has been run for these days"
+
+
+def _cooling(settings: Settings, low: Sequence[_Low]) -> str | None:
+    """Why a cycle would come too soon after the last one that a watch started; None if for one engine it would not."""
+    candidates = Candidates(connect(settings.tracking), settings.experiment, settings.model)
+    why_not = None
+    for one in low:
+        last = candidates.newest_of_watch(one.engine)
+        if last is None:
+            return None
+        until, end = date.fromisoformat(last.tag("ratchet.test_until")), one.newest + timedelta(days=1)
+        new, needed = (end - until).days + settings.watch.lag_days, _cool_down(settings, end)
+        if new >= needed:
+            return None
+        why_not = (
+            f"the last one, {last.cycle}, tested the days before {until}, and since then {new} of the {needed} days"
+            " that the next one waits for have labels"
+        )
+    return why_not
+
+
+def _cool_down(settings: Settings, end: date) -> int:
+    """The setting, else half the days of a test window that ends there, rounded up."""
+    if settings.watch.cool_down_days is not None:
+        return settings.watch.cool_down_days
+    return -(-(end - Period.parse(settings.windows.test).before(end)).days // 2)
 
 
 def _at_work(settings: Settings) -> str | None:

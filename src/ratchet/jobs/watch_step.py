@@ -4,14 +4,16 @@
 again: no day is scored or logged twice, and the verdict is written last.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import structlog
 
 from ratchet.core.evaluation import drift
 from ratchet.core.evaluation.counts import Counts, day_number
-from ratchet.core.evaluation.rolling import RollingDay, rolling
+from ratchet.core.evaluation.floor import Floor
+from ratchet.core.evaluation.floor import floor_of as measured_floor
+from ratchet.core.evaluation.rolling import RollingDay, rolling, with_floor
 from ratchet.core.watch_verdict import WatchVerdict, floor_of, judge
 from ratchet.core.windows import Window
 from ratchet.engines.opening import open_engine
@@ -85,19 +87,32 @@ def _measure(settings: Settings, engine: str, record: Record, table: EventTable,
 def _concluded(settings: Settings, record: Record, name: str) -> WatchVerdict:
     """Log the metrics of measured days that are not yet logged, and write the verdict."""
     logged = record.logged(_EVERY_DAY)
+    length = settings.evaluation.rolling_days
     newest = [day for block in record.blocks() for day in _days(settings, record, block, logged)]
+    if (floor := _floor(settings, record)) is not None:
+        newest = with_floor(newest, floor, length)
     record.log_days(day for day in newest if day_number(day.day) not in logged)
     last = record.spans[-1]
     moved = drift.metrics(drift.from_csv(record.read(last.drift)))
     if moved and day_number(last.end) - 1 not in record.logged(_DRIFT):
         record.log_drift(moved, last.end - timedelta(days=1))
     chosen = settings.watch
-    floor = floor_of(chosen.floor, record.version.f1)
+    floored = [replace(day, f1_floor=floor_of(chosen.floor, day.f1_floor, record.version.f1)) for day in newest]
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    length = settings.evaluation.rolling_days
-    verdict = judge(newest, record.end, floor, chosen.windows, chosen.low, length, now)
+    verdict = judge(floored, record.end, chosen.windows, chosen.low, length, now)
     record.conclude(name, verdict)
     return verdict
+
+
+def _floor(settings: Settings, record: Record) -> Floor | None:
+    """The version's floor, from the counts of its own test window; None if its run does not have them."""
+    own = record.tested
+    if own is None:
+        return None
+    counts = Counts.from_csv(record.read(own.path), record.levels(settings.evaluation.score_levels))
+    confusion, evaluation = counts.confusion(record.threshold), settings.evaluation
+    length, samples = evaluation.rolling_days, evaluation.bootstrap_samples
+    return measured_floor(confusion, own.first, own.end, length, settings.watch.false_alarms, samples, settings.seed)
 
 
 def _days(settings: Settings, record: Record, block: list[Span], logged: set[int]) -> list[RollingDay]:

@@ -1,6 +1,7 @@
 """Metrics over the trailing days, for each day of the test window."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from math import nan
 
@@ -8,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from ratchet.core.evaluation.counts import Counts, day_number, day_of
 from ratchet.core.evaluation.f1 import f1_of, precision_of, recall_of
+from ratchet.core.evaluation.floor import Floor
 from ratchet.core.evaluation.metrics import expanded
 from ratchet.core.windows import Window
 
@@ -17,7 +19,7 @@ class RollingDay:
     """The metrics over a day and the days before it; NaN if undefined for these rows.
 
     days: the number of calendar days of the test window covered; fewer than requested at its beginning, since rows
-    before the test window must not count.
+    before the test window must not count. f1_floor: the F1 below which it is low.
     """
 
     day: date
@@ -29,6 +31,7 @@ class RollingDay:
     recall: float
     f1: float
     roc_auc: float
+    f1_floor: float = nan
 
 
 def rolling(counts: Counts, threshold: float, window: Window, days: int, since: date | None = None) -> list[RollingDay]:
@@ -40,6 +43,11 @@ def rolling(counts: Counts, threshold: float, window: Window, days: int, since: 
     begin = first if since is None else max(first, day_number(since))
     last = day_number(window.end - timedelta(days=1))
     return [_measure(counts, threshold, day, max(first, day - days + 1)) for day in range(begin, last + 1)]
+
+
+def with_floor(days: Sequence[RollingDay], floor: Floor, length: int) -> list[RollingDay]:
+    """The same days, each that has a full window of `length` days with its floor."""
+    return [replace(day, f1_floor=floor.at(day.rows, day.positives)) if day.days == length else day for day in days]
 
 
 def _measure(counts: Counts, threshold: float, day: int, start: int) -> RollingDay:

@@ -14,6 +14,7 @@ from typing import Any
 from mlflow.entities import Run, RunTag
 from mlflow.tracking import MlflowClient
 
+from ratchet.core import cycle_ids
 from ratchet.core.decision import Decision, Outcome
 from ratchet.core.rival import Rival
 from ratchet.errors import FailedError
@@ -97,6 +98,12 @@ class Candidates:
     def newest(self, engine: str, cycle: str | None = None) -> Candidate | None:
         """The newest candidate of an engine, of one cycle or of any; None if there is none."""
         found = self._newest(f"{_of(engine, cycle)} and {_COMPLETE}")
+        return None if found is None else _candidate(found)
+
+    def newest_of_watch(self, engine: str) -> Candidate | None:
+        """The newest decided candidate of an engine in a cycle that a watch started; None if there is none."""
+        started = f"tags.`ratchet.cycle` LIKE '{cycle_ids.WATCHED}%' and tags.`ratchet.decision` LIKE '%'"
+        found = self._newest(f"{_of(engine, None)} and {started} and {_COMPLETE}")
         return None if found is None else _candidate(found)
 
     def why_missing(self, engine: str, cycle: str) -> str:

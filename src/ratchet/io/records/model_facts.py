@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core import trial
 from ratchet.core.exported import Champion, ModelFacts
+from ratchet.core.watch_verdict import TAG as WATCH
 from ratchet.core.watch_verdict import floor_of
 from ratchet.io.records.connection import connect, ignoring_absent, mlflow_errors
 from ratchet.io.records.decision_counts import DecisionCounts
@@ -70,7 +71,7 @@ def _champion(client: MlflowClient, model: RegisteredModel, version: ModelVersio
         since=_since(model, int(version.version)),
         f1=f1,
         f1_all_positive=_number(metrics.get("f1_all_positive")),
-        floor=floor_of(watch.floor, f1),
+        floor=_number(floor_of(watch.floor, _measured_floor(version, metrics), f1)),
         rolling={name: metrics[f"rolling_{name}"] for name in _ROLLING if isfinite(_of(metrics, f"rolling_{name}"))},
         day=None if run is None else _day(run),
         drift={
@@ -79,6 +80,12 @@ def _champion(client: MlflowClient, model: RegisteredModel, version: ModelVersio
             if name.startswith(_DRIFT) and isfinite(value)
         },
     )
+
+
+def _measured_floor(version: ModelVersion, metrics: Mapping[str, float]) -> float | None:
+    """The floor of the newest verdict; before the first one, that of the last day of the version's test window."""
+    floor = _number(_object(version.tags.get(WATCH)).get("floor"))
+    return metrics.get("rolling_f1_floor") if floor is None else floor
 
 
 def _since(model: RegisteredModel, version: int) -> float | None:

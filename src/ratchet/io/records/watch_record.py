@@ -72,6 +72,11 @@ class Record:
         return max([self.tested_until, *(span.end for span in self.spans)])
 
     @property
+    def tested(self) -> Span | None:
+        """Its own test window; None if its run does not have the counts."""
+        return next((span for span in self.spans if span.path == COUNTS), None)
+
+    @property
     def threshold(self) -> float:
         """The score from which the version labels a row positive, from its run."""
         if "threshold" not in self._run.data.metrics:

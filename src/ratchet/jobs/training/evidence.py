@@ -15,8 +15,9 @@ from ratchet.core.evaluation.counts import Counts
 from ratchet.core.evaluation.drift import FeatureDrift
 from ratchet.core.evaluation.f1 import f1_all_positive
 from ratchet.core.evaluation.feature_counts import FeatureCounts
+from ratchet.core.evaluation.floor import floor_of
 from ratchet.core.evaluation.metrics import ClassRow
-from ratchet.core.evaluation.rolling import RollingDay, rolling
+from ratchet.core.evaluation.rolling import RollingDay, rolling, with_floor
 from ratchet.core.evaluation.threshold import Threshold
 from ratchet.core.rival import Rival
 from ratchet.core.windows import Windows
@@ -61,7 +62,7 @@ class Findings:
 def evaluate(result: Result) -> Findings:
     """Compute the metrics and draw the plots."""
     value = result.threshold.value
-    days = rolling(result.counts, value, result.windows.test, result.settings.evaluation.rolling_days)
+    days = _rolling(result)
     return Findings(
         _numbers(result),
         metrics.classification_report(result.counts, value),
@@ -86,6 +87,15 @@ def log(result: Result, found: Findings, served: Served, run: Run) -> None:
     }
     texts = {name: text.encode() for name, text in tables.items()}
     run.artifacts({"report.html": html.encode(), **found.pictures, **texts})
+
+
+def _rolling(result: Result) -> list[RollingDay]:
+    settings, test, value = result.settings, result.windows.test, result.threshold.value
+    length = settings.evaluation.rolling_days
+    days = rolling(result.counts, value, test, length)
+    own, first = result.counts.confusion(value), test.start or test.end
+    samples, share = settings.evaluation.bootstrap_samples, settings.watch.false_alarms
+    return with_floor(days, floor_of(own, first, test.end, length, share, samples, settings.seed), length)
 
 
 def _numbers(result: Result) -> dict[str, float]:
