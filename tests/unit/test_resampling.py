@@ -120,8 +120,8 @@ def test_days_that_are_alike_have_a_wider_interval(seed):
 
 
 @given(st.integers(0, 1000), st.integers(2, 100))
-def test_a_block_is_at_most_a_third_of_the_days(seed, days):
-    assert 1 <= block_length(influence(alike(seed, days))) <= max(1, days // 3)
+def test_a_block_is_at_most_a_quarter_of_the_days_rounded_up(seed, days):
+    assert 1 <= block_length(influence(alike(seed, days))) <= (days + 3) // 4
 
 
 @given(st.integers(0, 1000), st.floats(1e-6, 1e6))

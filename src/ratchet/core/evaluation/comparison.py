@@ -39,14 +39,17 @@ def compare(candidate: Confusion, versions: Mapping[int, Confusion], samples: in
         resampling.interval(f1_of(model), values) for model, values in zip(models, resampling.f1(models).T, strict=True)
     )
     known = len(candidate.day) >= FEWEST_DAYS
-    probabilities = _probabilities(candidate, same_days, samples, seed) if known else dict.fromkeys(versions)
-    return Comparison(own, dict(zip(versions, theirs, strict=True)), probabilities)
+    better = probabilities(candidate, same_days, samples, seed) if known else dict.fromkeys(versions)
+    return Comparison(own, dict(zip(versions, theirs, strict=True)), better)
 
 
-def _probabilities(
+def probabilities(
     candidate: Confusion, versions: Mapping[int, Confusion], samples: int, seed: int
 ) -> dict[int, float | None]:
-    """By number. Versions with blocks of one length share the resamples."""
+    """The share of resamples in which the candidate's F1 is greater, by number; however few days there are.
+
+    All have counts on the same days. Versions with blocks of one length share the resamples.
+    """
     own, days = influence(candidate), len(candidate.day)
     by_length: dict[int, list[int]] = defaultdict(list)
     for number, confusion in versions.items():

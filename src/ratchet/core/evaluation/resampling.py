@@ -26,8 +26,8 @@ Weights = npt.NDArray[np.int32]
 
 # Neighbouring days are never taken to be quite independent, nor so alike that no window could hold enough blocks.
 _LEAST_ALIKE, _MOST_ALIKE = 0.1, 0.95
-# With fewer blocks, the interval says little more than that F1 lies between 0 and 1.
-_FEWEST_BLOCKS = 3
+# With fewer blocks, the last of which may be cut, Student's t is too wide to say much.
+_FEWEST_BLOCKS = 4
 # Blocks that estimate a variance best are too short for intervals. Lazarus, Lewis, Stock and Watson (2018), "HAR
 # inference: recommendations for practice", lengthen the usual rule about as much at 30 to 90 days.
 _LONGER = 3
@@ -59,13 +59,13 @@ def block_length(series: Floats) -> int:
     Three times Andrews' length for the Bartlett kernel, which is the circular block bootstrap's: 1.1447 (a n)^(1/3)
     with a = 4 r²/(1 - r²)², where r is the correlation of neighbouring days (1991, "Heteroskedasticity and
     autocorrelation consistent covariance matrix estimation", Econometrica 59, equations 6.2 and 6.4). In few days r is
-    estimated too low, by (1 + 3 r)/n (Marriott and Pope 1954, Biometrika 41), which is added. At most a third of n.
+    estimated too low, by (1 + 3 r)/n (Marriott and Pope 1954, Biometrika 41), which is added. At most a quarter of n.
     """
     days, variance = len(series), float(series @ series)
     measured = float(series[:-1] @ series[1:]) / variance if variance > 0 else 0.0
     alike = float(np.clip(measured + (1 + 3 * measured) / days, _LEAST_ALIKE, _MOST_ALIKE))
     best = 1.1447 * float(np.cbrt((2 * alike / (1 - alike**2)) ** 2 * days))
-    return max(1, min(round(_LONGER * best), days // _FEWEST_BLOCKS))
+    return max(1, min(round(_LONGER * best), -(-days // _FEWEST_BLOCKS)))
 
 
 def day_weights(days: int, length: int, samples: int, seed: int) -> Weights:
@@ -102,7 +102,7 @@ class Resampling:
     def __init__(self, days: int, length: int, samples: int, seed: int) -> None:
         self._weights = day_weights(days, length, samples, seed)
         blocks = days / length
-        # One day alone shows no spread: there is nothing to widen.
+        # One block alone shows no spread to widen.
         chance = np.random.default_rng([seed, 1]).chisquare(max(blocks - 1, 1), samples)
         self._scale: Floats = np.sqrt(blocks / chance)
 
