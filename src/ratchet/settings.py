@@ -184,7 +184,7 @@ class Evaluation(Section):
     rolling_days: Annotated[int, Field(ge=1, le=366)] = 7
     """Calendar days in a rolling window, the day itself included."""
     bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 10_000
-    """Resamples of the test window's days behind intervals and probabilities; 10,000 err by 0.5 % on a probability."""
+    """Resamples of blocks of test days behind intervals and probabilities; 10,000 err by 0.5 % on a probability."""
 
     @model_validator(mode="after")
     def _power_of_two(self) -> "Evaluation":
@@ -202,7 +202,7 @@ class Promotion(Section):
     against: Literal["all", "champion"] = "all"
     """`all`: a candidate must be better than every existing version. `champion`: than the one that serves."""
     confidence: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Probability of being truly better than the best of them that is asked for. None: a greater F1 is enough."""
+    """Required probability of being better than the best of them on days like these. None: a greater F1 is enough."""
     common_days: Annotated[int, Field(ge=1, le=366)] = 14
     """Fewest days with test rows that a version has not learnt from, where it has learnt from others, to compare it."""
     set_aside: Flag = True

@@ -68,7 +68,7 @@ def add_run(
     """A run as a trainer leaves it; returns its id.
 
     rivals: F1 on the candidate's rows by version; None: that of all existing versions, as recorded. compared: whether
-    there are such rows at all. probability: that the candidate is truly better, in each row. logged: log the model as
+    there are such rows at all. probability: that the candidate is better, in each row. logged: log the model as
     MLflow's own kind (`models:/m-…`), not as a folder of the run.
     """
     client = MlflowClient(settings.tracking.uri)

@@ -71,7 +71,7 @@ def test_a_tie_holds():
     decision = decided(0.53, 0.4, [rival(3, 0.53)], 0.0, None)
     assert decision.outcome == "held"
     assert decision.reason == (
-        "F1 0.530 ties with version 3 on the same rows (0.530; truly better with a probability of 0 %)"
+        "F1 0.530 ties with version 3 on the same rows (0.530; better on days like these with a probability of 0 %)"
     )
 
 
@@ -79,7 +79,7 @@ def test_the_reason_names_the_best_of_all_and_the_numbers():
     others = [rival(1, 0.51), rival(3, 0.53), rival(2, 0.52)]
     assert decided(0.541, 0.4, others, 0.71, None).reason == (
         "F1 0.541 beats version 3, the best of 3 versions, on the same rows"
-        " (0.530, difference +0.011; truly better with a probability of 71 %)"
+        " (0.530, difference +0.011; better on days like these with a probability of 71 %)"
     )
 
 

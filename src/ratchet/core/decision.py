@@ -25,9 +25,9 @@ class Decision:
     """The decision on a candidate.
 
     f1: the candidate's. f1_all_positive: that of labelling every test row positive. probability: that the candidate is
-    truly better than its best rival; None if unknown. rivals: the best first. unknown: numbers of existing versions
-    with unknown F1. version: the candidate's number; None if it has none. set_aside, not_compared: why a version is no
-    rival, or can't be compared, by number.
+    better than its best rival on days like these; None if unknown. rivals: the best first. unknown: numbers of existing
+    versions with unknown F1. version: the candidate's number; None if it has none. set_aside, not_compared: why a
+    version is no rival, or can't be compared, by number.
     """
 
     outcome: Outcome
@@ -111,8 +111,8 @@ def decide(
     """Promote the candidate if its F1 is greater than every rival's; a tie holds.
 
     Its F1 must also exceed f1_all_positive, which needs no model, and its data must be newer than those of every
-    version that it can't be compared with. confidence: the required probability of being truly better than the best
-    rival; None requires none. others: versions that are no rivals.
+    version that it can't be compared with. confidence: the required probability of being better than the best rival on
+    days like these; None requires none. others: versions that are no rivals.
     """
     others = others or Others()
     ranked = hardest_first(rivals, candidate_f1)
@@ -224,7 +224,7 @@ def _difference(candidate_f1: float, other: float) -> str:
 
 
 def _chance(probability: float | None) -> str:
-    return "" if probability is None else f"; truly better with a probability of {_percent(probability)}"
+    return "" if probability is None else f"; better on days like these with a probability of {_percent(probability)}"
 
 
 def _recorded(ranked: Sequence[Rival]) -> str:

@@ -21,10 +21,10 @@ class Rival:
     """An existing version and its F1.
 
     version: its number. basis: whether `f1` was measured on the candidate's test rows or recorded by its own run, or
-    that it has learnt from too many of these rows to be compared. f1_low, f1_high: the middle 95 % of the resamples.
-    recorded_f1: recorded by its own run. difference: the candidate's F1 minus this version's. probability: that the
-    candidate is truly better. note: why F1 is a recorded one or is absent. candidate_f1: the candidate's on the days
-    that neither has learnt from, unless those are all days. None if unknown.
+    that it has learnt from too many of these rows to be compared. f1_low, f1_high: the 95 % interval on days like
+    these. recorded_f1: recorded by its own run. difference: the candidate's F1 minus this version's. probability: that
+    the candidate is better on days like these. note: why F1 is a recorded one or is absent. candidate_f1: the
+    candidate's on the days that neither has learnt from, unless those are all days. None if unknown.
     """
 
     version: int

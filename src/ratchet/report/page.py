@@ -69,9 +69,9 @@ class Evidence:
     """The findings of a trainer.
 
     model: the registered name. source: a sentence on the files that were read. summaries: of the training, calibration
-    and test window. metrics: at least those of MEANINGS, on the test window. f1_interval: the middle 95 % of the
-    resamples. f1_all_positive: F1 of labelling every test row positive. probability_better: that the candidate is truly
-    better than the best rescored version; None if unknown. set_aside: why a version was not compared, by number.
+    and test window. metrics: at least those of MEANINGS, on the test window. f1_interval: 95 %, on days like these.
+    f1_all_positive: F1 of labelling every test row positive. probability_better: that the candidate is better than the
+    best rescored version on days like these; None if unknown. set_aside: why a version was not compared, by number.
     classes: the classification report. pictures: PNG files by name. links: addresses of the run and related pages, or
     ids without an address, by name. drift: of the features, from training to the test window. warnings: sentences on
     the data. refit: a clause on the model that is to serve, empty if there is only the measured one. refit_flips: the

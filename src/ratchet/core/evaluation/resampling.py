@@ -78,8 +78,11 @@ def day_weights(days: int, length: int, samples: int, seed: int) -> Weights:
     starts = np.random.default_rng(seed).integers(days, size=(samples, blocks))
     lengths = np.full(blocks, length)
     lengths[-1] = days - (blocks - 1) * length
-    parts = (starts[first : first + _AT_ONCE] for first in range(0, samples, _AT_ONCE))
-    return np.concatenate([_drawn(part, lengths, days) for part in parts])
+    weights = np.empty((samples, days), dtype=np.int32)
+    for first in range(0, samples, _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        weights[some] = _drawn(starts[some], lengths, days)
+    return weights
 
 
 def _drawn(starts: Ints, lengths: Ints, days: int) -> Weights:

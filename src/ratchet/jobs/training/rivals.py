@@ -31,7 +31,8 @@ log = structlog.get_logger()
 class Compared:
     """The candidate's own interval, its rivals, and why other versions are not rivals, by number.
 
-    probability: that the candidate is truly better than the best of the versions scored on its rows; None if unknown.
+    probability: that the candidate is better, on days like these, than the best of the versions scored on its rows;
+    None if unknown.
     """
 
     interval: Interval
@@ -65,7 +66,7 @@ def compare(
     counts: Counts,
     threshold: float,
 ) -> Compared:
-    """Score the chosen versions on the engine's test rows, and resample the days jointly for all of them.
+    """Score the chosen versions on the engine's test rows, and resample blocks of days jointly for all of them.
 
     A version counts on the days that it has not learnt from: those at or after the first of its own test window.
     """
