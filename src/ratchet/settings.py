@@ -180,7 +180,7 @@ class Evaluation(Section):
     """How the test rows are counted and compared."""
 
     score_levels: Annotated[int, Field(ge=64, le=1_048_576)] = 16_384
-    """Scores are counted to a multiple of one over this power of two: it bounds the table behind every number."""
+    """Scores are counted in steps of one over this power of two, smaller ones near 0 and 1: bounds the count table."""
     rolling_days: Annotated[int, Field(ge=1, le=366)] = 7
     """Calendar days in a rolling window, the day itself included."""
     bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 10_000

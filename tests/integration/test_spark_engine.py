@@ -15,10 +15,11 @@ import pytest
 from pyspark.ml import PipelineModel
 
 from ratchet.core.evaluation.counts import day_number
+from ratchet.core.evaluation.score_grid import rounded
 from ratchet.core.evaluation.threshold import choose
 from ratchet.core.windows import Period, Window, Windows, windows_until
 from ratchet.engines.sklearn.features import counted
-from ratchet.engines.spark import features, reading, window_facts
+from ratchet.engines.spark import features, reading, score_grid, window_facts
 from ratchet.engines.spark.java import java_home
 from ratchet.engines.spark.pipeline import threshold_of
 from ratchet.errors import ConfigurationError, DataError, FailedError, TemporaryError
@@ -26,6 +27,7 @@ from ratchet.io.table import checks, inspection
 from ratchet.io.table.reader import WINDOW
 from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC
 from tests.unit.event_tables import DECEMBER, FIRST, NOVEMBER, ROWS, columns, csv, parquet, settings, unpacked
+from tests.unit.strategies import awkward_scores, points
 
 pytestmark = [
     # py4j leaves its sockets to the garbage collector.
@@ -110,13 +112,21 @@ def test_the_summaries_are_those_of_the_rows_that_scikit_learn_reads(trained):
         assert sum(month.positives for month in summary.months) == facts.positives
 
 
-def test_every_row_is_counted_once_at_a_multiple_of_a_level(trained):
+def test_every_row_is_counted_once_at_a_point_of_the_grid(trained):
     _, calibration, test = trained["summaries"]
     assert trained["calibration"].total == calibration.rows
     assert trained["counts"].total == test.rows
     assert trained["counts"].positives == test.positives
-    levels = trained["counts"].score * 16_384
-    assert np.array_equal(levels, np.floor(levels))
+    assert set(trained["counts"].score) <= set(points(16_384))
+
+
+@pytest.mark.parametrize("levels", [64, 16_384, 1_048_576])
+def test_both_engines_round_scores_to_the_same_points(session, levels):
+    scores = awkward_scores(levels)
+    frame = session.createDataFrame(pd.DataFrame({"score": scores}))
+    found = frame.select("score", score_grid.rounded(frame["score"], levels).alias("point")).toPandas()
+    assert np.array_equal(found["score"], scores)
+    assert np.array_equal(found["point"], rounded(scores, levels))
 
 
 def test_the_model_that_was_logged_labels_as_the_trainer_counted(trained):

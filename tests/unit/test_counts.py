@@ -49,9 +49,17 @@ def test_between_takes_both_days_and_those_between_them(drawn, first, last):
     assert counted(drawn)[0].between(first, last).total == ((days >= first) & (days <= last)).sum()
 
 
-def test_a_score_of_one_has_a_level_of_its_own():
+def test_a_score_of_one_is_counted_by_itself():
     counts = Counts.from_rows([1, 1], [1.0, 1.0 - 1e-9], [True, True], 64)
-    assert counts.score.tolist() == [63 / 64, 1.0]
+    assert counts.score.tolist() == [1 - 2.0**-29, 1.0]
+
+
+@given(rows())
+def test_a_table_on_the_grid_without_narrow_cells_is_read_as_it_was_written(drawn):
+    days, scores, labels = drawn
+    old = np.floor(scores * LEVELS) / LEVELS
+    counts = Counts.from_csv(Counts.from_rows(days, old, labels, LEVELS).to_csv(), LEVELS)
+    assert set(counts.score) == set(old)
 
 
 def test_no_rows_make_an_empty_table():

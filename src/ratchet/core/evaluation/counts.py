@@ -4,9 +4,9 @@ Both engines produce this table, scikit-learn with a `groupby`, Spark with a dis
 computes metrics, curves, threshold, rolling windows and confidence from it, so its size, not the number of rows, bounds
 the cost of an evaluation.
 
-Scores are rounded down to a multiple of 1/levels, where `levels` is a power of two. This rounding is exact in binary
-floating point, and for a threshold t that is also such a multiple, `score >= t` holds for the rounded score if and only
-if it holds for the score. No label depends on the rounding.
+Scores are rounded down to the points of a grid (`score_grid`), where `levels` is a power of two. This rounding is exact
+in binary floating point, and for a threshold t that is also on the grid, `score >= t` holds for the rounded score if
+and only if it holds for the score. No label depends on the rounding.
 """
 
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from datetime import date, timedelta
 import numpy as np
 import numpy.typing as npt
 
+from ratchet.core.evaluation import score_grid
 from ratchet.errors import FailedError
 
 Ints = npt.NDArray[np.int64]
@@ -94,8 +95,8 @@ class Confusion:
 class Counts:
     """Rows by day, score and label: four arrays of equal length, sorted by day, score, label, each triple once.
 
-    day: days since 1970-01-01. score: calibrated probability, a multiple of 1/levels. label: True is the positive
-    class. rows: their number, at least 1.
+    day: days since 1970-01-01. score: calibrated probability, on the grid of `score_grid`. label: True is the
+    positive class. rows: their number, at least 1.
     """
 
     day: Ints
@@ -109,16 +110,16 @@ class Counts:
     ) -> "Counts":
         """Sum up rows of (day, score, label, count), in any order, possibly repeated; scores are rounded down."""
         days = np.asarray(day, dtype=np.int64)
-        level = np.floor(np.asarray(score, dtype=np.float64) * levels).astype(np.int64)
+        scores, place = np.unique(score_grid.rounded(np.asarray(score, dtype=np.float64), levels), return_inverse=True)
         labels = np.asarray(label, dtype=np.int64)
         first = int(days.min()) if len(days) else 0
-        key = ((days - first) * (levels + 1) + level) * 2 + labels
+        key = ((days - first) * len(scores) + place) * 2 + labels
         keys, where = np.unique(key, return_inverse=True)
         total = np.zeros(len(keys), dtype=np.int64)
         np.add.at(total, where, np.asarray(rows, dtype=np.int64))
         rest, label_part = np.divmod(keys, 2)
-        day_part, level_part = np.divmod(rest, levels + 1)
-        return cls(day_part + first, level_part / levels, label_part.astype(np.bool_), total)
+        day_part, score_part = np.divmod(rest, max(len(scores), 1))
+        return cls(day_part + first, scores[score_part], label_part.astype(np.bool_), total)
 
     @classmethod
     def from_rows(cls, day: npt.ArrayLike, score: npt.ArrayLike, label: npt.ArrayLike, levels: int) -> "Counts":

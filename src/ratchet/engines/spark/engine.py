@@ -18,7 +18,7 @@ from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.windows import Window, Windows
 from ratchet.engines.base import LOGGED_AS, Measured, Role, Sample, WindowSummary
 from ratchet.engines.loading import downloaded, loading
-from ratchet.engines.spark import features, logging, pipeline, reading, window_facts
+from ratchet.engines.spark import features, logging, pipeline, reading, score_grid, window_facts
 from ratchet.engines.spark.errors import spark_errors
 from ratchet.engines.spark.features import Numeric
 from ratchet.engines.spark.pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
@@ -258,12 +258,10 @@ class Spark:
         return self._rows.where(f"{WINDOW} = {place}")
 
     def _counts(self, scored: Any, levels: int | None = None) -> Counts:
-        from pyspark.sql import functions as f
-
         levels = levels or self._settings.evaluation.score_levels
-        level = f.floor(f.col(SCORE) * levels).alias("level")
-        found = scored.groupBy(DAY, level, LABEL).count().toPandas()
-        return Counts.from_table(found[DAY], found["level"] / levels, found[LABEL], found["count"], levels)
+        point = score_grid.rounded(scored[SCORE], levels).alias("point")
+        found = scored.groupBy(DAY, point, LABEL).count().toPandas()
+        return Counts.from_table(found[DAY], found["point"], found[LABEL], found["count"], levels)
 
     def _pick(self) -> _Picked:
         from pyspark.sql import functions as f
