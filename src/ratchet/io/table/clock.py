@@ -58,6 +58,24 @@ class Clock:
         bad = (days < _FIRST_DAY) | (days > _LAST_DAY)
         return days, bad | ~_true(column.is_valid()) if column.null_count else bad
 
+    def times(self, column: pa.Array) -> Ints:
+        """Seconds since local midnight, as long as the column; 0 where a value is only a date, or can't be read."""
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        kind = column.type
+        if pa.types.is_date(kind):
+            return np.zeros(len(column), dtype=np.int64)
+        if is_text(kind) and self.unit is None:
+            text, _, zoned, instants = _parsed(column.cast(pa.string()))
+            seconds = _time_of_day(text)
+            seconds[zoned] = self._local(instants)
+        elif pa.types.is_timestamp(kind):
+            seconds = _filled(column.cast(pa.int64())) // _PER_SECOND[kind.unit]
+            seconds = seconds if kind.tz is None else self._local(seconds)
+        else:
+            seconds = self._local(self._seconds(pc.utf8_trim_whitespace(column) if is_text(kind) else column))
+        return np.where(_true(column.is_valid()), seconds % _DAY_SECONDS, 0)
+
     def repeats_a_day(self, first: int, last: int) -> bool:
         """Whether between two local days the clock is once set back over midnight, so that a day comes twice."""
         years = np.arange(_year_of(first - 1), _year_of(last + 1) + 1)
@@ -103,27 +121,25 @@ class Clock:
         if self.unit is not None:
             number = pc.if_else(pc.match_substring_regex(column, _EPOCH_TEXT), column, None)
             return self._epoch_days(pc.utf8_trim_whitespace(number))
-        text = pc.if_else(pc.match_substring_regex(column, ISO_8601), column, None)
-        days = _mapped(pc.utf8_slice_codeunits(text, 0, 10), _date_number)
-        zone = pc.extract_regex(text, r"[T ].*(?P<zone>Z|UTC|[+-][0-9]{2}:?[0-9]{0,2})$")
-        zoned = _true(pc.is_valid(zone)) & (days != _NO_DAY)
-        if zoned.any():
-            offset = _mapped(pc.struct_field(zone, "zone"), _offset_seconds)[zoned]
-            seconds = days[zoned] * _DAY_SECONDS + _time_of_day(text)[zoned] - offset
-            days[zoned] = self._instant_days(seconds)
+        _, days, zoned, instants = _parsed(column)
+        days[zoned] = self._instant_days(instants)
         return days
 
     def _instant_days(self, seconds: Ints) -> Ints:
-        """Local days of instants in seconds since 1970-01-01 UTC; outside of the years that count, those of UTC."""
+        return self._local(seconds) // _DAY_SECONDS
+
+    def _local(self, seconds: Ints) -> Ints:
+        """Local seconds of instants in seconds since 1970-01-01 UTC; outside of the years that count, those of UTC."""
         days = seconds // _DAY_SECONDS
         inside = (days >= _FIRST_DAY - 1) & (days <= _LAST_DAY + 1)
         if not inside.any():
-            return days
+            return seconds
         within = seconds[inside]
         years = np.unique(days[inside].astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64)) + 1970
         starts, offsets = self._offsets(years)
-        days[inside] = (within + offsets[np.searchsorted(starts, within, side="right") - 1]) // _DAY_SECONDS
-        return days
+        local = seconds.copy()
+        local[inside] = within + offsets[np.searchsorted(starts, within, side="right") - 1]
+        return local
 
     def _offsets(self, years: Ints) -> tuple[Ints, Ints]:
         """The instants from which an offset from UTC holds, and the offsets, both in seconds, in some years of UTC."""
@@ -168,6 +184,18 @@ def _year_of(day: int) -> int:
 def is_text(kind: pa.DataType) -> bool:
     """Whether a column of this type holds text."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _parsed(column: pa.Array) -> tuple[pa.Array, Ints, npt.NDArray[np.bool_], Ints]:
+    """Texts in ISO 8601 (others missing), their days as written, where a zone is written, and the instants of those."""
+    text = pc.if_else(pc.match_substring_regex(column, ISO_8601), column, None)
+    days = _mapped(pc.utf8_slice_codeunits(text, 0, 10), _date_number)
+    zone = pc.extract_regex(text, r"[T ].*(?P<zone>Z|UTC|[+-][0-9]{2}:?[0-9]{0,2})$")
+    zoned = _true(pc.is_valid(zone)) & (days != _NO_DAY)
+    if not zoned.any():
+        return text, days, zoned, np.zeros(0, dtype=np.int64)
+    offset = _mapped(pc.struct_field(zone, "zone"), _offset_seconds)[zoned]
+    return text, days, zoned, days[zoned] * _DAY_SECONDS + _time_of_day(text)[zoned] - offset
 
 
 def _filled(column: pa.Array) -> Ints:
