@@ -253,11 +253,11 @@ def test_the_settings_say_what_the_arguments_leave_out(registered, flights_slice
         (("TABLE", "TO"), {"model": "other"}, 2, "has no version of other-sklearn"),
         (("TABLE",), {}, 2, "TO is missing: give it as an argument, or set score.target"),
         ((), {}, 2, "FROM is missing: give it as an argument, or set score.source"),
-        (("TABLE", "TABLE"), {}, 2, "which is part of the table"),
+        (("TABLE", "TABLE"), {}, 2, "which overlaps with the table"),
         (("gs://x", "TO"), {}, 2, "the table to score is 'gs://x'"),
         (("TABLE/nothing", "TO"), {}, 3, "there is no file or folder at"),
         (("LACKING", "TO"), {}, 3, "the column 'carrier' is not in"),
-        (("RESULT", "TO"), {}, 3, "bears the name of one that the result adds"),
+        (("RESULT", "TO"), {}, 3, "has the name of a result column"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence_and_nothing_is_touched(

@@ -496,7 +496,7 @@ def test_both_engines_warn_of_the_same_columns_in_the_same_words(engine, tmp_pat
 def test_a_label_with_thousands_of_values_is_refused_without_bringing_them_here(engine, tmp_path, monkeypatch):
     monkeypatch.setattr(window_facts, "_MOST_GROUPS", 100)
     path = parquet(tmp_path / "events.parquet", columns(late=pa.array(range(ROWS))))
-    with pytest.raises(DataError, match=r"the label column 'late' .* has thousands of values beside the positive one"):
+    with pytest.raises(DataError, match=r"the label column 'late' .* has thousands of values besides the positive one"):
         engine.read(inspection.inspect(settings(path, positive=1)), EVENTS, ())
 
 

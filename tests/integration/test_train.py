@@ -72,7 +72,11 @@ def test_all_metrics_of_the_test_rows_are_logged_and_none_of_the_training_rows(t
     logged = set(trained.data.metrics)
     drift = {"drift_max", *(f"drift.{name}" for name in FEATURES)}
     assert (
-        METRICS | ROLLING | {"f1_low", "f1_high", "f1_all_positive", "f1_calibration", "refit_flips", "rolling_f1_floor"} | drift == logged
+        METRICS
+        | ROLLING
+        | {"f1_low", "f1_high", "f1_all_positive", "f1_calibration", "refit_flips", "rolling_f1_floor"}
+        | drift
+        == logged
     )
     assert trained.data.metrics["f1_low"] < trained.data.metrics["f1"] < trained.data.metrics["f1_high"]
 

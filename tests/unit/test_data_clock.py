@@ -215,7 +215,7 @@ def test_numbers_without_a_unit_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_unit_of_what_is_no_number_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="leave the unit out"):
+    with pytest.raises(ConfigurationError, match="omit the unit"):
         inspection.inspect(settings(parquet(tmp_path / "events.parquet"), timestamp_unit="s"))
 
 

@@ -262,8 +262,8 @@ def test_a_byte_order_mark_is_no_part_of_a_name_in_any_encoding(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        (f'"{HEADER}{ROWS_TEXT * 4000}', "has a name that does not end; is a quote never closed"),
-        (f'"{HEADER}{ROWS_TEXT}', "row without an end, or of over 8 MiB"),
+        (f'"{HEADER}{ROWS_TEXT * 4000}', "has a name that does not end: is a quote never closed"),
+        (f'"{HEADER}{ROWS_TEXT}', "row that does not end or exceeds 8 MiB"),
         (f'{HEADER}{ROWS_TEXT}2023-11-03,true,3,"CC\n{ROWS_TEXT}', "quote before 'CC' is never closed, and 3 lines"),
         (f'at,late,speed,\n2023-11-03,true,3,"\n{ROWS_TEXT}', "quote before '' is never closed, and 3 lines"),
     ],
@@ -325,5 +325,5 @@ def test_a_column_that_is_excluded_and_not_there_is_told(tmp_path: Path) -> None
 
 def test_blanks_around_a_name_are_shown(tmp_path: Path) -> None:
     path = _write(tmp_path / "events.csv", "at, late,speed\n2023-11-01,true,1\n")
-    with pytest.raises(DataError, match=r"the column 'late' is not in .*; near it are ' late', at"):
+    with pytest.raises(DataError, match=r"the column 'late' is not in .*; similar names: ' late', at"):
         inspection.inspect(settings(path))

@@ -170,9 +170,9 @@ def test_features_that_leave_the_rows_alone_are_followed(tmp_path: Path, feature
     ("line", "sentence"),
     [
         ('{"protocol": {"minReaderVersion": 4}}', "uses version 4 of the protocol"),
-        ("5", r"1\.json can't be followed: 5"),
-        ('{"add": {}}', 'can\'t be followed: {"add"'),
-        ('{"metaData": {"schemaString": "x"}}', "can't be followed"),
+        ("5", r"1\.json can't be replayed: 5"),
+        ('{"add": {}}', 'can\'t be replayed: {"add"'),
+        ('{"metaData": {"schemaString": "x"}}', "can't be replayed"),
         ('{"add"', "seems to be corrupt"),
     ],
 )

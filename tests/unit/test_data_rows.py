@@ -231,5 +231,5 @@ def test_a_file_that_was_replaced_after_it_was_looked_at_is_worth_another_try(tm
     path = parquet(tmp_path / "events.parquet")
     table = inspection.inspect(settings(path))
     parquet(path, columns(stops=pa.array([9] * ROWS, pa.int16())))
-    with pytest.raises(TemporaryError, match=r"events\.parquet has changed since the table was looked at"):
+    with pytest.raises(TemporaryError, match=r"events\.parquet has changed since the table was inspected"):
         inspection.load(table, NOVEMBER, table.features)

@@ -105,7 +105,7 @@ def test_a_deletion_vector_that_is_broken_or_gone_is_said(tmp_path: Path) -> Non
         inspection.inspect(settings(folder))
     for path in folder.glob("*.bin"):
         path.unlink()
-    with pytest.raises(TemporaryError, match="has changed since the table was looked at, or is gone"):
+    with pytest.raises(TemporaryError, match="has changed since the table was inspected, or is gone"):
         inspection.load(table, EVER, table.features)
 
 

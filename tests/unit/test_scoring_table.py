@@ -76,7 +76,7 @@ def test_a_column_that_a_csv_file_lacks_is_missing_there(tmp_path):
 
 def test_a_missing_input_is_refused_with_what_is_near(tmp_path):
     uri = put(tmp_path / "t.parquet", sped=[1.0], carrier=["AA"])
-    with pytest.raises(DataError, match=r"the column 'speed' is not in .*t\.parquet; near it are sped"):
+    with pytest.raises(DataError, match=r"the column 'speed' is not in .*t\.parquet; similar names: sped"):
         inspect(uri, INPUTS)
 
 
@@ -89,7 +89,7 @@ def test_an_input_of_an_unfit_type_is_refused(tmp_path):
 @pytest.mark.parametrize("name", ["predicted_label", "probability", "model_version", "Probability"])
 def test_a_column_that_bears_a_name_of_the_result_is_refused(tmp_path, name):
     uri = put(tmp_path / "t.parquet", speed=[1.0], carrier=["AA"], **{name: [1]})
-    with pytest.raises(DataError, match=f"the column {name!r} .* bears the name of one that the result adds"):
+    with pytest.raises(DataError, match=f"the column {name!r} .* has the name of a result column"):
         inspect(uri, INPUTS)
 
 

@@ -79,7 +79,7 @@ def test_a_file_that_was_replaced_or_is_gone_is_worth_another_try_and_is_named(t
             path.write_bytes(changed)
         else:
             parquet(path, columns(carrier=pa.array(["AB"] * ROWS)), row_group_size=50)
-        with pytest.raises(TemporaryError, match=rf"{path.name} has changed since the table was looked at, or is gone"):
+        with pytest.raises(TemporaryError, match=rf"{path.name} has changed since the table was inspected, or is gone"):
             _rows(_again(table))
 
 

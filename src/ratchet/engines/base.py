@@ -64,7 +64,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Measured:
-    """What a version did on days that it had not seen. threshold: the version's own. features: as in training's."""
+    """A version's counts on new days. threshold: the version's own. features: their counts, as in training."""
 
     counts: Counts
     threshold: float
@@ -76,15 +76,15 @@ class Engine(Protocol):
 
     name: str
     warnings: Sequence[str]
-    """What the data looked like that need not stop a run; filled by `read`."""
+    """Warnings about the data that need not stop a run; filled by `read`."""
 
     def read(
         self, table: EventTable, windows: Windows, extra: Sequence[str]
     ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
         """Read and check the training, calibration and test window, in this order.
 
-        extra: names of columns which only existing versions need; they are read for the test window alone. Raises
-        DataError for data that can't be learnt from (see `io.table.checks`).
+        extra: names of columns that only existing versions need; they are read only for the test window. Raises
+        DataError for data unfit for training (see `io.table.checks`).
         """
 
     def fit(self) -> Mapping[str, str]:
@@ -102,11 +102,11 @@ class Engine(Protocol):
     def confusion_of(self, model_uri: str) -> Confusion:
         """Label the test rows with a registered version, at its own threshold.
 
-        Raises RatchetError, with the reason in one sentence, where it can't be loaded or lacks a column.
+        Raises RatchetError, with the reason in one sentence, if it can't be loaded or a column is missing.
         """
 
     def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:
-        """What the features look like in the training and in the test window; may be asked for after `read`."""
+        """The counts of the features in the training and in the test window; may be called at any time after `read`."""
 
     def measure(
         self, model_uri: str, table: EventTable, window: Window, levels: int, training: Sequence[FeatureCounts]
@@ -114,8 +114,8 @@ class Engine(Protocol):
         """Score a window's rows with a registered version, at its own threshold.
 
         table: with the features that the version was trained on. levels: of its scores, see `core.evaluation.counts`.
-        training: what they looked like then; names the texts that are told apart. Raises DataError for rows that can't
-        be judged, FailedError where the version can't be loaded or is none of this engine's.
+        training: the counts of these features then; they name the texts to count separately. Raises DataError for bad
+        data, FailedError if the version can't be loaded or is not of this engine.
         """
 
     def refit(self) -> float:
@@ -128,16 +128,16 @@ class Engine(Protocol):
     def log_model(self, role: Role = "measured") -> str:
         """Log a model to the active MLflow run; returns its address (`models:/m-…` or `runs:/…/model`).
 
-        May go on in a thread of its own beside `count_test` and `confusion_of`.
+        May run in a separate thread alongside `count_test` and `confusion_of`.
         """
 
     def sample(self, role: Role = "measured") -> Sample:
-        """Some test rows with the trainer's own labels and probabilities: the same ones each time it is asked."""
+        """Some test rows with the trainer's own labels and probabilities: the same rows in each call."""
 
     def mislabelled(self, model_uri: str, role: Role = "measured") -> int:
-        """Load the logged model anew as pyfunc and count sample test rows that it labels otherwise than the trainer.
+        """Load the logged model as pyfunc and count the sample rows that it labels differently from the trainer.
 
-        May go on in a thread of its own.
+        May run in a separate thread.
         """
 
     def close(self) -> None:
@@ -152,7 +152,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Tally:
-    """What was scored: rows, those labelled positive, and by feature those with an infinite number."""
+    """Counts of scored rows: all, those labelled positive, and by feature those with an infinite number."""
 
     rows: int
     positives: int
@@ -168,7 +168,7 @@ class BatchScorer(Protocol):
     name: str
 
     def load(self, model_uri: str, model: str) -> ModelInputs:
-        """Load a version; returns the columns that it needs. model: what to call it in a sentence.
+        """Load a version; returns the columns that it needs. model: its name in messages.
 
         Raises ConfigurationError if its inputs are unknown, FailedError if it can't be loaded.
         """
@@ -179,8 +179,8 @@ class BatchScorer(Protocol):
     def score(self, table: ScoringTable, target: Target, version: int, said: Callable[[int], None]) -> Tally:
         """Write all rows of a table with label, probability and version to a target that has begun.
 
-        table: what `io.table.scoring_table.inspect` returned. said: gets the number of rows that are done, now and
-        then. Raises DataError for rows that can't be read or scored, else as the target does.
+        said: called from time to time with the number of scored rows. Raises DataError for rows that can't be read or
+        scored, and the errors of the target.
         """
 
     def __enter__(self) -> Self: ...

@@ -1,4 +1,4 @@
-"""Loading a model, which is running what is in it: whatever that raises means the same, it can't be loaded."""
+"""Loads models. This runs code from the model, so any exception means that it can't be loaded."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -8,7 +8,7 @@ from ratchet.errors import FailedError, RatchetError, first_line
 
 
 def loading[**P, R](what: str, load: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    """What `load` returns; raises FailedError, a sentence about `what`, for all but Ratchet's own errors."""
+    """The result of `load`; raises FailedError, a sentence about `what`, for any error except Ratchet's own."""
     try:
         return load(*args, **kwargs)
     except RatchetError:
@@ -20,9 +20,9 @@ def loading[**P, R](what: str, load: Callable[P, R], *args: P.args, **kwargs: P.
 
 @contextmanager
 def downloaded(what: str, model_uri: str) -> Iterator[str]:
-    """A model's files, until they are loaded: by its address alone MLflow would leave them behind, once a run.
+    """The folder of a model's files, deleted afterwards; given only the address, MLflow would not delete its download.
 
-    Raises FailedError, a sentence about `what`, where they can't be had.
+    Raises FailedError, a sentence about `what`, if they are not available.
     """
     import mlflow
 

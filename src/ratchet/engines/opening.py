@@ -1,7 +1,7 @@
-"""Opens an engine by its name; only then is what it needs imported.
+"""Opens an engine by its name, and imports its packages only then.
 
-`cli` does so before it imports MLflow, so that Spark starts meanwhile; otherwise `jobs.training.train` and `jobs.score`
-do.
+`cli` calls it before it imports MLflow, so that Spark starts meanwhile; otherwise `jobs.training.train` and
+`jobs.score` do.
 """
 
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def open_engine(name: str, settings: Settings) -> "Engine":
-    """The engine of a name; only then is what it needs imported. Raises ConfigurationError where that is missing."""
+    """The engine of this name. Raises ConfigurationError if its packages are missing."""
     try:
         if name == "sklearn":
             from ratchet.engines.sklearn.engine import ScikitLearn
@@ -29,7 +29,7 @@ def open_engine(name: str, settings: Settings) -> "Engine":
 
 
 def open_scorer(name: str, settings: Settings) -> "BatchScorer":
-    """What scores tables with an engine; as `open_engine`."""
+    """The batch scorer of an engine; raises like `open_engine`."""
     try:
         if name == "sklearn":
             from ratchet.engines.sklearn.scoring import ScikitLearnScoring
@@ -43,7 +43,7 @@ def open_scorer(name: str, settings: Settings) -> "BatchScorer":
 
 
 def not_installed(name: str, error: ModuleNotFoundError) -> ConfigurationError:
-    """What is raised where an engine's packages are missing."""
+    """The error for missing packages of an engine."""
     return ConfigurationError(
         f"the engine {name} is not installed here ({error.name} is missing): install the group {name}"
     )

@@ -1,6 +1,6 @@
 """A registered model's output for rows: labels and probabilities, from one pass over them.
 
-`engines.sklearn.scorer` and `engines.spark.scorer` make it; servers and batch scoring read it.
+`engines.sklearn.scorer` and `engines.spark.scorer` return it to servers and batch scoring.
 """
 
 from typing import Any, NamedTuple
@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 
 class Scored(NamedTuple):
-    """A value of each row, in the rows' order.
+    """One value per row, in the order of the rows.
 
-    labels: exactly what the model's own `predict` returns, 1 where it says positive. probabilities: the calibrated ones
-    of the positive class, in [0, 1].
+    labels: exactly the result of the model's own `predict`, 1 for the positive class. probabilities: calibrated, of
+    the positive class, in [0, 1].
     """
 
     labels: npt.NDArray[Any]

@@ -1,6 +1,6 @@
-"""A registered model in memory, ready to answer: its labels, and its labels with probabilities.
+"""A registered model in memory, ready to serve: its labels, and its labels with probabilities.
 
-`jobs.serve` loads it; only here is what an engine needs imported.
+`jobs.serve` loads it; the engine's packages are imported only here.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from ratchet.settings import Settings
 
 @dataclass(frozen=True)
 class Served:
-    """labels: the pyfunc model as MLflow loads it. both: the same, with a frame of `label` and `probability`."""
+    """labels: the pyfunc model as MLflow loads it. both: the same, returning a frame of `label` and `probability`."""
 
     labels: Any
     both: Any
@@ -24,9 +24,9 @@ class Served:
 
 @contextmanager
 def loaded(engine: str, settings: Settings, folder: str) -> Iterator[Served]:
-    """Load a model from a local folder, and give back at the end what it needs.
+    """Load a model from a local folder; its resources are released at the end.
 
-    Raises ConfigurationError where the engine is not installed, FailedError where the model can't be loaded.
+    Raises ConfigurationError if the engine is not installed, FailedError if the model can't be loaded.
     """
     try:
         if engine == "spark":
@@ -57,20 +57,20 @@ def _load(folder: str, scorer: Any) -> Served:
 
 
 class _Both:
-    """What a scoring server asks of a pyfunc model; a scorer stands behind it."""
+    """The interface of a pyfunc model for the scoring server, implemented with a scorer."""
 
     def __init__(self, model: Any, scorer: Any) -> None:
         self.metadata = model.metadata
         self._scorer = scorer
 
-    def predict(self, data: Any, params: Any = None) -> Any:  # noqa: ARG002  # none of our models takes any
+    def predict(self, data: Any, params: Any = None) -> Any:  # noqa: ARG002  # no model of Ratchet has parameters
         import pandas as pd
 
         return pd.DataFrame(self._scorer.score(data)._asdict()).set_axis(["label", "probability"], axis=1)
 
 
 def _try_example(served: Served, folder: str) -> None:
-    """Answer the model's own example: the first request, which takes Spark seconds, should not be a user's."""
+    """Predict the model's own example, because the first request takes Spark seconds."""
     example = served.labels.metadata.load_input_example(folder)
     if example is None:
         return

@@ -1,4 +1,4 @@
-"""What the features of a frame look like, as counts: the scikit-learn engine's part of `feature_counts`."""
+"""Counts the features of a frame: the scikit-learn engine's part of `core.evaluation.feature_counts`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,16 +9,16 @@ from ratchet.core.evaluation import buckets
 from ratchet.core.evaluation.feature_counts import FeatureCounts, Key
 from ratchet.io.table.inspection import EventTable
 
-# Finding buckets takes several numbers for each row; so many rows at once keep that small beside the frame.
+# Assigning buckets needs several numbers per row; this chunk size keeps them small compared with the frame.
 _ROWS_AT_ONCE = 262_144
 
 
 def counted(
     frame: pd.DataFrame, table: EventTable, training: Sequence[FeatureCounts] = ()
 ) -> tuple[FeatureCounts, ...]:
-    """The counts of a frame that `io.table.inspection` has read, in the order of the table's features.
+    """The counts of a frame read by `io.table.inspection`, in the order of the table's features.
 
-    training: the counts that name the texts to tell apart; without any, the frame's own most frequent ones.
+    training: counts that name the texts to count separately; by default the frame's own most frequent ones.
     """
     known: dict[str, Mapping[Key, int]] = {one.feature: one.by_value for one in training}
     numbers = [_numbers(name, frame[name]) for name in table.numeric]

@@ -1,8 +1,8 @@
-"""MLflow's autologging of scikit-learn, for what it knows best: the parameters of everything in the pipeline.
+"""MLflow's autologging of scikit-learn, used only for the parameters of all parts of the pipeline.
 
-Left alone it also copies the training rows, scores them, and draws pictures of that: twice the memory, several times
-the seconds, and measures of nothing that matters here. It has no switch for that, but it leaves all of it out for an
-estimator that was fitted without labels; so it is shown the first rows, and no labels.
+By default it also copies the training rows, scores them and plots the results, which doubles the memory and multiplies
+the time for metrics that are not needed. No option disables this, but autologging skips it for an estimator that is
+fitted without labels; so it gets only the first rows, without labels.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ _SHOWN_ROWS = 5
 @contextmanager
 def parameters_logged() -> Iterator[None]:
     """Inside, `mlflow.sklearn.autolog()` is on and logs parameters to the active run."""
-    original = utils._get_X_y_and_sample_weight  # noqa: SLF001  # tests/integration says when a new MLflow changes it
+    original = utils._get_X_y_and_sample_weight  # noqa: SLF001  # a test in tests/integration fails if a new MLflow changes it
     utils._get_X_y_and_sample_weight = _first_rows  # noqa: SLF001
     try:
         mlflow.sklearn.autolog(log_models=False, log_datasets=False, log_post_training_metrics=False, silent=True)

@@ -1,7 +1,7 @@
-"""What the scikit-learn trainer fits: preprocessing and estimator, by the estimator's name.
+"""The scikit-learn pipelines: preprocessing and estimator, by the estimator's name.
 
-The pipelines are made of scikit-learn's own parts alone, so that a registered model loads and serves where Ratchet is
-not installed. Both numbers and categories may be missing, and a category may be one that training never saw.
+They consist only of scikit-learn's own classes, so that a registered model loads and serves where Ratchet is not
+installed. Numbers and categories may be missing, and a category may be unknown to training.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,13 +18,13 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
 from ratchet.errors import ConfigurationError
 
-# HistGradientBoosting puts a category in one of 255 bins; one is kept for the rare ones together.
+# HistGradientBoosting has 255 bins for categories; one is reserved for all rare categories together.
 _MOST_CATEGORIES = 254
 
 
 @dataclass(frozen=True)
 class _Choice:
-    """An estimator: what makes it from parameters, what precedes it, and Ratchet's defaults for it."""
+    """An estimator: its class, its preprocessing, and Ratchet's defaults."""
 
     make: Callable[..., object]
     preprocess: Callable[[Sequence[str], Sequence[str]], ColumnTransformer]
@@ -32,7 +32,7 @@ class _Choice:
 
 
 def _for_trees(numeric: Sequence[str], categorical: Sequence[str]) -> ColumnTransformer:
-    """Categories as numbers, missing as NaN, which trees split on by themselves."""
+    """Categories as numbers, missing values as NaN, which trees handle natively."""
     encoder = OrdinalEncoder(
         handle_unknown="use_encoded_value",
         unknown_value=np.nan,
@@ -45,7 +45,7 @@ def _for_trees(numeric: Sequence[str], categorical: Sequence[str]) -> ColumnTran
 def _for_linear(numeric: Sequence[str], categorical: Sequence[str]) -> ColumnTransformer:
     """Categories one-hot, numbers imputed with an indicator and scaled."""
     categories = make_pipeline(
-        # pandas.NA stands for None and NaN alike: rows that come as JSON have the one, frames the other.
+        # pandas.NA matches both None, from JSON, and NaN, from frames.
         SimpleImputer(missing_values=pd.NA, strategy="constant", fill_value="(missing)"),
         OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=20, max_categories=1000),
     )
@@ -88,7 +88,7 @@ def pipeline(
 ) -> Pipeline:
     """The unfitted pipeline of an estimator.
 
-    params go over Ratchet's defaults; a parameter that the estimator does not have raises ConfigurationError.
+    params override Ratchet's defaults; an unknown parameter raises ConfigurationError.
     """
     choice = _ESTIMATORS[name]
     native = {"categorical_features": list(range(len(categorical)))} if name == "hist_gradient_boosting" else {}

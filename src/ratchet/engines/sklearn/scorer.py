@@ -1,7 +1,7 @@
 """Labels and probabilities of a registered scikit-learn model, from one pass over the rows.
 
-Asked for one after the other, `predict` and `predict_proba` would each run the whole pipeline. Batch scoring and the
-server come through here.
+Called one after the other, `predict` and `predict_proba` would each run the whole pipeline. Used by batch scoring and
+the server.
 """
 
 from typing import Any
@@ -14,25 +14,25 @@ from ratchet.errors import FailedError
 
 
 class ScikitLearnScorer:
-    """A loaded model that gives labels and probabilities; threads may share it.
+    """A loaded model that returns labels and probabilities; thread-safe.
 
-    model: what `mlflow.pyfunc.load_model` returns. Raises FailedError where it gives no probabilities of two classes.
+    model: the result of `mlflow.pyfunc.load_model`. Raises FailedError if it has no probabilities of two classes.
     """
 
     def __init__(self, model: Any) -> None:
         from mlflow.pyfunc import PyFuncModel
 
-        # MLflow's own class around it enforces the signature just as `model.predict` does.
+        # MLflow's own wrapper enforces the signature just as `model.predict` does.
         self._served = PyFuncModel(model.metadata, _OnePass(model.get_raw_model()), predict_fn="score")
 
     def score(self, rows: Any) -> Scored:
-        """Score what `predict` of the model accepts, such as a DataFrame; raises what that raises."""
+        """Score any input that the model's `predict` accepts, such as a DataFrame; raises the same errors."""
         scored: Scored = self._served.predict(rows)
         return scored
 
 
 class _OnePass:
-    """The labels that `predict` would give, made from the probabilities where the model is one of Ratchet's."""
+    """The labels of `predict`, derived from the probabilities if the model was trained by Ratchet."""
 
     def __init__(self, model: Any) -> None:
         classes = list(getattr(model, "classes_", ()))
@@ -54,6 +54,6 @@ class _OnePass:
 
 
 def _threshold(model: Any) -> float | None:
-    """Where the label changes; None where only the model's own `predict` knows."""
+    """The model's threshold; None if only the model's own `predict` knows it."""
     fixed = isinstance(model, FixedThresholdClassifier) and model.response_method == "predict_proba"
     return float(model.threshold) if fixed and model.threshold != "auto" else None

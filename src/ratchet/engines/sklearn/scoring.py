@@ -1,6 +1,6 @@
-"""Batch scoring with scikit-learn: one process that reads, scores and writes a chunk of rows after the other.
+"""Batch scoring with scikit-learn: one process reads, scores and writes one chunk of rows after the other.
 
-The peak is a chunk with its frame, however long the table is; rows come out in the order in which they went in.
+The peak memory is a chunk with its frame, regardless of the table's size; the order of the rows is kept.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ _TYPES: dict[str, npt.DTypeLike] = {"float": np.float32, "long": np.int64, "inte
 
 
 class ScikitLearnScoring:
-    """Implements `engines.base.BatchScorer`; what the calls mean is said there."""
+    """Implements `engines.base.BatchScorer`, which documents the methods."""
 
     name = "sklearn"
 
@@ -79,7 +79,7 @@ class ScikitLearnScoring:
             raise DataError(message) from error
 
     def _feature(self, column: pa.ChunkedArray, name: str) -> Any:
-        """A column in the form in which training had it: numbers with NaN, or text with None, where it is missing."""
+        """A column in the form that it had in training: numbers with NaN, or text with None, for missing values."""
         kind, stored = self._inputs.kinds[name], column.combine_chunks()
         if kind == "string":
             return values.text(stored, boolean=name in self._inputs.booleans).cast(pa.string()).to_pandas()

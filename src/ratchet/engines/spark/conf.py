@@ -49,15 +49,15 @@ def check_shared(master: str) -> None:
 
 
 def everywhere() -> dict[str, str]:
-    """What holds on a cluster, too, unless it is set there."""
+    """Ratchet's defaults, also on a cluster that does not set them."""
     return {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.python.daemon.module": "ratchet.engines.spark.daemon",
-        # Rows that become a small pandas frame, or come from one, need no Python workers then.
+        # Without Arrow, conversion from and to small pandas frames would start Python workers.
         "spark.sql.execution.arrow.pyspark.enabled": "true",
-        # Names of columns may differ in their case alone, as in a file.
+        # Names of columns may differ only in case, as in files.
         "spark.sql.caseSensitive": "true",
         **_s3(),
         **_shared(),
@@ -79,11 +79,11 @@ def _s3() -> dict[str, str]:
 
 
 def _shared() -> dict[str, str]:
-    """The file system of MLFLOW_DFS_TMP is Spark's default: MLflow hands models over by paths without one."""
+    """Make the file system of MLFLOW_DFS_TMP Spark's default: MLflow passes models by paths without a scheme."""
     parts = urlsplit(os.environ.get("MLFLOW_DFS_TMP", ""))
     return {"spark.hadoop.fs.defaultFS": f"{parts.scheme}://{parts.netloc}"} if parts.netloc else {}
 
 
 def text(value: bool | float | str) -> str:
-    """A setting's value as Spark writes it."""
+    """A setting's value in Spark's notation."""
     return str(value).lower() if isinstance(value, bool) else str(value)

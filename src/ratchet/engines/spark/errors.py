@@ -9,7 +9,7 @@ from ratchet import errors
 from ratchet.errors import ConfigurationError, DataError, FailedError, RatchetError
 
 _FILE = re.compile(r"(?:reading|read) file:? (\S+?)\.?(?:\s|$)")
-# Stands around an error of ours, as JSON, on its way from a task's Python through Spark's own text.
+# Delimits one of Ratchet's errors, as JSON, within the text of Spark's error from a task.
 _MARK = "\x1f"
 _OURS = re.compile(f"{_MARK}(.*?){_MARK}", re.DOTALL)
 _DAMAGED = ("FAILED_READ_FILE", "CANNOT_READ_FILE", "is not a Parquet file", "can not read class org.apache.parquet")
@@ -18,12 +18,12 @@ _LONGEST = 300
 
 @contextmanager
 def spark_errors(doing: str, parameters: str | None = None) -> Iterator[None]:
-    """Translate what Spark and the way to it raise.
+    """Translate errors of Spark and of the connection to it.
 
-    doing: `reading the data`, for the sentence. parameters: the setting to blame where Spark refuses an argument.
+    doing: `reading the data`, for the message. parameters: the setting to name if Spark rejects an argument.
 
-    Raises DataError where a file can't be read, ConfigurationError where a parameter or a jar is wrong, else
-    FailedError. What is ours already passes, and so does an interruption.
+    Raises DataError for an unreadable file, ConfigurationError for an invalid parameter or a missing jar, otherwise
+    FailedError. Ratchet's own errors and interruptions pass unchanged.
     """
     from py4j.protocol import Py4JError
     from pyspark.errors import IllegalArgumentException, PySparkException
@@ -43,7 +43,7 @@ def spark_errors(doing: str, parameters: str | None = None) -> Iterator[None]:
 
 @contextmanager
 def task_errors() -> Iterator[None]:
-    """In a task: raise an error of ours so that `spark_errors`, around the job in the driver, raises it again."""
+    """In a task: wrap one of Ratchet's errors so that `spark_errors`, around the job in the driver, raises it again."""
     try:
         yield
     except RatchetError as error:
@@ -81,14 +81,14 @@ def _died(error: BaseException) -> bool:
 
 
 def _messages(error: BaseException) -> list[str]:
-    """What an error and the errors behind it say, the root cause last."""
+    """The messages of an error and its causes, the root cause last."""
     from py4j.protocol import Py4JJavaError
     from pyspark.errors.exceptions.captured import CapturedException
 
     if isinstance(error, Py4JJavaError):
         java = error.java_exception
     elif isinstance(error, CapturedException):
-        java = error._origin  # noqa: SLF001  # its text has the stack trace in it
+        java = error._origin  # noqa: SLF001  # its text contains the stack trace
     else:
         java = None
     found = []
@@ -96,7 +96,7 @@ def _messages(error: BaseException) -> list[str]:
         while java is not None:
             found.append(f"{java.getMessage() or java.getClass().getSimpleName()} ({java.getClass().getSimpleName()})")
             java = java.getCause()
-    except Exception:  # noqa: BLE001  # the JVM is gone: what Python knows has to do
+    except Exception:  # noqa: BLE001  # the JVM has exited: only Python's text is left
         found = found[:1]
     return found or [str(error)]
 

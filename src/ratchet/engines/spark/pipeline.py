@@ -1,8 +1,8 @@
-"""What the Spark trainer fits: preprocessing and estimator, by the estimator's name.
+"""The Spark pipelines: preprocessing and estimator, by the estimator's name.
 
 All stages are Spark's own, so that a registered model loads and serves where Ratchet is not installed. The first stage
-puts every feature into a form that the rest can rely on: numbers without gaps, categories as text. It drops the columns
-that it read, so that no name of the table can clash with one of a later stage.
+normalizes every feature for the later stages: numbers without gaps, categories as text. It drops its input columns, so
+that no name in the table can clash with one of a later stage.
 """
 
 import logging
@@ -23,7 +23,7 @@ _COLUMNS = ("featuresCol", "labelCol", "predictionCol", "probabilityCol", "rawPr
 
 @dataclass(frozen=True)
 class Categories:
-    """Values of a categorical feature that training saw often enough, the most frequent first."""
+    """Values of a categorical feature that are frequent enough in training, the most frequent first."""
 
     name: str
     values: tuple[str, ...]
@@ -31,7 +31,7 @@ class Categories:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A numeric feature: what stands in where it is missing, and whether training saw it missing."""
+    """A numeric feature: the mean that replaces missing values, and whether training has missing values."""
 
     name: str
     mean: float
@@ -40,7 +40,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Choice:
-    """An estimator: what makes it (of label, seed, cores), Ratchet's defaults, and how features come to it."""
+    """An estimator: its factory (label, seed, cores), Ratchet's defaults, and the form of its features."""
 
     make: Callable[[str, int, int], Any]
     defaults: Mapping[str, object]
@@ -51,7 +51,7 @@ class Choice:
 def _logistic_regression(label: str, seed: int, cores: int) -> Any:
     from pyspark.ml.classification import LogisticRegression
 
-    del seed, cores  # nothing in it is random
+    del seed, cores  # it has no randomness
     return LogisticRegression(labelCol=label, **_names())
 
 
@@ -72,7 +72,7 @@ def _gradient_boosted_trees(label: str, seed: int, cores: int) -> Any:
 def _xgboost(label: str, seed: int, cores: int) -> Any:
     from xgboost.spark import SparkXGBClassifier
 
-    # Its workers take the level from here; they would say each round what they do.
+    # Its workers inherit the level; otherwise they log each round.
     logging.getLogger("XGBoost-PySpark").setLevel(logging.WARNING)
     return SparkXGBClassifier(
         features_col=FEATURES,
@@ -80,7 +80,7 @@ def _xgboost(label: str, seed: int, cores: int) -> Any:
         prediction_col="estimated",
         probability_col=PROBABILITY,
         num_workers=cores,
-        # A worker without rows fails; Spark may leave one without.
+        # A worker without rows fails, and Spark may assign it none.
         force_repartition=True,
         random_state=seed,
         verbose=False,
@@ -89,7 +89,7 @@ def _xgboost(label: str, seed: int, cores: int) -> Any:
 
 
 def _names() -> dict[str, str]:
-    """The label that the estimator itself would choose is not `prediction`: that one the threshold decides."""
+    """The column names; the estimator's own label is not `prediction`, which the threshold decides."""
     return {"featuresCol": FEATURES, "predictionCol": "estimated"}
 
 
@@ -113,9 +113,9 @@ ESTIMATORS: Mapping[str, Choice] = {
 
 
 def estimator(name: str, params: Mapping[str, object], label: str, seed: int, cores: int) -> Any:
-    """The unfitted estimator of a name, with `params` over Ratchet's defaults.
+    """The unfitted estimator of a name; `params` override Ratchet's defaults.
 
-    label: name of the label's column. Raises ConfigurationError for a parameter that it does not have or take.
+    label: name of the label's column. Raises ConfigurationError for an unknown parameter or an invalid value.
     """
     choice = ESTIMATORS[name]
     made = choice.make(label, seed, cores)
@@ -127,7 +127,7 @@ def estimator(name: str, params: Mapping[str, object], label: str, seed: int, co
         if value is None:
             continue
         try:
-            made._set(**{key: value})  # noqa: SLF001  # setters exist under many names, this is what all of them call
+            made._set(**{key: value})  # noqa: SLF001  # all setters call it
         except (TypeError, ValueError) as error:
             message = f"spark.params.{key} is {value!r}, which {name} does not take: {error}"
             raise ConfigurationError(message) from error
@@ -135,14 +135,14 @@ def estimator(name: str, params: Mapping[str, object], label: str, seed: int, co
 
 
 def most_categories(name: str, made: Any) -> int:
-    """How many values of a categorical feature an estimator can tell apart; Spark's trees need a bin for each."""
+    """The maximum number of values of a categorical feature; Spark's trees need a bin for each."""
     if name in ("random_forest", "gradient_boosted_trees"):
         return min(_MOST_CATEGORIES, int(made.getMaxBins()) - 1)
     return _MOST_CATEGORIES
 
 
 def preprocessing(choice: Choice, numbers: Sequence[Numbers], categories: Sequence[Categories]) -> list[Any]:
-    """The stages from the table's columns to the vector of features, most of them without anything left to fit."""
+    """The stages from the table's columns to the vector of features; most of them need no fit."""
     from pyspark.ml.feature import OneHotEncoder, SQLTransformer, VectorAssembler
 
     texts = [f"text{place}" for place in range(len(categories))]
@@ -163,9 +163,9 @@ def preprocessing(choice: Choice, numbers: Sequence[Numbers], categories: Sequen
 
 
 def _indexer(values: Sequence[Sequence[str]], texts: list[str], codes: list[str]) -> Any:
-    """A StringIndexer that knows its values already; what is missing, rare or was never seen gets a code of its own.
+    """A fitted StringIndexer with these values; missing, rare and unknown values share an additional code.
 
-    pyspark's own `from_arrays_of_labels` pads shorter arrays with nulls, which Spark then stumbles over.
+    pyspark's own `from_arrays_of_labels` pads shorter arrays with nulls, on which Spark fails.
     """
     from pyspark import SparkContext
     from pyspark.ml.feature import StringIndexerModel
@@ -198,14 +198,14 @@ def _statement(choice: Choice, numbers: Sequence[Numbers], categories: Sequence[
 
 
 def labeller(threshold: float) -> Any:
-    """The last stage: `prediction` is 1 where `score` is at least the threshold. Binarizer itself says yes above it."""
+    """The last stage: `prediction` is 1 if `score` is at least the threshold; Binarizer itself compares with `>`."""
     from pyspark.ml.feature import Binarizer
 
     return Binarizer(threshold=math.nextafter(threshold, -math.inf), inputCol=SCORE, outputCol=PREDICTION)
 
 
 def threshold_of(model: Any, uri: str) -> float:
-    """The threshold that `labeller` was given; raises FailedError for a model without that stage."""
+    """The threshold of the model's `labeller`; raises FailedError for a model without that stage."""
     from pyspark.ml.feature import Binarizer
 
     last = model.stages[-1] if getattr(model, "stages", None) else None
@@ -228,5 +228,5 @@ def parameters(stages: Sequence[Any]) -> dict[str, str]:
 
 
 def quoted(name: str) -> str:
-    """A column's name as SQL reads it, whatever is in it."""
+    """A column's name, quoted for SQL."""
     return "`" + name.replace("`", "``") + "`"

@@ -1,6 +1,6 @@
-"""Brings a table's rows into a Spark frame: Spark's tasks share the pieces, `io.table.reader` reads them there.
+"""Reads a table into a Spark frame: Spark's tasks share the pieces and read them with `io.table.reader`.
 
-So both engines learn from and score the same rows. No file is looked at by Spark's own readers.
+So both engines learn from and score the same rows; Spark's own readers are not used.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,10 +20,10 @@ _PIECE_BYTES = 32 * 1024**2
 
 
 def frame(spark: Any, table: EventTable, windows: Sequence[Window], extra: Sequence[str] = ()) -> Any:
-    """The rows of some windows: features, `extra`, LABEL (1.0 where positive), OTHER, DAY, and WINDOW.
+    """The rows of some windows: features, `extra`, LABEL (1.0 for positive), OTHER, DAY, and WINDOW.
 
-    Numbers are double, all else is text, both null where missing. WINDOW is the place among `windows`, `UNREADABLE` for
-    rows whose timestamp can't be read; OTHER is the label's text where it is not the positive one.
+    Numbers are double, all else is text, both null if missing. WINDOW is the index in `windows`, `UNREADABLE` for rows
+    with an unreadable timestamp; OTHER is the text of a label that is not the positive one.
     """
     names = list(dict.fromkeys((*table.features, *extra)))
     form = _plain(reader.schema(table, names))
@@ -43,8 +43,8 @@ def frame(spark: Any, table: EventTable, windows: Sequence[Window], extra: Seque
 def unlabelled_frame(spark: Any, table: ScoringTable, infinite: Mapping[str, Any]) -> tuple[Any, list[str], list[str]]:
     """All columns of a table to score, and the model's inputs; the names of both in the frame, in the table's order.
 
-    A column is passed on with its own type where Spark has one, else with the nearest that Spark has. infinite: an
-    accumulator for each numeric feature, of the rows in which it is infinite.
+    A column is passed on with its own type if Spark has it, otherwise with Spark's nearest. infinite: an accumulator
+    for each numeric feature, of the rows in which it is infinite.
     """
     given = [f"given{place}" for place in range(len(table.schema))]
     inputs = [f"input{place}" for place in range(len(table.features))]
@@ -77,7 +77,7 @@ def _made(
     read: Callable[[Sequence[Piece]], Iterator[pa.RecordBatch]],
     form: pa.Schema,
 ) -> Any:
-    """What `read` gives of the shares, in order: a task for each, which holds a batch at a time."""
+    """The batches of `read` for all shares, in order; a task for each share holds one batch at a time."""
     from pyspark.sql.pandas.types import from_arrow_schema
 
     def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -90,7 +90,7 @@ def _made(
 
 
 def _shares(spark: Any, pieces: Sequence[Piece]) -> list[list[Piece]]:
-    """Pieces that follow one another, about as many bytes for each task; a task for each core, if there are."""
+    """Consecutive pieces, with about the same number of bytes for each task; at least one task per core if possible."""
     small = [part for piece in pieces for part in piece.split(_PIECE_BYTES)]
     total = sum(piece.size for piece in small)
     tasks = max(min(len(small), max(spark.sparkContext.defaultParallelism, total // _PIECE_BYTES)), 1)
@@ -103,14 +103,14 @@ def _shares(spark: Any, pieces: Sequence[Piece]) -> list[list[Piece]]:
 
 
 def column(name: str) -> Any:
-    """A column of a frame by its name, whatever is in that."""
+    """A column of a frame by its name, which may contain any characters."""
     from pyspark.sql import functions as f
 
     return f.col(quoted(name))
 
 
 def _plain(form: pa.Schema) -> pa.Schema:
-    """Text without dictionaries, and the label as Spark's estimators want it."""
+    """The schema with text without dictionaries, and the label as Spark's estimators need it."""
     kinds = {LABEL: pa.float64(), OTHER: pa.string(), DAY: pa.int64(), WINDOW: pa.int8()}
     return pa.schema(
         [

@@ -1,6 +1,6 @@
 """Labels and probabilities of a registered Spark model, from one pass over the rows.
 
-A server holds a `SparkScorer` for rows that come as a frame of pandas; batch scoring uses `outcome` on Spark's own.
+A server uses a `SparkScorer` for pandas frames; batch scoring uses `outcome` on Spark frames.
 """
 
 from typing import Any
@@ -13,19 +13,19 @@ from ratchet.errors import FailedError
 
 
 class SparkScorer:
-    """A loaded model that gives labels and probabilities; threads may share it.
+    """A loaded model that returns labels and probabilities; thread-safe.
 
-    model: what `mlflow.pyfunc.load_model` returns; the Spark session that it was loaded in must be there as long.
+    model: the result of `mlflow.pyfunc.load_model`; its Spark session must stay active.
     """
 
     def __init__(self, model: Any) -> None:
         from mlflow.pyfunc import PyFuncModel
 
-        # MLflow's own class around it enforces the signature just as `model.predict` does.
+        # MLflow's own wrapper enforces the signature just as `model.predict` does.
         self._served = PyFuncModel(model.metadata, _OnePass(model), predict_fn="score")
 
     def score(self, rows: Any) -> Scored:
-        """Score what `predict` of the model accepts, such as a DataFrame; raises what that raises."""
+        """Score any input that the model's `predict` accepts, such as a DataFrame; raises the same errors."""
         scored: Scored = self._served.predict(rows)
         return scored
 
@@ -47,9 +47,9 @@ class _OnePass:
 
 
 def outcome(scored: Any) -> tuple[Any, Any]:
-    """The columns with label and probability of the positive class, of rows that a model has transformed.
+    """The columns with label and probability of the positive class in rows that a model has transformed.
 
-    Raises FailedError where the model leaves no label or no probability.
+    Raises FailedError if the model adds no label or no probability.
     """
     from pyspark.ml.functions import vector_to_array
 
@@ -63,7 +63,7 @@ def outcome(scored: Any) -> tuple[Any, Any]:
 
 
 def _types(model: Any) -> Any:
-    """The signature as Spark's schema, so that nothing is guessed from the rows; every value may be missing."""
+    """The signature as a Spark schema, so that no type is inferred from the rows; every value may be missing."""
     from pyspark.sql.types import StructField, StructType
 
     schema = model.metadata.get_input_schema()

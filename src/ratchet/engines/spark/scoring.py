@@ -1,6 +1,6 @@
-"""Batch scoring with Spark: each executor reads, scores and writes its part of the table; no row comes to Python.
+"""Batch scoring with Spark: each executor reads, scores and writes its part of the table; the driver gets no rows.
 
-What Spark writes appears when its job is done, all at once; `_SUCCESS` says so afterwards (`io.table.score_target`).
+Spark's files appear all at once at the end of its job, and `_SUCCESS` afterwards (`io.table.score_target`).
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ _GIVEN = "__given__"
 
 
 class SparkScoring:
-    """Implements `engines.base.BatchScorer`; what the calls mean is said there. Spark starts when it is made."""
+    """Implements `engines.base.BatchScorer`, which documents the methods. Spark starts in the constructor."""
 
     name = "spark"
 
@@ -54,14 +54,14 @@ class SparkScoring:
         with spark_errors(f"scoring {table.uri}"):
             infinite = {name: spark.sparkContext.accumulator(0) for name in table.numeric}
             rows, given, inputs = reading.unlabelled_frame(spark, table, infinite)
-            # The model's own columns get no name of the table but those of its features, which it takes away itself.
+            # Only the features keep their names, and the model drops them, so its columns clash with none of the table.
             features = [f.col(name).alias(feature) for name, feature in zip(inputs, table.features, strict=True)]
             scored = self._model.transform(rows.select(*features, f.struct(*given).alias(_GIVEN)))
             label, probability = outcome(scored)
             added = (label.cast("int").alias(LABEL), probability.alias(PROBABILITY), f.lit(version).alias(VERSION))
             passed = [f.col(f"{_GIVEN}.{name}").alias(own) for name, own in zip(given, table.schema.names, strict=True)]
             writer = scored.select(*passed, *added).write.mode("append")
-            # Its own sign would come before the target's, and say less.
+            # Spark's own _SUCCESS would appear before the target's, without its facts.
             writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(written)
             counted = spark.read.parquet(written).agg(f.count(f.lit(1)), f.count_if(f.col(LABEL) == 1)).first()
         said(counted[0])

@@ -1,8 +1,7 @@
-"""Starts Spark's JVM and session, and ends them; `engines.spark.engine` holds one for the length of a run.
+"""Starts and ends Spark's JVM and session; `engines.spark.engine` has one for the duration of a run.
 
-Where a master is given from outside (spark-submit, the Spark operator, `spark-defaults.conf`, MASTER), it and all that
-came with it is respected. Otherwise Spark runs on this machine, within the process's own JVM, and reachable from
-nowhere else.
+If a master is set from outside (spark-submit, the Spark operator, `spark-defaults.conf`, MASTER), it is used with all
+of its options. Otherwise Spark runs on this machine, in the process's own JVM, and is not reachable from elsewhere.
 """
 
 import importlib
@@ -26,7 +25,7 @@ from ratchet.errors import FailedError
 from ratchet.settings import Settings, bytes_of
 
 _STOP_SECONDS = 10
-# An aggregation of many columns becomes one long method, which Java interprets for ever if it is not told otherwise.
+# An aggregation of many columns becomes one long method, which Java would never compile by default.
 _JVM = "-XX:+UseParallelGC -XX:-DontCompileHugeMethods"
 _LOGGING = """\
 rootLogger.level = error
@@ -46,12 +45,12 @@ logger.tasks.level = off
 
 
 class Session:
-    """A Spark session that begins to start at once, beside whatever else the process has to do first."""
+    """A Spark session that starts in the background as soon as it is created."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.folder = Path(tempfile.mkdtemp(prefix="ratchet-spark-"))
-        # Here, not in the thread: MLflow imports it, too, and two threads in one package's imports may meet half-made.
+        # Not in the thread: MLflow imports it, too, and concurrent imports of a package may see it half initialized.
         importlib.import_module("pyspark.sql")
         self._spark: Future[Any] | None = background.begin("spark-start", self._session)
 
@@ -61,20 +60,20 @@ class Session:
             message = "the Spark session has been stopped"
             raise FailedError(message)
         spark = self._spark.result()
-        # The session was made by another thread, but Spark keeps the active one by thread; MLflow asks for it.
+        # MLflow needs the active session, which Spark keeps per thread, and another thread created it.
         spark._jvm.SparkSession.setActiveSession(spark._jsparkSession)  # noqa: SLF001  # no public way
         return spark
 
     @property
     def temporary(self) -> str | None:
-        """Where models lie on their way to and from MLflow. None: where MLFLOW_DFS_TMP says, as a cluster must."""
+        """The folder for models on their way to and from MLflow. None: MLFLOW_DFS_TMP, as required on a cluster."""
         return None if "MLFLOW_DFS_TMP" in os.environ else str(self.folder / "models")
 
     def stop(self) -> None:
         """End the session, its JVM and its files; may be called twice."""
         starting, self._spark = self._spark, None
         if starting is not None:
-            with suppress(Exception):  # one that could not start, or whose JVM has died, is stopped
+            with suppress(Exception):  # it may have failed to start, or its JVM may have died
                 starting.result().stop()
         self._end_jvm(at_once=False)
 
@@ -114,7 +113,7 @@ class Session:
         conf = SparkConf()
         if not master_is_given(self._settings, os.environ):
             return conf.setAll([*everywhere().items(), *self._on_this_machine().items(), *chosen])
-        # Only the JVM reads what was given, from its options and files; until it runs, all of that looks missing.
+        # Only the JVM reads options and files from outside; they seem to be missing until it runs.
         SparkContext._ensure_initialized(conf=conf.setAll(chosen))  # noqa: SLF001  # no public way
         conf = SparkConf().setAll(chosen)
         for key, value in everywhere().items():
@@ -140,20 +139,20 @@ class Session:
             from pyspark import SparkContext
             from pyspark.sql import SparkSession
 
-            # pyspark keeps its JVM until the process ends, and would go on with a dead one.
+            # pyspark keeps its JVM until the process ends, and would continue with a dead one.
             gateway, SparkContext._gateway = SparkContext._gateway, None  # noqa: SLF001
             SparkContext._jvm = SparkContext._active_spark_context = None  # noqa: SLF001
             SparkSession._instantiatedSession = None  # noqa: SLF001
             if gateway is not None:
                 _end(gateway, at_once=at_once)
         if (flavour := sys.modules.get("mlflow.spark")) is not None:
-            # It keeps the file system of the first JVM that it has met.
+            # It keeps the file system of its first JVM.
             flavour._HadoopFileSystem._filesystem = None  # noqa: SLF001
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _end(gateway: Any, *, at_once: bool) -> None:
-    """End the JVM, where it is ours: it goes by itself when its input is closed; one that does not is killed."""
+    """End the JVM if this process started it: it exits when its input is closed; otherwise it is killed."""
     process: subprocess.Popen[bytes] | None = gateway.proc
     if not at_once:
         with suppress(Exception):  # the JVM may have exited

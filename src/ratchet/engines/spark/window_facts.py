@@ -1,6 +1,6 @@
-"""The facts of the windows, from aggregations that begin at once; the first of them fills the cache.
+"""The facts about the windows, from concurrent aggregations; the first one fills the cache.
 
-`io.table.checks` judges them, with the sentences that scikit-learn's reader gets, too.
+`io.table.checks` judges them, with the same messages as for the scikit-learn engine.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ _FEWEST_ROWS = 20
 class Group:
     """Rows of one window, month and label. filled: those with a value, by categorical feature.
 
-    positive: None where the label is missing. other: its text where it is not the positive one.
+    positive: None if the label is missing. other: the text of a label that is not the positive one.
     """
 
     window: int
@@ -49,7 +49,7 @@ class Text:
 
 
 def groups(rows: Any, table: EventTable) -> list[Group]:
-    """Aggregate the rows of `spark_rows.frame`. Raises DataError for too many labels."""
+    """Aggregate the rows of `engines.spark.reading.frame`. Raises DataError for too many labels."""
     from pyspark.sql import functions as f
 
     month = f.date_format(f.date_from_unix_date(f.col(DAY).cast("int")), "yyyy-MM")
@@ -59,7 +59,7 @@ def groups(rows: Any, table: EventTable) -> list[Group]:
     if len(found) > _MOST_GROUPS:
         label = table.settings.label
         message = (
-            f"the label column {label.column!r} of {table.uri} has thousands of values beside the positive one, "
+            f"the label column {label.column!r} of {table.uri} has thousands of values besides the positive one, "
             f"{label.positive!r}; one is accepted"
         )
         raise DataError(message)
@@ -79,7 +79,7 @@ def groups(rows: Any, table: EventTable) -> list[Group]:
 def facts(
     found: Sequence[Group], numeric: Mapping[str, Numeric], number: int, window: Window, table: EventTable
 ) -> WindowFacts:
-    """The facts of the window that has the place `number`. numeric: its numeric features by name."""
+    """The facts about the window with the index `number`. numeric: its numeric features by name."""
     inside = [group for group in found if group.window == number]
     others: dict[str, int] = {}
     for group in inside:
@@ -108,9 +108,9 @@ def _column(name: str, inside: Sequence[Group], numeric: Numeric | None) -> Colu
 
 
 def numbers(windows: Sequence[Mapping[str, Numeric]], rows: int) -> list[Numbers]:
-    """The numeric features that have any value in windows of so many rows together, with their mean there.
+    """The numeric features that have values in windows with this number of rows together, with their means.
 
-    Rounded, since sums of parts that come in any order differ in their last digits.
+    The means are rounded, since sums in varying order differ in their last digits.
     """
     result = []
     for name in windows[0]:
@@ -122,9 +122,9 @@ def numbers(windows: Sequence[Mapping[str, Numeric]], rows: int) -> list[Numbers
 
 
 def texts(rows: Any, table: EventTable, most: int, training: Sequence[int], newest: int) -> dict[str, list[Text]]:
-    """The texts of each categorical feature in the rows learnt from that are worth a name, the most frequent first.
+    """The texts of each categorical feature in the rows learnt from to encode or count, the most frequent first.
 
-    most: how many of them the caller tells apart. training, newest: the places of windows in `rows`.
+    most: the maximum number to encode. training, newest: the indices of windows in `rows`.
     """
     from pyspark.sql import Window as Over
     from pyspark.sql import functions as f
@@ -153,7 +153,7 @@ def texts(rows: Any, table: EventTable, most: int, training: Sequence[int], newe
 
 
 def categories(found: Mapping[str, Sequence[Text]], table: EventTable, most: int) -> list[Categories]:
-    """The values of each categorical feature that get a code: the most frequent one, and what is not rare."""
+    """The values of each categorical feature that get a code: the most frequent one, and all that are not rare."""
     result = []
     for name in table.categorical:
         coded = [text for text in found.get(name, ()) if text.rank <= most and text.rows >= _FEWEST_ROWS]
@@ -193,7 +193,7 @@ def _rows_in_newest(text: Text) -> int:
 
 
 def with_distinct(about: WindowFacts, found: Mapping[str, Sequence[Text]]) -> WindowFacts:
-    """The facts, and how many values each categorical feature has."""
+    """The facts, with the number of distinct values of each categorical feature."""
     distinct = {name: texts[0].distinct for name, texts in found.items()}
     columns = tuple(
         replace(column, distinct=values, constant=values == 1 and not column.missing)
@@ -205,7 +205,7 @@ def with_distinct(about: WindowFacts, found: Mapping[str, Sequence[Text]]) -> Wi
 
 
 def summary(found: Sequence[Group], number: int, about: WindowFacts) -> WindowSummary:
-    """What the report says of a window."""
+    """The summary of a window for the report."""
     months: dict[str, list[int]] = {}
     for group in found:
         if group.window == number:

@@ -1,1 +1,1 @@
-"""Servers of a version: the requests that they answer, and the trial that a version must pass."""
+"""A version's server: the requests it accepts, and the trial that the version must pass."""

@@ -1,7 +1,7 @@
 """Converts a request to a server into the form that the model had in training.
 
-A category reaches the model as the text that training had, whether JSON writes it as `7`, `7.0` or `"7"`. That is
-decided value by value, before a frame guesses types from all rows together, so no answer depends on its neighbours.
+A category reaches the model as the text that it had in training, whether JSON writes it as `7`, `7.0` or `"7"`. Values
+are converted one by one, before a data frame infers types from all rows, so no prediction depends on other rows.
 """
 
 import csv
@@ -22,7 +22,7 @@ type Value = Callable[[Any, str], Any]
 
 
 class RefusedError(Exception):
-    """A request that can't be answered; the text says why."""
+    """An invalid request; the text is the reason."""
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,10 @@ class Asked:
 
 
 def asked_of(body: bytes, kind: str, texts: Mapping[str, bool], numbers: Collection[str] | None = None) -> Asked:
-    """The request with all categories as text. Anything but JSON, CSV and Parquet is left for MLflow to reject.
+    """The request with all categories as text. Other types than JSON, CSV and Parquet are left for MLflow to reject.
 
-    kind: the content type. texts: the model's text columns, and whether their texts are those of true and false.
-    numbers: its columns of numbers; None: all others are. Raises RefusedError for a value that is no category, and for
-    no rows.
+    kind: the content type. texts: the model's text columns, and whether they are boolean. numbers: its numeric columns;
+    None: all others. Raises RefusedError for an invalid value, and for a request without rows.
     """
     medium, separator, parameters = kind.partition(";")
     medium = medium.strip().lower()
@@ -55,7 +54,7 @@ def asked_of(body: bytes, kind: str, texts: Mapping[str, bool], numbers: Collect
 
 
 def _parsed(body: bytes) -> Any:
-    """What JSON says, None where it is none."""
+    """The parsed JSON; None if it is invalid."""
     try:
         return json.loads(body, parse_constant=_constant, parse_float=_finite, parse_int=_whole)
     except RecursionError as error:
@@ -66,15 +65,15 @@ def _parsed(body: bytes) -> Any:
 
 
 def _constant(word: str) -> float:
-    """NaN, which is missing; of the others that Python takes for JSON, training refuses the value."""
+    """NaN, which counts as missing; other constants that Python's parser accepts are rejected, as in training."""
     if word == "NaN":
         return math.nan
-    message = f"{word} is no number that training knew; finite numbers and null are accepted"
+    message = f"{word} is not a finite number; finite numbers and null are accepted"
     raise RefusedError(message)
 
 
 def _finite(text: str) -> float:
-    """A number as JSON writes it; 1e999 is as infinite as Infinity."""
+    """A number in JSON; 1e999 is rejected like Infinity."""
     number = float(text)
     return _constant(text) if math.isinf(number) else number
 
@@ -83,12 +82,12 @@ def _whole(text: str) -> int:
     try:
         return int(text)
     except ValueError as error:
-        message = f"{text[:20]}… has {len(text):,} digits and is no number that training knew"
+        message = f"{text[:20]}… has {len(text):,} digits, too many for a number"
         raise RefusedError(message) from error
 
 
 def category(value: Any, name: str, *, boolean: bool) -> str | None:
-    """The text of a category as training had it, None where it is missing. Raises RefusedError for anything else."""
+    """The text of a category as in training, None if it is missing. Raises RefusedError for any other value."""
     if isinstance(value, float) and math.isnan(value):
         return None
     if isinstance(value, float) and value.is_integer():
@@ -110,12 +109,12 @@ def category(value: Any, name: str, *, boolean: bool) -> str | None:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether it can be written as UTF-8; JSON can hold half of a character."""
+    """Whether it can be encoded as UTF-8; JSON may contain lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _value(value: Any, name: str, *, texts: Mapping[str, bool], numbers: Collection[str] | None) -> Any:
-    """A value of a column as training had it. Raises RefusedError for what is none."""
+    """A value of a column as in training. Raises RefusedError for an invalid one."""
     if name in texts:
         return category(value, name, boolean=texts[name])
     if numbers is not None and name not in numbers:
@@ -164,7 +163,7 @@ def _records(content: Any, value: Value) -> Any:
 
 
 def _columns(content: Any, value: Value) -> Any:
-    """`inputs` are columns by name, each a list or one value; or records."""
+    """The content of `inputs`: columns by name, each a list or a single value; or records."""
     if not isinstance(content, dict):
         return _records(content, value)
     if all(each == [] for each in content.values()):
@@ -198,7 +197,7 @@ def _check_distinct(names: Sequence[str]) -> None:
 
 def _check_length(row: Sequence[Any], number: int, names: Sequence[str]) -> None:
     if len(row) != len(names):
-        message = f"row {number} has {len(row)} values, and the header names {len(names)} columns"
+        message = f"row {number} has {len(row)} values, but the header has {len(names)} columns"
         raise RefusedError(message)
 
 
@@ -210,7 +209,7 @@ def _from_csv(body: bytes, value: Value) -> dict[str, Any]:
         message = f"the request is not UTF-8: byte {error.start + 1} is 0x{body[error.start]:02x}"
         raise RefusedError(message) from error
     except csv.Error as error:
-        message = f"the request is no CSV: {error}"
+        message = f"the request is not valid CSV: {error}"
         raise RefusedError(message) from error
     _check_rows(rows)
     _check_distinct([name for name in names if name])
@@ -226,7 +225,7 @@ def _from_parquet(body: bytes, value: Value) -> Any:
     try:
         table = pq.read_table(pa.BufferReader(body))
     except (pa.ArrowException, OSError) as error:
-        message = "the request is no Parquet"
+        message = "the request is not valid Parquet"
         raise RefusedError(message) from error
     _check_distinct(table.column_names)
     return _records(table.to_pylist(), value)
@@ -240,9 +239,9 @@ def _csv_row(row: Sequence[str], names: Sequence[str], value: Value) -> list[Any
 
 
 def _number(value: str) -> float | str:
-    """A number where it is one; what is none MLflow refuses, if the model needs it."""
+    """The number that a text means; other text is unchanged, and MLflow rejects it if the model needs a number."""
     word = value.strip()
-    # What Python takes for a number beside these, such as 1_0, is text in training's files.
+    # Other texts that Python parses as numbers, such as 1_0, are text in training's files.
     if re.fullmatch(r"[+-]?([0-9.]+([eE][+-]?[0-9]+)?|inf(inity)?|nan)", word, re.IGNORECASE):
         try:
             return _finite(word)

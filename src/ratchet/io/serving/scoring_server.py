@@ -1,9 +1,9 @@
 """The scoring server: MLflow's own application, with `/metrics`, probabilities on request, and graceful shutdown.
 
-`jobs.serve` runs it. MLflow's code handles requests as in `mlflow models serve`; before it, `io.serving.requests` gives
-each category its text in training. This module adds what a server in a cluster needs: it answers `/live` from the start
-and `/ping` once the model is loaded, counts, and on SIGTERM continues for a while, closing each connection after a
-response, so that no request is cut off.
+`jobs.serve` runs it. MLflow's code handles requests as in `mlflow models serve`, after `io.serving.requests` has given
+each category its text in training. This module adds the needs of a server in a cluster: `/live` responds from the
+start and `/ping` once the model is loaded; it counts requests; and on SIGTERM it continues for a while, closing each
+connection after a response, so that no request is lost.
 """
 
 import json
@@ -39,9 +39,9 @@ type Send = Callable[[Message], Awaitable[None]]
 type Receive = Callable[[], Awaitable[Message]]
 type App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-# How long a terminating pod still receives requests, until its address has left every node's tables.
+# How long a terminating pod still receives requests, until its address is removed from every node's tables.
 DRAIN_SECONDS = 5.0
-# Longer than what clients and proxies keep an idle connection: the client should be the one to close first.
+# Longer than clients and proxies keep an idle connection, so that the client closes it first.
 _KEEP_ALIVE_SECONDS = 75
 _GRACEFUL_SECONDS = 20
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -91,7 +91,7 @@ class ScoringServer:
         self._numbers: tuple[str, ...] | None = None
 
     def serve(self, labels: Any, both: Any, model: str, version: int) -> None:
-        """From now on answer with a model. labels, both: pyfunc models; the second gives probabilities as well."""
+        """Serve a model from now on. labels, both: pyfunc models; the second also returns probabilities."""
         from mlflow.pyfunc import scoring_server
 
         counted = {False: _counted(labels, self.measures, _labels), True: _counted(both, self.measures, _label_column)}
@@ -100,7 +100,7 @@ class ScoringServer:
         self.measures.model.labels(model, str(version)).set(1)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Respond to one request."""
         if scope["type"] != "http":
             await _lifespan(receive, send)
             return
@@ -170,8 +170,8 @@ def run(app: ScoringServer, host: str, port: int, drain_seconds: float = DRAIN_S
         timeout_graceful_shutdown=_GRACEFUL_SECONDS,
     )
     with socket.create_server((host, port), backlog=1024) as listening:
-        # asyncio does this for sockets of its own alone. Without it an answer's second part waits until the client has
-        # acknowledged the first, which takes it 40 ms.
+        # asyncio sets this only for its own sockets. Without it the second packet of a response waits until the client
+        # has acknowledged the first, which takes 40 ms.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _Server(config, app, drain_seconds).run(sockets=[listening])
 
@@ -184,14 +184,14 @@ class _Server(uvicorn.Server):
         self._leave_at: float | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's own
-        """Start to drain; a second signal, or one from a terminal, ends the server at once."""
+        """Start to drain; a second signal, or SIGINT, ends the server at once."""
         if self._app.draining or sig == signal.SIGINT:
             self.should_exit = True
         self._app.draining = True
         self._leave_at = time.monotonic() + self._drain_seconds
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: whether it is time to leave."""
+        """Called ten times per second; returns whether to exit."""
         over = self._leave_at is not None and time.monotonic() >= self._leave_at
         return await super().on_tick(counter) or over or self._app.failed
 
@@ -210,7 +210,7 @@ class _Counted:
     def predict(self, data: Any, params: Any = None) -> Any:
         try:
             answer = self._model.predict(data, params=params)
-        except MlflowException:  # the rows don't fit the signature
+        except MlflowException:  # the rows don't match the signature
             raise
         except Exception:
             self._measures.failures.inc()
@@ -221,7 +221,7 @@ class _Counted:
 
 
 def _name(label: object) -> str:
-    """`0` or `1`, however the model writes them; a label of another kind of model must not make new series."""
+    """`0` or `1` for any numeric type; labels of other models must not create new series."""
     return {0: "0", 1: "1"}.get(label, "other") if isinstance(label, Real) else "other"  # type: ignore[call-overload]
 
 
@@ -238,10 +238,10 @@ def _label_column(answer: Any) -> Any:
 
 
 def _inputs(about: Any) -> tuple[dict[str, bool], tuple[str, ...] | None]:
-    """A model's inputs that are text, and whether that of true and false; and those that are numbers."""
+    """A model's text inputs, each with whether it is boolean; and its numeric inputs."""
     try:
         inputs = ModelInputs.of(about, "the model")
-    except ConfigurationError:  # without names or with other types: its requests are MLflow's affair
+    except ConfigurationError:  # without names or with other types: MLflow validates its requests
         return {}, None
     return {name: name in inputs.booleans for name in inputs.categorical}, inputs.numeric
 
@@ -256,7 +256,7 @@ async def _body(receive: Receive) -> bytes:
 
 
 def _said(body: bytes, receive: Receive) -> Receive:
-    """What comes next from the client, when its request has been read: the request again, then what really comes."""
+    """A receiver that first returns the request, which has already been read, and then the client's next messages."""
     waiting = [{"type": "http.request", "body": body}]
 
     async def next_message() -> Message:

@@ -27,13 +27,13 @@ _LONGEST_ANSWER = 300
 
 
 class TrialError(Exception):
-    """The version can't be tried to the end, for a reason of its own; the text is a sentence."""
+    """The trial can't be completed because of the version; the text is a sentence."""
 
 
 class TrialServer:
     """`ratchet serve` with one version; entering it waits until the server is ready.
 
-    options: those by which it reads the same settings. start_seconds: the deadline of that wait.
+    options: give it the same settings. start_seconds: the deadline of the wait.
     """
 
     def __init__(
@@ -74,20 +74,20 @@ class TrialServer:
         self._end()
 
     def ask(self, body: object, *, probabilities: bool = False) -> list[Any]:
-        """The predictions for a request; raises TrialError for any other answer than those."""
+        """The predictions for a request; raises TrialError for any other response."""
         answer = self._request("POST", "/invocations" + "?probabilities=true" * probabilities, body)
         text = answer.data.decode("utf-8", errors="replace")
         if answer.status != HTTPStatus.OK:
-            message = f"its server answered a good request with {answer.status}: {text[:_LONGEST_ANSWER]}"
+            message = f"its server returned {answer.status} for a valid request: {text[:_LONGEST_ANSWER]}"
             raise TrialError(message)
         try:
             return list(json.loads(text)["predictions"])
         except (ValueError, KeyError, TypeError) as error:
-            message = f"its server's answer has no predictions: {text[:_LONGEST_ANSWER]}"
+            message = f"its server's response has no predictions: {text[:_LONGEST_ANSWER]}"
             raise TrialError(message) from error
 
     def status_of(self, body: object) -> int:
-        """The status of the answer to a request."""
+        """The HTTP status of the response to a request."""
         return int(self._request("POST", "/invocations", body).status)
 
     def _request(self, method: str, path: str, body: object = None) -> urllib3.BaseHTTPResponse:
@@ -100,7 +100,7 @@ class TrialServer:
                 headers={"Content-Type": "application/json"},
             )
         except urllib3.exceptions.HTTPError as error:
-            message = f"its server did not answer a request: {self._ended() or type(error).__name__}"
+            message = f"its server did not respond to a request: {self._ended() or type(error).__name__}"
             raise TrialError(message) from error
 
     def _wait(self) -> None:
@@ -124,9 +124,9 @@ class TrialServer:
         if code is None:
             return None
         if code == -signal.SIGKILL:
-            return "its server was killed, as happens where the memory does not suffice"
+            return "its server was killed, probably for lack of memory"
         lines = Path(self._words.name).read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        said = lines[-1].removeprefix("ratchet: ") if lines else "nothing was said"
+        said = lines[-1].removeprefix("ratchet: ") if lines else "no message"
         return f"its server ended with {code}: {said}"
 
     def _watch_memory(self) -> None:
@@ -140,7 +140,7 @@ class TrialServer:
     def _end(self) -> None:
         self._over.set()
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)  # no other client has its address: nothing to drain
+            self._process.send_signal(signal.SIGINT)  # it has no other clients: nothing to drain
             try:
                 self._process.wait(_GRACE_SECONDS)
             except subprocess.TimeoutExpired:

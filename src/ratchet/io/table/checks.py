@@ -1,6 +1,6 @@
 """The rules for bad data, shared by both engines: the engines count, these rules judge.
 
-An engine sums up each window in a `WindowFacts`; the sentences that follow from it are written here alone.
+An engine summarizes each window in a `WindowFacts`; all error messages about windows are written here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """A feature in a window. distinct: its number of values, None if not counted. constant: it never varies."""
+    """A feature in a window. distinct: how many different values, None if not counted. constant: it never varies."""
 
     name: str
     missing: int
@@ -27,9 +27,9 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class WindowFacts:
-    """A window in numbers, all of them rows. label_others: how often each value that is not the positive one occurs.
+    """A window in numbers, all of them of rows. label_others: the rows of each label other than the positive one.
 
-    bad_timestamps: rows that belong to no window, because their timestamp is missing or can't be read.
+    bad_timestamps: rows that belong to no window because their timestamp is missing or can't be read.
     """
 
     window: Window
@@ -57,14 +57,14 @@ def check(facts: WindowFacts, table: EventTable) -> list[str]:
 
 
 def check_newest(facts: WindowFacts, table: EventTable) -> None:
-    """Judge days that are only scored: one class is enough, and there may be no row. Raises DataError."""
+    """Judge days that are only scored: one class is enough, and they may have no rows. Raises DataError."""
     _check_timestamps(facts, table)
     _check_labels([facts], table)
     _check_infinite(facts, table)
 
 
 def check_together(windows: Sequence[WindowFacts], table: EventTable) -> None:
-    """What only all windows together show: the label has one value beside the positive one. Raises DataError."""
+    """Check over all windows that the label has only one value besides the positive one. Raises DataError."""
     _check_labels(windows, table)
 
 
@@ -102,7 +102,7 @@ def _check_labels(windows: Sequence[WindowFacts], table: EventTable) -> None:
         listed = ", ".join(f"{value!r} ({_rows(count)})" for value, count in shown[:_SHOWN])
         more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
         message = (
-            f"the label column {label.column!r} of {table.uri} has {len(others)} values beside the positive one, "
+            f"the label column {label.column!r} of {table.uri} has {len(others)} values besides the positive one, "
             f"{label.positive!r}: {listed}{more}; one is accepted"
         )
         raise DataError(message)
@@ -128,7 +128,7 @@ def _check_infinite(facts: WindowFacts, table: EventTable) -> None:
 
 
 def _check_values(facts: WindowFacts, table: EventTable) -> None:
-    """There must be something to learn from; a single feature without values is left out."""
+    """At least one feature must have values; a single feature without any is left out."""
     if facts.window.name == "training" and all(column.missing == facts.rows for column in facts.columns):
         first = facts.columns[0].name
         which = f"the only feature, {first!r}, is" if len(facts.columns) == 1 else f"all features, {first!r} first, are"
@@ -137,14 +137,14 @@ def _check_values(facts: WindowFacts, table: EventTable) -> None:
 
 
 def _warnings(facts: WindowFacts, table: EventTable) -> list[str]:
-    """Only the training window is looked at: what is constant in a short one may vary in a long one."""
+    """Only of the training window: a feature that is constant in a short window may vary in a long one."""
     if facts.window.name != "training":
         return []
     found = []
     for column in facts.columns:
         where = f"in the {_rows(facts.rows)} of the {facts.window} of {table.uri}"
         if column.constant:
-            found.append(f"the column {column.name!r} is constant {where}: it can't help")
+            found.append(f"the column {column.name!r} is constant {where}: it can't improve the model")
         elif column.name in table.categorical and column.distinct == facts.rows:
             found.append(f"the categorical column {column.name!r} has as many values as there are rows {where}")
     return found

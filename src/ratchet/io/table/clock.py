@@ -1,6 +1,6 @@
-"""From a timestamp column to local days, the same for every way in which a timestamp is written.
+"""Converts a timestamp column to local days, the same for all formats of timestamps.
 
-A timestamp without a zone is local time; one with a zone, or an epoch, is an instant and is moved into the table's
+A timestamp without a zone is local time; one with a zone, or an epoch, is an instant and is converted to the table's
 zone. The offsets come from `zoneinfo`, not from the operating system's tables. `io.table.reader` calls it for both
 engines, `io.table.day_range` for the end of a table.
 """
@@ -21,13 +21,13 @@ ISO_8601 = (
     r"([T ]([01][0-9]|2[0-3]):([0-5][0-9])(:([0-5][0-9])([.,][0-9]{1,9})?)?"
     r"(Z| UTC| ?[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)?)?$"
 )
-"""What is accepted as text: a date, or a date and a time with or without a zone."""
+"""The accepted text: a date, or a date and a time with or without a zone."""
 
-# With an exponent as Java writes it, and with it Spark, whatever is longer than seven digits.
+# With an exponent, because Java, and so Spark, writes numbers of more than seven digits that way.
 _EPOCH_TEXT = r"^\s*-?([0-9]{1,19}(\.[0-9]*)?|[0-9]\.[0-9]+E[0-9]{1,2})\s*$"
 
 FIRST_YEAR, LAST_YEAR = 1700, 2199
-"""What lies outside is no event: it stands for a missing value, or the unit of an epoch is wrong."""
+"""A timestamp outside these years stands for a missing value, or the unit of the epoch is wrong."""
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _FIRST_DAY, _LAST_DAY = date(FIRST_YEAR, 1, 1).toordinal() - _EPOCH, date(LAST_YEAR, 12, 31).toordinal() - _EPOCH
@@ -40,18 +40,18 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Clock:
-    """Reads one timestamp column. zone: where days begin. unit: of an epoch; None where the column is no number."""
+    """Reads one timestamp column. zone: where days begin. unit: of an epoch; None if the column is not an epoch."""
 
     zone: ZoneInfo
     unit: str | None
 
     @classmethod
     def of(cls, timezone: str, unit: str | None) -> "Clock":
-        """timezone: an IANA name, which the settings have checked."""
+        """timezone: an IANA name, validated by the settings."""
         return cls(ZoneInfo(timezone), unit)
 
     def days(self, column: pa.Array) -> tuple[Ints, npt.NDArray[np.bool_]]:
-        """Local days since 1970-01-01, and where there is no timestamp that can be read; both as long as the column."""
+        """Local days since 1970-01-01, and a mask of missing and unreadable timestamps; as long as the column."""
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
         days = self._days(column)
@@ -77,7 +77,7 @@ class Clock:
         return np.where(_true(column.is_valid()), seconds % _DAY_SECONDS, 0)
 
     def repeats_a_day(self, first: int, last: int) -> bool:
-        """Whether between two local days the clock is once set back over midnight, so that a day comes twice."""
+        """Whether the clock is set back over midnight between two local days, so that a day occurs twice."""
         years = np.arange(_year_of(first - 1), _year_of(last + 1) + 1)
         starts, offsets = self._offsets(years)
         before, after = (starts[1:] - 1 + offsets[:-1]) // _DAY_SECONDS, (starts[1:] + offsets[1:]) // _DAY_SECONDS
@@ -95,17 +95,17 @@ class Clock:
         return self._epoch_days(column)
 
     def _epoch_days(self, column: pa.Array) -> Ints:
-        assert self.unit is not None  # noqa: S101  # `io.table.inspection` refuses numbers without a unit
+        assert self.unit is not None  # noqa: S101  # `io.table.inspection` rejects numbers without a unit
         try:
             whole = _filled(column) // _PER_SECOND[self.unit]
-        except pa.ArrowInvalid:  # a fraction, or more than 64 bits hold
+        except pa.ArrowInvalid:  # a fraction, or more than 64 bits
             return self._instant_days(self._seconds(column))
         days = self._instant_days(whole)
         days[~_true(column.is_valid())] = _NO_DAY
         return days
 
     def _seconds(self, column: pa.Array) -> Ints:
-        """Of numbers in the clock's unit, rounded down."""
+        """Seconds, rounded down, of numbers in the clock's unit."""
         assert self.unit is not None  # noqa: S101
         values = (
             column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
@@ -129,7 +129,7 @@ class Clock:
         return self._local(seconds) // _DAY_SECONDS
 
     def _local(self, seconds: Ints) -> Ints:
-        """Local seconds of instants in seconds since 1970-01-01 UTC; outside of the years that count, those of UTC."""
+        """Local seconds of instants in seconds since 1970-01-01 UTC; outside the accepted years, those of UTC."""
         days = seconds // _DAY_SECONDS
         inside = (days >= _FIRST_DAY - 1) & (days <= _LAST_DAY + 1)
         if not inside.any():
@@ -142,7 +142,7 @@ class Clock:
         return local
 
     def _offsets(self, years: Ints) -> tuple[Ints, Ints]:
-        """The instants from which an offset from UTC holds, and the offsets, both in seconds, in some years of UTC."""
+        """The instants at which an offset from UTC begins, and the offsets, both in seconds, in some years of UTC."""
         found = [change for year in years.tolist() for change in _changes(self.zone, year)]
         starts, offsets = zip(*found, strict=True)
         return np.array(starts, dtype=np.int64), np.array(offsets, dtype=np.int64)
@@ -150,9 +150,9 @@ class Clock:
 
 @functools.cache
 def _changes(zone: ZoneInfo, year: int) -> tuple[tuple[int, int], ...]:
-    """The begin of a year with its offset from UTC, then each instant at which another begins to hold, in seconds.
+    """The start of a year with its offset from UTC, then each instant with a new offset, in seconds.
 
-    No zone of the zone data changes twice on one day, and some do within a week.
+    No zone in the time zone database changes its offset twice in one day, but some do within a week.
     """
     begin, end = (int(datetime(each, 1, 1, tzinfo=UTC).timestamp()) for each in (year, year + 1))
     found = [(begin, _offset(zone, begin))]
@@ -163,7 +163,7 @@ def _changes(zone: ZoneInfo, year: int) -> tuple[tuple[int, int], ...]:
 
 
 def _change(zone: ZoneInfo, begin: int, end: int) -> int:
-    """The second in (begin, end] from which the offset is that of `end`."""
+    """The second in (begin, end] at which the offset of `end` begins."""
     new = _offset(zone, end)
     while end - begin > 1:
         middle = (begin + end) // 2
@@ -207,7 +207,7 @@ def _true(mask: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def _mapped(column: pa.Array, function: Callable[[str], int]) -> Ints:
-    """Apply a function from text to a number to each distinct text; missing text becomes no day."""
+    """Apply a function from text to a number to each distinct text; missing text becomes `_NO_DAY`."""
     encoded = column.dictionary_encode()
     values = [_NO_DAY if text is None else function(text) for text in encoded.dictionary.to_pylist()]
     codes = encoded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
@@ -230,8 +230,8 @@ def _offset_seconds(zone: str) -> int:
 
 
 def _time_of_day(text: pa.Array) -> Ints:
-    """Seconds since midnight of texts in ISO 8601 with a time; 0 where the seconds are not written."""
-    # 2013-12-01T08:30:05: a zone may follow the minutes, and then no colon stands before what looks like seconds.
+    """Seconds since midnight of texts in ISO 8601 with a time; without seconds they are 0."""
+    # 2013-12-01T08:30:05: only after a colon are the digits seconds; otherwise they are part of a zone.
     seconds = pc.if_else(pc.equal(pc.utf8_slice_codeunits(text, 16, 17), ":"), text, None)
     parts = ((text, 11, 3600), (text, 14, 60), (seconds, 17, 1))
     total = np.zeros(len(text), dtype=np.int64)

@@ -1,6 +1,6 @@
-"""Which column plays which part: timestamp, label, numeric and categorical features.
+"""The roles of columns: timestamp, label, numeric and categorical features.
 
-`io.table.inspection.inspect` calls it with the columns of the files, the settings say what is wanted.
+`io.table.inspection.inspect` resolves them from the columns of the files and the settings.
 """
 
 import difflib
@@ -15,11 +15,11 @@ from ratchet.settings import Data
 
 _NEAR = 3
 OURS = "__ratchet_"
-"""How the names begin that the columns have which a table is given: its label, the days, the windows."""
+"""Prefix of the columns that Ratchet adds to a table: its label, the days, the windows."""
 
 
 def plain(kind: pa.DataType) -> pa.DataType:
-    """The type of the values, however they are stored: in a dictionary, with long offsets, as views."""
+    """The type of the values, regardless of their storage: in a dictionary, with long offsets, as views."""
     if pa.types.is_dictionary(kind):
         return plain(kind.value_type)
     return pa.string() if is_text(kind) else kind
@@ -32,13 +32,13 @@ def is_number(kind: pa.DataType) -> bool:
 
 
 def _is_category(kind: pa.DataType) -> bool:
-    """Values that both engines write as the same text; a fraction isn't one."""
+    """Whether both engines convert the values to the same text, unlike fractions."""
     whole = pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0)
     return is_text(kind) or bool(whole or pa.types.is_boolean(kind))
 
 
 def common(kinds: Sequence[pa.DataType], *, text: bool) -> pa.DataType | None:
-    """The one type for values of some types, None where there is none; what is null everywhere is a number, or text."""
+    """The common type of some types, None if there is none; columns of nulls alone become numbers, or text."""
     some = [kind for kind in kinds if not pa.types.is_null(kind)]
     if not some:
         return pa.string() if text else pa.float64()
@@ -53,24 +53,24 @@ def common(kinds: Sequence[pa.DataType], *, text: bool) -> pa.DataType | None:
 
 
 def check_present(uri: str, wanted: Iterable[str], names: Sequence[str], where: str) -> None:
-    """Raises DataError for the first wanted column that is not among `names`; where: the file or folder looked at."""
+    """Raises DataError for the first wanted column that is not among `names`; where: the file or folder."""
     for name in wanted:
         if name not in names:
             near = difflib.get_close_matches(name, names, n=_NEAR, cutoff=0.5)
             shown = ", ".join(map(_shown, near or names[:10]))
-            hint = f"near it are {shown}" if near else f"there are {shown or 'no columns'}"
+            hint = f"similar names: {shown}" if near else f"its columns: {shown or 'none'}"
             place = uri if where == uri else f"{where} of {uri}"
             message = f"the column {name!r} is not in {place}; {hint}"
             raise DataError(message)
 
 
 def _shown(name: str) -> str:
-    """A name in quotes where blanks or what can't be seen are part of it."""
+    """The name, quoted if it has surrounding blanks or invisible characters."""
     return name if name.isprintable() and name == name.strip() else repr(name)
 
 
 def check_distinct(names: Sequence[str], where: str) -> None:
-    """Raises DataError where two columns of a file have one name."""
+    """Raises DataError if two columns of a file have the same name."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         message = f"the column {twice[0]!r} occurs {names.count(twice[0])} times in {where}; names must be distinct"
@@ -78,7 +78,7 @@ def check_distinct(names: Sequence[str], where: str) -> None:
 
 
 def check_timestamp(schema: pa.Schema, settings: Data, uri: str) -> None:
-    """Raises DataError or ConfigurationError where the timestamp column can't be one."""
+    """Raises DataError or ConfigurationError if the timestamp column has an unfit type."""
     kind = schema.field(settings.timestamp).type
     number = is_number(kind) and not pa.types.is_boolean(kind)
     moment = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
@@ -96,7 +96,7 @@ def check_timestamp(schema: pa.Schema, settings: Data, uri: str) -> None:
     if moment and settings.timestamp_unit is not None:
         message = (
             f"data.timestamp_unit is {settings.timestamp_unit!r}, but the timestamp column {settings.timestamp!r} "
-            f"has the type {kind}: leave the unit out"
+            f"has the type {kind}: omit the unit"
         )
         raise ConfigurationError(message)
 
@@ -114,7 +114,7 @@ def features(schema: pa.Schema, settings: Data, uri: str) -> tuple[tuple[str, ..
         _check_all_others(schema, others, {*numeric, *categorical}, uri)
     check_features(schema, numeric, categorical, uri)
     if not numeric and not categorical:
-        message = f"{uri} has no feature: no column beside the timestamp and the label is chosen"
+        message = f"{uri} has no feature: no column besides the timestamp and the label is selected"
         raise DataError(message)
     return numeric, categorical
 
@@ -129,12 +129,12 @@ def check_features(schema: pa.Schema, numeric: Sequence[str], categorical: Seque
 def _check_free(names: Iterable[str], uri: str) -> None:
     for name in names:
         if name.lower().startswith(OURS):
-            message = f"the column {name!r} of {uri} bears a name that only Ratchet gives: rename it or exclude it"
+            message = f"the column {name!r} of {uri} has a name that is reserved for Ratchet: rename it or exclude it"
             raise DataError(message)
 
 
 def is_needed(name: str, settings: Data) -> bool:
-    """Whether a column of this name has a part to play, or may get one."""
+    """Whether a column of this name has a role, or may get one."""
     if name in (settings.timestamp, settings.label.column, *(settings.numeric or ()), *(settings.categorical or ())):
         return True
     return name not in settings.exclude and (settings.numeric is None or settings.categorical is None)
@@ -150,15 +150,15 @@ def _check_all_others(schema: pa.Schema, others: Sequence[str], chosen: set[str]
     for name in others:
         if name not in chosen:
             message = (
-                f"the column {name!r} of {uri} has the type {schema.field(name).type}, which is neither number nor "
-                "text: name it under data.exclude"
+                f"the column {name!r} of {uri} has the type {schema.field(name).type}, which is neither a number nor "
+                "text: add it to data.exclude"
             )
             raise DataError(message)
 
 
 @dataclass(frozen=True)
 class _Role:
-    """What a feature may be: its name for the reader, the types that fit, and their names."""
+    """A role of features: its name in messages, the accepted types, and their names."""
 
     name: str
     fits: Callable[[pa.DataType], bool]

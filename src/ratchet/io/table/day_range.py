@@ -1,6 +1,6 @@
-"""How far the timestamps of a file reach, found by reading that one column, and the sentence where they can't be read.
+"""The day range of a file, found by reading its timestamps; and the error message if they can't be read.
 
-For CSV, for text, and for Parquet without statistics, whose footers do not say it.
+Needed for CSV, for timestamps as text, and for Parquet without statistics.
 """
 
 import re
@@ -27,7 +27,7 @@ class Timestamps:
 
 @dataclass
 class Reach:
-    """Grows batch by batch. first, last, slack: as in a RowGroup. wrong: the first row without a timestamp."""
+    """Grows batch by batch. first, last, slack: as in a RowGroup. wrong: the first row without a valid timestamp."""
 
     timestamps: Timestamps
     rows: int = 0
@@ -41,7 +41,7 @@ class Reach:
         self._kind: pa.DataType = pa.string()
 
     def add(self, column: pa.Array) -> None:
-        """Take the next timestamps, as they stand in the file."""
+        """Add the next timestamps, as they are in the file."""
         days, bad = self.timestamps.clock.days(column)
         self._kind = column.type
         if bad.any():
@@ -57,14 +57,14 @@ class Reach:
             self.last = last if self.last is None else max(last, self.last)
 
     def _last(self, column: pa.Array, days: npt.NDArray[np.int64]) -> int:
-        """The day of the newest instant, which need not be the last day: where the clock is set back over midnight."""
+        """The day of the newest instant, which is not the last day if the clock was set back over midnight."""
         if is_text(column.type) or pa.types.is_dictionary(column.type):
             return int(days.max())
         newest, _ = self.timestamps.clock.days(pa.array([pc.max(column)], column.type))
         return int(newest[0])
 
     def check(self, where: str) -> None:
-        """Raise DataError where a row has no timestamp that can be read; where: the file's address."""
+        """Raise DataError if a row has no valid timestamp; where: the file's address."""
         if self.wrong is None:
             return
         row, value = self.wrong
@@ -81,10 +81,10 @@ class Reach:
 
 
 def _shown(column: pa.Array, place: int) -> str:
-    """A value as a person writes it; Python's own datetimes end with the year 9999 and know no nanoseconds."""
+    """A value as text; not via Python's datetimes, which end in 9999 and have no nanoseconds."""
     if not column[place].is_valid:
         return "none"
     try:
         return repr(column.slice(place, 1).cast(pa.string())[0].as_py())
-    except pa.ArrowException:  # a zone that Arrow doesn't know
+    except pa.ArrowException:  # an unknown zone
         return repr(column[place].value)

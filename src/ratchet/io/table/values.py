@@ -1,6 +1,6 @@
-"""What a value of the table is to a model: a number, a text, a label. One place for training and scoring, both engines.
+"""Converts values of a table to a model's inputs (numbers, text) and labels, for training and scoring in both engines.
 
-Numbers are float64 and texts UTF-8; what is missing is null, NaN included.
+Numbers are float64 and texts UTF-8; missing values, including NaN, are null.
 """
 
 import pyarrow as pa
@@ -13,17 +13,17 @@ from ratchet.io.table.labels import is_positive
 
 
 def number(column: pa.Array, decimal: str = ".") -> pa.Array:
-    """float64; of text what it says, blanks around it do not matter. Raises ArrowInvalid, with the value, else.
+    """The column as float64; text is parsed, ignoring surrounding blanks. Raises ArrowInvalid with an invalid value.
 
-    decimal: what stands before the fraction of a number in text.
+    decimal: the decimal separator of numbers in text.
     """
     values = _decoded(column)
     if pa.types.is_decimal(values.type):
-        values = values.cast(pa.string())  # by its digits: Arrow's own way differs from them in the last bit
+        values = values.cast(pa.string())  # via text: Arrow's direct cast differs in the last bit
     if not is_text(values.type):
         return _present(values.cast(pa.float64(), safe=False))
     if decimal != ".":
-        # A point is no part of such a number, and must not become one.
+        # A point is invalid in such a number and must not become its decimal separator.
         values = pc.replace_substring(pc.replace_substring(values, ".", "_"), decimal, ".")
     try:
         return _present(values.cast(pa.float64()))
@@ -37,7 +37,7 @@ def number(column: pa.Array, decimal: str = ".") -> pa.Array:
 
 
 def text(column: pa.Array, *, boolean: bool = False) -> pa.Array:
-    """Text in a dictionary, as `text_of` has it, null where it is missing."""
+    """Text in a dictionary, normalized by `text_of`, null where missing."""
     encoded = _decoded(column).cast(pa.string()).dictionary_encode()
     stored = encoded.dictionary.to_pylist()
     known = [text_of(each, boolean=boolean) for each in stored]
@@ -45,21 +45,21 @@ def text(column: pa.Array, *, boolean: bool = False) -> pa.Array:
 
 
 def as_stored(column: pa.Array, kind: pa.DataType, decimal: str) -> pa.Array:
-    """A column that is only passed on, as the type that it has in all files together.
+    """A column that is only passed on, cast to its type in the whole table.
 
-    Raises ArrowInvalid where a value does not fit into it.
+    Raises ArrowInvalid if a value does not fit.
     """
     stored = _decoded(column)
     if stored.null_count == len(stored):
         return pa.nulls(len(stored), kind)
     if is_text(stored.type) and is_number(kind):
         return number(stored, decimal).cast(kind)
-    # A whole number of more than 53 bits is rounded; all else must fit.
+    # Integers of more than 53 bits are rounded to floats; all other values must fit.
     return stored.cast(kind, safe=not pa.types.is_floating(kind))
 
 
 def label(column: pa.Array, positive: bool | float | str) -> tuple[pa.Array, pa.Array]:
-    """Whether each row is positive, null where it is missing; and the other values' text, null where it is positive."""
+    """Whether each row is positive, null where missing; and the text of the other labels, null where positive."""
     encoded = _decoded(column).dictionary_encode()
     values = [None if _is_missing(value) else value for value in encoded.dictionary.to_pylist()]
     hits = [None if value is None else is_positive(value, positive) for value in values]
@@ -70,7 +70,7 @@ def label(column: pa.Array, positive: bool | float | str) -> tuple[pa.Array, pa.
 def _is_missing(value: object) -> bool:
     if isinstance(value, str):
         return not value.strip()
-    return value is None or value != value  # noqa: PLR0124  # NaN alone differs from itself
+    return value is None or value != value  # noqa: PLR0124  # only NaN differs from itself
 
 
 def _decoded(column: pa.Array) -> pa.Array:

@@ -1,6 +1,6 @@
-"""Whether a folder is a whole table: neither part of one with a log, nor a folder of several.
+"""Whether a folder is a whole table: neither part of a table with a log, nor a folder of several tables.
 
-Read as a folder of files, such a table gives rows that were replaced or deleted; `listing` asks before it reads so.
+Read as plain files, a table with a log would include replaced or deleted rows; `listing` checks this first.
 """
 
 import os
@@ -16,7 +16,7 @@ _HUDI = ".hoodie"
 
 
 def check(store: Store, paths: Iterable[str]) -> None:
-    """Raise DataError for what is no table of its own, and for links that lead nowhere or back; paths: of all files."""
+    """Raise DataError for a part of a table, several tables, and broken or cyclic links; paths: of all files."""
     for path in paths:
         folder, _, name = path.rpartition("/")
         parent, _, last = folder.rpartition("/")
@@ -61,7 +61,7 @@ def _check_above(store: Store, parent: str) -> None:
 
 
 def _check_links(root: str) -> None:
-    """Arrow leaves out links to nothing, and follows those that lead back until a path is too long."""
+    """Check links, since Arrow skips broken ones and follows cyclic ones until the path is too long."""
     for folder, folders, names in os.walk(root):
         folders[:] = filter(_is_shown, folders)
         for name in (*folders, *filter(_is_shown, names)):
@@ -71,7 +71,7 @@ def _check_links(root: str) -> None:
 
 def _check_link(path: Path, target: Path, root: Path) -> None:
     if not target.exists():
-        message = f"{path} is a link to {target}, where there is nothing"
+        message = f"{path} is a link to {target}, which does not exist"
         raise DataError(message)
     # Hidden files count only through links: Kubernetes mounts files this way, and git-annex stores them this way.
     inside = target.is_relative_to(root) and all(map(_is_shown, target.relative_to(root).parts))

@@ -1,7 +1,7 @@
-"""CSV files: their header, what their columns hold, and their rows in order.
+"""CSV files: their headers, the types of their columns, and their rows in order.
 
-A CSV file has no schema, so `look` reads each file once: a column's type is the one that fits all of its values in all
-files, not just the first rows. docs/data.md describes the dialect.
+A CSV file has no schema, so `look` reads each file once: a column's type fits all of its values in all files, not just
+the first rows. docs/data.md describes the dialect.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ _BLOCK_BYTES = 8 * 1024 * 1024
 _LONGEST = "8 MiB"
 _FEW = 0.05
 _SHOWN = 40
-# Numbers as the settings don't describe them, by what stands before the fraction: 1,234.5 and 1'234, 12 %, $5, 1,5.
+# Numbers in other formats than the settings describe, by decimal separator: 1,234.5 and 1'234, 12 %, $5, 1,5.
 _LIKE_NUMBERS = {
     point: rf"^[$€£]?\s*[+−-]?([0-9]{{1,3}}([{other}'\s\x{{a0}}][0-9]{{3}})+|[0-9]+([{other}][0-9]+)?)"
     rf"([{point}][0-9]+)?\s*[%$€£]?$"
@@ -42,10 +42,10 @@ _WORDS = pa.array([*TRUE_WORDS, *FALSE_WORDS])
 
 @dataclass
 class Column:
-    """What a column has held so far.
+    """The values of a column so far.
 
-    odd: file, row and text of its first value that is no number, among numbers or what looks like some. words: the rows
-    of each text that counts as missing and is not blank.
+    odd: file, row and text of the first value that is not a number, if nearly all others are or resemble numbers.
+    words: the number of rows of each text that counts as missing and is not blank.
     """
 
     values: int = 0
@@ -56,13 +56,13 @@ class Column:
 
     @property
     def kind(self) -> pa.DataType:
-        """The type that all of its values allow; without any it is missing throughout, as a number."""
+        """The type that fits all of its values; a column without values is a number that is always missing."""
         if self.booleans and self.values:
             return pa.bool_()
         return pa.float64() if self.numbers else pa.string()
 
     def add(self, column: pa.Array, decimal: str, file: str, row: int) -> None:
-        """Take the next texts; row: the number of rows of the file before them."""
+        """Add the next texts; row: the number of rows of the file before them."""
         missing = pc.is_in(column, _MISSING)
         if missing.true_count > column.null_count:
             for word in column.filter(missing).value_counts().to_pylist():
@@ -92,7 +92,7 @@ class Column:
 
 @dataclass
 class Looked:
-    """What `look` has found: the files, their columns with what they hold, and how many of them have no name."""
+    """The result of `look`: the files, their columns, and the number of columns without a name."""
 
     files: list[File] = field(default_factory=list)
     columns: dict[str, Column] = field(default_factory=dict)
@@ -148,23 +148,23 @@ def _look(
 
 
 def _check_end(store: Store, path: str, last: str | None) -> None:
-    """Raise DataError where a quote is still open at the end of a file: its last value would hold all rows after it."""
+    """Raise DataError if a quote is still open at the end of a file: its last value would contain all rows after it."""
     begin, *more = re.split(r"[\r\n]", last or "")
     if more and not csv_stream.ends_with_quote(store, path):
         message = (
             f"the file {address(store, path)} can't be read: the quote before {begin[:_SHOWN]!r} is never closed, "
-            f"and {len(more):,} lines stand in it"
+            f"and {len(more):,} lines follow it"
         )
         raise DataError(message)
 
 
 def read(store: Store, file: File, columns: Sequence[str], dialect: Csv) -> Iterator[pa.RecordBatch]:
-    """Columns of a file as text, null where they are missing, in order.
+    """Columns of a file as text, null where missing, in order.
 
-    Raises DataError for what is no CSV, or not in the dialect's encoding; TemporaryError, after the last row, for a
-    file that is no longer the one that was looked at.
+    Raises DataError for invalid CSV or another encoding than the dialect's; TemporaryError, after the last row, for a
+    file that has changed since its inspection.
     """
-    # Its header is read again: the file may have been replaced since it was looked at.
+    # Its header is read again, since the file may have been replaced after its inspection.
     header, seal = csv_header.read(store, file.path, dialect), hashlib.sha256()
     if header is None:
         raise changed(address(store, file.path))
@@ -189,13 +189,13 @@ def _batches(
     missing: Sequence[str],
     seal: Any,
 ) -> Iterator[pa.RecordBatch]:
-    """columns: None: all, also those without a name. missing: the texts that become null. seal: gets the file's bytes.
+    """columns: None: all, even without a name. missing: the texts that become null. seal: gets the file's bytes.
 
-    The hash costs little beside the parser, and is made in the thread that reads ahead.
+    The hash costs little compared with the parser, and is computed in the thread that reads ahead.
     """
     numbers = count()
     inner = [name or f"\0{next(numbers)}" for name in header.names]
-    # With no columns the number of rows would be unknown.
+    # Without any column the number of rows would be unknown.
     wanted = inner if columns is None else list(columns) or inner[:1]
     with _refused(store, path, header.names, dialect), csv_stream.sealed(store, path, seal) as stream:
         reader = pc_csv.open_csv(
@@ -219,7 +219,7 @@ def _batches(
 
 @contextmanager
 def _refused(store: Store, path: str, names: Sequence[str], dialect: Csv) -> Iterator[None]:
-    """Say of a file that can't be read which column and which value it was."""
+    """Report the column and the value that make a file unreadable."""
     where = address(store, path)
     with explained(where):
         try:
@@ -232,15 +232,17 @@ def _refused(store: Store, path: str, names: Sequence[str], dialect: Csv) -> Ite
             name = _column_of(text, names)
             which = "" if name is None else f" in the column {name!r}"
             if "invalid UTF8" in text:
-                message = f"the file {where} is not UTF-8{which}: data.csv.encoding says what it is"
+                message = f"the file {where} is not UTF-8{which}: set data.csv.encoding"
             elif "straddling" in text:
-                message = f"the file {where} has a row without an end, or of over {_LONGEST}: is a quote never closed?"
+                message = (
+                    f"the file {where} has a row that does not end or exceeds {_LONGEST}: is a quote never closed?"
+                )
             else:
                 message = f"the file {where} can't be read{which}: {text.removeprefix('CSV parse error: ')}"
             raise DataError(message) from error
 
 
 def _column_of(text: str, names: Sequence[str]) -> str | None:
-    """Arrow says `In CSV column #2`, counted from zero."""
+    """The column that Arrow names as `In CSV column #2`, counted from zero."""
     number = text.partition("In CSV column #")[2].partition(":")[0]
     return names[int(number)] if number.isdecimal() and int(number) < len(names) else None

@@ -1,4 +1,4 @@
-"""The header of a CSV file: the names of its columns, in the encoding that the settings say."""
+"""The header of a CSV file: the names of its columns, in the configured encoding."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ _BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Header:
-    """names: of all columns, empty where one has none. before: how many empty lines stand before them."""
+    """names: of all columns, empty for a column without one. before: the number of empty lines before the header."""
 
     names: tuple[str, ...]
     before: int
@@ -33,7 +33,7 @@ def read(store: Store, path: str, dialect: Csv) -> Header | None:
     if not head:
         return None
     try:
-        # A character may be cut in two at the end of what was read.
+        # The last character that was read may be incomplete.
         text = head.decode(_codec(dialect), errors="strict" if len(head) < _BYTES else "ignore")
     except UnicodeDecodeError as error:
         text = _before(head, error, where, dialect)
@@ -41,7 +41,7 @@ def read(store: Store, path: str, dialect: Csv) -> Header | None:
     try:
         before, names = next(((place, record) for place, record in enumerate(records) if record), (0, []))
     except csv.Error as error:
-        message = f"the header of the file {where} has a name that does not end; is a quote never closed?"
+        message = f"the header of the file {where} has a name that does not end: is a quote never closed?"
         raise DataError(message) from error
     if not any(names):
         raise missing(where)
@@ -60,7 +60,7 @@ def _codec(dialect: Csv) -> str:
 
 
 def _before(head: bytes, error: UnicodeDecodeError, where: str, dialect: Csv) -> str:
-    """The text before bytes that can't be decoded, where they come after the header; the rows are refused later."""
+    """The text before undecodable bytes if they follow the header; the rows are rejected later."""
     text = head[: error.start].decode(_codec(dialect))
     if "\n" not in text and "\r" not in text:
         byte = head[error.start]

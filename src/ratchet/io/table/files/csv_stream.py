@@ -1,4 +1,4 @@
-"""The bytes of a CSV file: decompressed by what its first bytes say, and hashed on the way."""
+"""The bytes of a CSV file: decompressed according to its first bytes, and hashed while they are read."""
 
 import io
 from collections.abc import Iterator
@@ -16,13 +16,13 @@ _END_BYTES = 12
 
 
 def opened(store: Store, path: str) -> Any:
-    """The file's text in bytes, whatever its name says of how it is compressed."""
+    """The file's decompressed bytes, regardless of its name."""
     return store.filesystem.open_input_stream(path, compression=_compression(store, path))
 
 
 @contextmanager
 def sealed(store: Store, path: str, seal: Any) -> Iterator[Any]:
-    """The file's text in bytes for Arrow; seal: a hash that gets the file's own bytes, all of them."""
+    """The file's decompressed bytes for Arrow; seal: a hash that gets all of the file's own bytes."""
     compression = _compression(store, path)
     with store.filesystem.open_input_stream(path, compression=None) as stream:
         hashed = _Sealed(stream, seal)
@@ -38,7 +38,7 @@ def seal_all(store: Store, path: str, seal: Any) -> None:
 
 
 def ends_with_quote(store: Store, path: str) -> bool:
-    """Whether the last character of the text, but for line ends, is a quote."""
+    """Whether the last character of the text before the final line ends is a quote."""
     end = b""
     with opened(store, path) as stream:
         while block := stream.read(_BLOCK_BYTES):

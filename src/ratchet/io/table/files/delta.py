@@ -27,7 +27,7 @@ _COMMIT = re.compile(r"(\d{20})\.json")
 _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.\d{10}\.(\d{10})|\.([0-9a-f-]{36}))?\.(?:parquet|json)")
 _SIDECARS = "_sidecars"
 _READER_VERSION = 3
-# Features that leave the rows of the listed files as they are, or that are looked at where they are used.
+# Features that do not affect the rows of the listed files, or that are supported.
 _FOLLOWED = {
     *("timestampNtz", "vacuumProtocolCheck", "typeWidening", "typeWidening-preview", "columnMapping"),
     *("deletionVectors", "v2Checkpoint", "variantType", "variantType-preview"),
@@ -51,10 +51,10 @@ _DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
 
 @dataclass
 class _Snapshot:
-    """What the log has said so far. files: what was added and not removed, by its path below the root.
+    """The state of the replay. files: those added and not removed, by path below the root.
 
-    kinds: types of the columns by their names in the table; inside: those names, by the ones that partitions are given
-    under and files have.
+    kinds: types of the columns by their names in the table; inside: these names, by the physical names in files and
+    partitions.
     """
 
     files: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -63,12 +63,12 @@ class _Snapshot:
     partitions: tuple[str, ...] = ()
 
     def apply(self, action: Mapping[str, Any], where: str) -> None:
-        """Follow one line of the log. Raises DataError for what can't be followed."""
+        """Apply one action of the log. Raises DataError for an unsupported one."""
         if (added := action.get("add")) is not None:
             self._add(added, where)
         elif (removed := action.get("remove")) is not None:
             path = unquote(removed["path"])
-            # A new deletion vector is the same file added again, in the same commit and in any order.
+            # A new deletion vector re-adds the same file in the same commit, in any order.
             if path in self.files and _vector(self.files[path]) == _vector(removed):
                 del self.files[path]
         elif (metadata := action.get("metaData")) is not None:
@@ -97,7 +97,7 @@ class _Snapshot:
         self.partitions = tuple(metadata.get("partitionColumns") or ())
 
     def log(self, store: Store, version: int) -> Log:
-        """What the replay has come to."""
+        """The result of the replay."""
         return Log(
             f"version {version} of the Delta table",
             tuple(self._logged(store, path, added) for path, added in self.files.items()),
@@ -119,7 +119,7 @@ class _Snapshot:
         return Logged(f"{store.root}/{path}", int(added.get("size") or 0), partitions, deletes)
 
     def _value(self, name: str, value: str | None) -> str | None:
-        """An instant is written without a zone, or with that of UTC."""
+        """A partition value; instants, written without a zone or in UTC, always end with Z."""
         instant = self.kinds[self.inside[name]] == "timestamp"
         return f"{value}Z" if value and instant and not value.endswith("Z") else value or None
 
@@ -135,7 +135,7 @@ def _vector(action: Mapping[str, Any]) -> tuple[Any, ...] | None:
 
 
 def _deletes(store: Store, vector: Mapping[str, Any]) -> Deletes:
-    """Where a deletion vector is: in the log, or in a file that is named by a number, in a folder or in none."""
+    """The location of a deletion vector: inline in the log, or a file named by a UUID, optionally in a folder."""
     text = vector["pathOrInlineDv"]
     if vector["storageType"] == "i":
         return Deletes(inline=decoded(text).hex())
@@ -152,7 +152,7 @@ def _refusal(where: str, feature: str) -> str:
 
 
 def is_one(store: Store) -> bool:
-    """Whether a log lies in the folder. Raises DataError or TemporaryError where it can't be looked at."""
+    """Whether the folder has a log. Raises DataError or TemporaryError if it can't be inspected."""
     with explained(store.uri):
         return bool(store.filesystem.get_file_info(f"{store.root}/{LOG}").type == fs.FileType.Directory)
 
@@ -160,7 +160,7 @@ def is_one(store: Store) -> bool:
 def snapshot(store: Store, version: int | None) -> Log:
     """The newest snapshot of a table, or the one of a version.
 
-    Raises ConfigurationError for a version that isn't there, DataError for a log that can't be followed.
+    Raises ConfigurationError for a version that does not exist, DataError for a log that can't be replayed.
     """
     with explained(f"{store.uri}/{LOG}"):
         listed = store.filesystem.get_file_info(fs.FileSelector(f"{store.root}/{LOG}", allow_not_found=True))
@@ -178,14 +178,14 @@ def snapshot(store: Store, version: int | None) -> Log:
                 made.apply(action, store.uri)
             except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
                 message = (
-                    f"the file {store.uri}/{LOG}/{name} can't be followed: {json.dumps(action, default=str)[:200]}"
+                    f"the file {store.uri}/{LOG}/{name} can't be replayed: {json.dumps(action, default=str)[:200]}"
                 )
                 raise DataError(message) from error
     return made.log(store, wanted)
 
 
 def _checkpoint(names: list[str], wanted: int) -> tuple[int, list[str]]:
-    """The newest checkpoint that is whole and not newer than wanted: its version, −1 without one, and its files."""
+    """The newest complete checkpoint that is not newer than `wanted`: its version, −1 without one, and its files."""
     found: dict[tuple[int, int, str], list[str]] = {}
     for name in names:
         if (match := _CHECKPOINT.fullmatch(name)) and int(match[1]) <= wanted:
@@ -205,7 +205,7 @@ def _refuse(store: Store, version: int | None, commits: list[int]) -> None:
 
 
 def _actions(store: Store, name: str) -> Iterator[Mapping[str, Any]]:
-    """What a file of the log says; a checkpoint may leave a part of it to others, its sidecars."""
+    """The actions in a file of the log; a part of a checkpoint may be in other files, its sidecars."""
     for action in _rows(store, name) if name.endswith(".parquet") else _lines(store, name):
         if isinstance(action, Mapping) and (sidecar := action.get("sidecar")) is not None:
             yield from _rows(store, f"{_SIDECARS}/{sidecar['path'].rpartition('/')[2]}")

@@ -1,7 +1,7 @@
-"""Where a table's files lie: a local path or `s3://bucket/prefix`, behind one filesystem.
+"""The storage of a table's files: a local path or `s3://bucket/prefix`, through one filesystem interface.
 
-`io.table.inspection` reads and `io.table.flights` writes through it. Any S3 will do: the endpoint, the region and the
-credentials come from AWS's own environment variables, so that no secret is ever a setting.
+`io.table.inspection` reads and `io.table.flights` writes through it. Any S3 service is supported: the endpoint, the
+region and the credentials come from AWS's own environment variables, so no secret is a setting.
 """
 
 import os
@@ -25,7 +25,7 @@ _REQUEST_SECONDS = 30
 _ATTEMPTS = 4
 _FORBIDDEN = ("ACCESS_DENIED", "403", "Forbidden", "INVALID_ACCESS_KEY_ID", "SIGNATURE_DOES_NOT_MATCH", "AccessDenied")
 _MISSING = ("NO_SUCH_BUCKET", "NO_SUCH_KEY", "RESOURCE_NOT_FOUND", "404", "does not exist", "not found")
-# What may hold such words by chance: a key, a bucket, the endpoint's port.
+# Parts of an error that may contain such words by chance: a key, a bucket, the endpoint's port.
 _NAMES = re.compile(r"'[^']*'|\bport \d+")
 
 
@@ -42,19 +42,19 @@ class Store:
         return self.uri.startswith("s3://")
 
     def relative(self, path: str) -> str:
-        """The path below the root; of a table that is one file, its name."""
+        """The path below the root; if the table is a single file, its name."""
         return path.removeprefix(f"{self.root}/") if path != self.root else path.rpartition("/")[2]
 
 
 def address(store: Store, path: str) -> str:
-    """The address of a file, for a person."""
+    """The address of a file for messages."""
     return f"s3://{path}" if store.remote else path
 
 
 def open_store(uri: str, what: str = "data.uri") -> Store:
-    """The store of an address, before any request. Raises ConfigurationError for an unknown scheme.
+    """The store of an address; sends no request. Raises ConfigurationError for an unknown scheme.
 
-    what: the setting or argument that holds it, for the sentence.
+    what: the setting or argument with the address, for the message.
     """
     scheme, separator, rest = uri.partition("://")
     if not separator:
@@ -68,7 +68,7 @@ def open_store(uri: str, what: str = "data.uri") -> Store:
 
 
 def s3_endpoint() -> str | None:
-    """The address of the S3 service, where it is not Amazon's own."""
+    """The address of the S3 service; None for Amazon's own."""
     return next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), None)
 
 
@@ -95,7 +95,7 @@ def _endpoint(url: str) -> dict[str, str]:
 
 @contextmanager
 def explained(what: str, doing: str = "reading") -> Iterator[None]:
-    """Turn what Arrow raises on the way to a file into one sentence about `what`, an address; doing: or `writing`.
+    """Turn Arrow's errors into one sentence about `what`, an address; doing: `reading` or `writing`.
 
     Raises DataError if it is missing, forbidden or corrupt, TemporaryError if the store does not respond, FailedError
     if it can't be written.
@@ -124,7 +124,7 @@ def _explanation(what: str, doing: str, error: OSError) -> RatchetError:
     text = words_of(error)
     said = _NAMES.sub("", text)
     if any(word in said for word in _FORBIDDEN):
-        return DataError(f"{doing} {what} is not permitted: the store refuses these credentials")
+        return DataError(f"{doing} {what} is not permitted: the store rejects the credentials")
     if any(word in said for word in _MISSING):
         return DataError(f"there is nothing at {what}: the bucket or the object does not exist")
     if what.startswith("s3://") and "AWS Error" in text:
@@ -135,10 +135,10 @@ def _explanation(what: str, doing: str, error: OSError) -> RatchetError:
 
 
 def changed(where: str) -> TemporaryError:
-    """The error for a file that is no longer the one that was looked at; where: its address."""
-    return TemporaryError(f"the file {where} has changed since the table was looked at, or is gone: begin anew")
+    """The error for a file that has changed since the table was inspected; where: its address."""
+    return TemporaryError(f"the file {where} has changed since the table was inspected, or is gone: start again")
 
 
 def words_of(error: BaseException) -> str:
-    """The first line of an error's text, to stand within a sentence."""
+    """The first line of an error's text, for use within a sentence."""
     return first_line(error).rstrip(".")

@@ -23,13 +23,13 @@ METADATA = re.compile(r"v?(\d+)?.*\.metadata\.json(?:\.gz)?")
 
 
 def is_one(store: Store) -> bool:
-    """Whether Iceberg's metadata lie in the folder. Raises DataError or TemporaryError where it can't be looked at."""
+    """Whether the folder has Iceberg metadata. Raises DataError or TemporaryError if it can't be inspected."""
     with explained(store.uri):
         return bool(_metadata(store))
 
 
 def _metadata(store: Store) -> list[tuple[int, int, str]]:
-    """Number, time and path of each state that the table was in, the oldest first."""
+    """Number, time and path of each metadata file, the oldest first."""
     selector = fs.FileSelector(f"{store.root}/{FOLDER}", allow_not_found=True)
     listed = [item for item in store.filesystem.get_file_info(selector) if item.is_file]
     found = [(match, item) for item in listed if (match := METADATA.fullmatch(item.base_name))]
@@ -39,7 +39,7 @@ def _metadata(store: Store) -> list[tuple[int, int, str]]:
 def snapshot(store: Store, wanted: int | None) -> Log:
     """The newest snapshot of a table, or the one with an id.
 
-    Raises ConfigurationError for an id that isn't there, DataError for a table that can't be followed.
+    Raises ConfigurationError for an id that does not exist, DataError for an unsupported or corrupt table.
     """
     with explained(store.uri):
         newest = _metadata(store)[-1][2]
@@ -47,7 +47,7 @@ def snapshot(store: Store, wanted: int | None) -> Log:
             return _snapshot(store, newest, wanted)
         except (RatchetError, OSError, pa.ArrowException):
             raise
-        except Exception as error:  # pyiceberg's own errors are many
+        except Exception as error:  # pyiceberg raises many kinds of errors
             message = f"the Iceberg table {store.uri} can't be read: {first_line(error)}"
             raise DataError(message) from error
 
@@ -84,7 +84,7 @@ def _check_there(store: Store, about: Any, wanted: int | None) -> None:
 
 
 def _planned(store: Store, scan: Any) -> list[Any]:
-    """The files of a snapshot, each with the files that delete rows of it."""
+    """The files of a snapshot, each with its delete files."""
     try:
         return list(scan.plan_files())
     except ValueError as error:
@@ -106,7 +106,7 @@ def _logged(store: Store, io: Any, task: Any, identities: Sequence[tuple[int, An
 
 
 def _names(about: Any, schema: Any) -> Iterator[tuple[str, str]]:
-    """The table's names of columns in files that came without numbers, as its property says."""
+    """The table's names of columns in files without field ids, according to its name mapping."""
     mapping = about.name_mapping()
     for each in mapping or ():
         if each.field_id in schema.field_ids:
@@ -114,7 +114,7 @@ def _names(about: Any, schema: Any) -> Iterator[tuple[str, str]]:
 
 
 def _identities(spec: Any, schema: Any) -> list[tuple[int, Any, Any, Any]]:
-    """The columns that a file may lack because its partition says what they are: place, column, transform, type."""
+    """The columns that a file may lack because its partition has their value: position, column, transform, type."""
     from pyiceberg.transforms import IdentityTransform
 
     return [
@@ -125,7 +125,7 @@ def _identities(spec: Any, schema: Any) -> list[tuple[int, Any, Any, Any]]:
 
 
 def _deletes(io: Any, delete: Any, data_file: str) -> Iterator[Deletes]:
-    """Where the deleted rows of a data file are listed: in a bitmap of a Puffin file, or in a file of places."""
+    """The lists of a data file's deleted rows: a bitmap in a Puffin file, or a file of positions."""
     from pyiceberg.table.puffin import PuffinFile
 
     path = io.located(delete.file_path)
@@ -140,10 +140,10 @@ def _deletes(io: Any, delete: Any, data_file: str) -> Iterator[Deletes]:
 
 
 def _files(store: Store, location: str) -> Any:
-    """The way to files for pyiceberg, through the store: one endpoint, one set of credentials.
+    """File access for pyiceberg through the store, with its endpoint and credentials.
 
-    location: where the metadata believe that the table is. It may have been copied or renamed since, and writers say
-    s3a:// or file: for the same place.
+    location: the table's location according to its metadata. The table may have been copied or renamed since, and
+    writers use s3a:// or file: for the same location.
     """
     from pyiceberg.io.pyarrow import PyArrowFile, PyArrowFileIO
 
@@ -162,7 +162,7 @@ def _files(store: Store, location: str) -> Any:
 
 
 def _plain(address: str) -> str:
-    """An address as a filesystem of its scheme knows it."""
+    """The path of an address in the filesystem of its scheme."""
     parts = urlsplit(address)
     if parts.scheme in ("", "file"):
         return parts.path.rstrip("/") if parts.scheme else address.rstrip("/")

@@ -1,4 +1,4 @@
-"""Which files make a table: one file, or all of a folder's with the right ending, in the order of their paths."""
+"""The files of a table: a single file, or all files of a folder with the right suffix, in the order of their paths."""
 
 from collections.abc import Sequence
 from urllib.parse import unquote
@@ -9,31 +9,33 @@ from ratchet.errors import DataError
 from ratchet.io.table.files import borders
 from ratchet.io.table.files.filesystem import Store, address, explained
 
-# pandas' documentation writes compressed Parquet as `a.parquet.gzip`.
+# pandas' documentation names compressed Parquet `a.parquet.gzip`.
 _COMPRESSED = tuple(f".parquet.{codec}" for codec in ("gzip", "gz", "snappy", "zstd", "brotli", "lz4"))
 _ENDINGS = {"parquet": (".parquet", ".parq", ".pq", *_COMPRESSED), "csv": (".csv", ".csv.gz", ".csv.bz2", ".csv.zst")}
 _ENDING_NAMES = {"parquet": ".parquet, .parq or .pq", "csv": ".csv, .csv.gz, .csv.bz2 or .csv.zst"}
-_ALL_ENDINGS = f"{_ENDING_NAMES['parquet']}, or in {_ENDING_NAMES['csv']}; data.format decides where they don't"
+_ALL_ENDINGS = (
+    f"{_ENDING_NAMES['parquet']}, or in {_ENDING_NAMES['csv']}; data.format selects the format of other names"
+)
 _DATA_WORDS = ("parq", "pq", "csv", "tsv", "json", "orc", "avro", "feather", "arrow", "txt", "xls")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
 def files(store: Store, wanted: str | None) -> tuple[str, list[tuple[str, int]], tuple[str, ...]]:
-    """The table's format, its files' paths and sizes in bytes, and a remark on those beside them that are left out.
+    """The table's format, its files' paths and sizes in bytes, and a warning about other data files, if any.
 
-    wanted: None reads the format off the names.
+    wanted: None derives the format from the names.
 
-    Raises DataError where nothing fits, TemporaryError where the store does not answer.
+    Raises DataError if there is no such file, TemporaryError if the store does not respond.
     """
     with explained(store.uri):
         found = _found(store)
     forms = {path: _form(path) for path, _ in found}
     seen = sorted({form for form in forms.values() if form is not None})
     if wanted is None and len(seen) > 1:
-        message = f"{store.uri} holds Parquet and CSV files: data.format must say which are meant"
+        message = f"{store.uri} holds Parquet and CSV files: set data.format to one of them"
         raise DataError(message)
     form = wanted or (seen[0] if seen else "parquet")
-    # A single file is what its reader says it is, whatever its name; in a folder names decide.
+    # A single file has the configured format, whatever its name; in a folder the names decide.
     single = len(found) == 1 and found[0][0] == store.root and wanted is not None
     chosen = sorted(item for item in found if single or forms[item[0]] == form)
     if not chosen:
@@ -49,7 +51,7 @@ def files(store: Store, wanted: str | None) -> tuple[str, list[tuple[str, int]],
 
 
 def _looks_like_data(path: str) -> bool:
-    """Whether a name speaks of a table although it does not end as one that is read does: `a.parquet.gz`, `b.tsv`."""
+    """Whether a name without a supported suffix suggests a table: `a.json.gz`, `b.tsv`."""
     return any(f".{word}" in path.lower().rpartition("/")[2] for word in _DATA_WORDS)
 
 
@@ -80,7 +82,7 @@ def _absent(store: Store) -> str:
 
 
 def _hidden(path: str) -> bool:
-    """Spark's and Hadoop's own rule: what begins with a dot or an underscore is no data, unless it is a partition."""
+    """Spark's and Hadoop's rule: names that begin with a dot or an underscore are no data, except partitions."""
     return any(part.startswith((".", "_")) and "=" not in part for part in path.split("/"))
 
 

@@ -1,7 +1,7 @@
 """Parquet files: the facts in their footers, and the columns of their row groups.
 
-The footers are read all at once, in a few threads: they hold the columns, the rows and how far the timestamps reach,
-which is what `io.table.inspection.inspect` needs. Only row groups that a window touches are read later.
+The footers are read in parallel: they contain the columns, the number of rows and the range of the timestamps, all
+that `io.table.inspection.inspect` needs. Later, only row groups that a window touches are read.
 """
 
 import hashlib
@@ -27,14 +27,14 @@ from ratchet.io.table.table import File, RowGroup
 _THREADS = 16
 _BATCH_ROWS = 65_536
 _INSTANT = pa.timestamp("us", "UTC")
-# Among them what pandas calls the index that a frame always has.
+# Includes pandas' name for an unnamed index.
 _UNNAMED = re.compile(r"(__index_level_\d+__)?")
 
 
 def look(
     store: Store, listed: Sequence[Logged], timestamps: Timestamps | None, naming: Naming | None = None
 ) -> list[tuple[File, pa.Schema]]:
-    """What each file's footer says. Raises DataError, TemporaryError.
+    """The facts in each file's footer. Raises DataError, TemporaryError.
 
     timestamps: None: the days of the row groups are not needed. naming: the names of columns, if they differ from those
     in the files.
@@ -70,9 +70,9 @@ def _look(store: Store, listed: Logged, timestamps: Timestamps | None, naming: N
 
 
 def _schema(metadata: pq.FileMetaData) -> pa.Schema:
-    """The columns of the file with the types of their values, however they are stored.
+    """The columns of the file with the types of their values, regardless of their storage.
 
-    INT96, in which Spark writes timestamps if it is not told otherwise, is an instant; Arrow takes it for local time.
+    INT96, Spark's default for timestamps, is an instant, but Arrow treats it as local time.
     """
     parquet = metadata.schema
     instants = {parquet.column(place).path for place in range(len(parquet.names)) if _is_int96(parquet.column(place))}
@@ -118,7 +118,7 @@ def _row_groups(
 def _day_ranges(columns: Sequence[Any], kind: pa.DataType, clock: Clock) -> list[tuple[int, int] | tuple[None, None]]:
     """The local days of the first and the last instant of each row group, from the facts about its timestamps.
 
-    Unknown in text, and where the footer is silent or tells of nulls.
+    Unknown for text, and if the footer has no statistics or reports nulls.
     """
     unknown: list[tuple[int, int] | tuple[None, None]] = [(None, None)] * len(columns)
     if is_text(kind):
@@ -127,7 +127,7 @@ def _day_ranges(columns: Sequence[Any], kind: pa.DataType, clock: Clock) -> list
     try:
         limits = [value for index in told for value in (columns[index].statistics.min, columns[index].statistics.max)]
         days, bad = clock.days(pa.array(limits, type=kind))
-    except (pa.ArrowException, AssertionError, OverflowError, ValueError):  # beyond what Python's datetimes hold
+    except (pa.ArrowException, AssertionError, OverflowError, ValueError):  # outside the range of Python's datetimes
         return unknown
     for position, index in enumerate(told):
         if not bad[2 * position : 2 * position + 2].any():
@@ -154,9 +154,9 @@ def _tells(column: Any) -> bool:
 
 
 def read(store: Store, file: File, groups: Sequence[int], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """The columns of some row groups in order, with the types that `look` told of.
+    """The columns of some row groups in order, with the types that `look` returned.
 
-    Raises TemporaryError for a file that is no longer the one that was looked at, or is replaced meanwhile.
+    Raises TemporaryError for a file that has changed since its inspection, or is replaced meanwhile.
     """
     before = _state(store, file)
     with store.filesystem.open_input_file(file.path) as handle:
@@ -165,7 +165,7 @@ def read(store: Store, file: File, groups: Sequence[int], columns: Sequence[str]
             raise changed(address(store, file.path))
         types = dict(zip(file.columns, file.types, strict=True))
         stored = dict(zip(file.columns, file.stored, strict=True))
-        wanted = list(columns) or list(file.columns[:1])  # with no columns the number of rows would be unknown
+        wanted = list(columns) or list(file.columns[:1])  # without any column the number of rows would be unknown
         inside = [stored[name] for name in wanted]
         deleted = transaction_log.deleted(store, file.deletes)
         for group in groups:
@@ -179,7 +179,7 @@ def read(store: Store, file: File, groups: Sequence[int], columns: Sequence[str]
 
 
 def _without(batch: pa.RecordBatch, deleted: npt.NDArray[np.int64], place: int) -> pa.RecordBatch:
-    """The batch whose first row has a place in the file, without the rows that are deleted."""
+    """The batch without the deleted rows; place: the position of its first row in the file."""
     first, end = np.searchsorted(deleted, [place, place + batch.num_rows])
     kept = np.ones(batch.num_rows, dtype=bool)
     kept[deleted[first:end] - place] = False
@@ -204,8 +204,8 @@ def _with_types(batch: pa.RecordBatch, columns: Sequence[str], types: Mapping[st
         if types[name] == _INSTANT and array.type.tz is None:
             array = array.cast(pa.timestamp("us")).cast(_INSTANT)
         elif pa.types.is_string_view(array.type):
-            array = array.cast(pa.string())  # Arrow can't even filter views
+            array = array.cast(pa.string())  # Arrow can't filter views
         elif pa.types.is_float16(array.type):
-            array = array.cast(pa.float32())  # nor compare halves
+            array = array.cast(pa.float32())  # Arrow can't compare half floats
         arrays.append(array)
     return pa.RecordBatch.from_arrays(arrays, list(columns))

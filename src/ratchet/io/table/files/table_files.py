@@ -38,14 +38,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Looked:
-    """Files and their common schema, without the columns in paths. remarks: what a person should be told of them."""
+    """Files and their common schema, without the columns in paths. remarks: warnings for users."""
 
     format: str
     files: tuple[File, ...]
     schema: pa.Schema
     remarks: tuple[str, ...] = ()
     words: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Of CSV, by column: texts that count as missing, such as NA, and in how many rows they stand."""
+    """For CSV, by column: texts that count as missing, such as NA, and their number of rows."""
     version: str | None = None
     """Of a Delta or an Iceberg table, in words."""
 
@@ -72,7 +72,7 @@ def look(store: Store, wanted: Wanted, form: str | None = None, snapshot: int | 
 
 
 def _excluded_in_vain(store: Store, looked: Looked, wanted: Wanted) -> Iterator[str]:
-    """A misspelt name would leave a leak among the features."""
+    """Warnings about excluded names that do not exist: a misspelt name would leave a leak among the features."""
     known = {*looked.schema.names}
     for file in looked.files:
         known.update(file.columns, (name for name, _ in file.partitions))
@@ -82,7 +82,7 @@ def _excluded_in_vain(store: Store, looked: Looked, wanted: Wanted) -> Iterator[
 
 
 def _logged(store: Store, log: Log, wanted: Wanted) -> Looked:
-    """The files of a snapshot; the values of its partitions are columns like others."""
+    """The files of a snapshot; the values of its partitions are ordinary columns."""
     if not log.files:
         message = f"{log.version} {store.uri} has no rows"
         raise DataError(message)
@@ -98,7 +98,7 @@ def _logged(store: Store, log: Log, wanted: Wanted) -> Looked:
         for file in looked.files
     )
     fields = list(looked.schema)
-    several = {name for file in looked.files for name in file.columns}  # of several types, and left out
+    several = {name for file in looked.files for name in file.columns}  # left out, because they have several types
     fields += [pa.field(name, kind) for name, kind in log.columns.items() if name not in several]
     return replace(looked, files=files, schema=pa.schema(fields), version=log.version)
 
@@ -106,7 +106,7 @@ def _logged(store: Store, log: Log, wanted: Wanted) -> Looked:
 def with_partitions(
     schema: pa.Schema, found: Sequence[File], numeric: Sequence[str], named: Collection[str] | None = None
 ) -> pa.Schema:
-    """The schema and the columns in the files' paths that it has not: numbers where they are wanted so, else text.
+    """The schema plus the columns in the files' paths that it lacks: numbers if `numeric` names them, else text.
 
     named: those that count; None: all.
     """

@@ -24,7 +24,7 @@ _FIELD_ID = b"PARQUET:field_id"
 
 @dataclass(frozen=True)
 class Logged:
-    """A file of the table. path: as its filesystem knows it. partitions: the columns that may be in no file."""
+    """A file of the table. path: in its filesystem. partitions: columns that may be missing in the file."""
 
     path: str
     size: int
@@ -34,13 +34,13 @@ class Logged:
 
 @dataclass(frozen=True)
 class Naming:
-    """What a column of a file is called in the table: by its number where the file gives it one, else by its name."""
+    """The names in the table of a file's columns: by field id if the file has ids, else by name."""
 
     ids: Mapping[int, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, column: pa.Field) -> str | None:
-        """Its name in the table; None: it is none of the table's any more."""
+        """Its name in the table; None if the table no longer has the column."""
         number = (column.metadata or {}).get(_FIELD_ID)
         if number is not None and self.ids:
             return self.ids.get(int(number))
@@ -49,9 +49,9 @@ class Naming:
 
 @dataclass(frozen=True)
 class Log:
-    """A snapshot of a table. version: which one, in words. columns: the table's, of which some may be in no file.
+    """A snapshot of a table. version: its version or id, in words. columns: of the table; some may be in no file.
 
-    naming: None: as the files say.
+    naming: None: as in the files.
     """
 
     version: str
@@ -61,7 +61,7 @@ class Log:
 
 
 def deleted(store: Store, deletes: Collection[Deletes]) -> npt.NDArray[np.int64]:
-    """The places of a file's deleted rows, in order. Raises DataError for what can't be read, TemporaryError."""
+    """The positions of a file's deleted rows, in order. Raises DataError for an unreadable list, TemporaryError."""
     if not deletes:
         return np.empty(0, np.int64)
     return np.unique(np.concatenate([_places(store, each) for each in deletes]))
@@ -91,7 +91,7 @@ def _listed(store: Store, each: Deletes) -> npt.NDArray[np.int64]:
 
 
 def _of_bitmap(content: bytes, where: str) -> npt.NDArray[np.int64]:
-    """A 64-bit Roaring bitmap in its portable form, after four bytes that say so; Delta and Iceberg share this form."""
+    """A 64-bit Roaring bitmap in its portable form, after a magic number of four bytes, as in Delta and Iceberg."""
     from pyroaring import BitMap64
 
     if int.from_bytes(content[:4], "little") != _BITMAP:
@@ -102,7 +102,7 @@ def _of_bitmap(content: bytes, where: str) -> npt.NDArray[np.int64]:
 
 
 def decoded(text: str) -> bytes:
-    """What Z85 (https://rfc.zeromq.org/spec/32/) encoded: five characters for four bytes."""
+    """The bytes of a text in Z85 (https://rfc.zeromq.org/spec/32/): five characters for four bytes."""
     return b"".join(_four(text[at : at + 5]) for at in range(0, len(text), 5))
 
 
