@@ -83,7 +83,7 @@ def test_a_missing_right_is_a_matter_of_configuration_and_names_it(api, cluster,
 def test_a_server_that_has_just_started_and_knows_no_rights_yet_is_waited_for(api, cluster, clock, status):
     cluster.add("jobs", "one")
     cluster.forced = [(status, {"message": "jobs is forbidden"})] * 3
-    with pytest.raises(AwayError, match="lets nobody in yet"):
+    with pytest.raises(AwayError, match="does not accept requests yet"):
         api.at_once().get(JOBS, "one")
     assert api.get(JOBS, "one")["metadata"]["name"] == "one"
     assert 0 < clock.now < 5

@@ -12,7 +12,7 @@ import sqlalchemy
 from mlflow.db import upgrade
 
 DEADLINE_SECONDS = 300
-LOCK = 726_382_438  # any number that nobody else takes in this database
+LOCK = 726_382_438  # any number that is not used for another lock in this database
 
 
 def main() -> None:

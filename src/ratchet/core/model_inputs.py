@@ -32,7 +32,7 @@ class ModelInputs:
         specs = getattr(schema, "inputs", ())
         kinds = {str(spec.name): getattr(spec.type, "name", "") for spec in specs if getattr(spec, "name", None)}
         if not kinds or len(kinds) != len(specs):
-            message = f"{model} has no signature that names its columns, so nobody knows what it needs"
+            message = f"{model} has no signature that names its columns, so its inputs are unknown"
             raise ConfigurationError(message)
         for name, kind in kinds.items():
             if kind not in (*NUMBERS, _TEXT):

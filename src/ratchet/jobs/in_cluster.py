@@ -36,7 +36,7 @@ def run(words: Sequence[str], namespace: str | None, context: str | None, show: 
         show(f"{call.resource.kind.lower()}.{call.resource.api_version.partition('/')[0]}/{call.name} created")
     if call.definition != "retrain":
         return follow(Api(access, place), call, show)
-    show(f"{datetime.now():%H:%M:%S} cycle {call.name}")  # noqa: DTZ005  # the time of whoever reads it
+    show(f"{datetime.now():%H:%M:%S} cycle {call.name}")  # noqa: DTZ005  # in the user's time zone
     end = follow(Api(access, place), call, lambda line: show(readable(line)))
     show("\nMLflow: make ui, then http://127.0.0.1:5000")
     return end
@@ -47,9 +47,9 @@ def begin(api: Api, call: by_hand.Call) -> None:
     definition = api.get(call.source, call.definition)
     if definition is None:
         raise FailedError(call.missing)
-    user = os.environ.get("USER") or "somebody"
+    user = os.environ.get("USER") or "unknown"
     if api.create(call.resource, by_hand.made_from(definition, call, user)) is None:
-        message = f"{call.resource.kind} {call.name} was made by somebody else in this very second; try again"
+        message = f"{call.resource.kind} {call.name} was created by another user in the same second; try again"
         raise FailedError(message)
 
 

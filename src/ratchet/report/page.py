@@ -28,8 +28,11 @@ MEANINGS = {
     "precision": ("Precision", "share of the rows labelled positive that are positive"),
     "recall": ("Recall", "share of the positive rows that are labelled so"),
     "accuracy": ("Accuracy", "share of all rows that are labelled right"),
-    "roc_auc": ("ROC AUC", "chance that a positive row has a higher score than a negative one; 0.5 is a coin"),
-    "average_precision": ("Average precision", "precision averaged over recall; the base rate is a coin"),
+    "roc_auc": (
+        "ROC AUC",
+        "probability that a positive row has a higher score than a negative one; 0.5 is chance level",
+    ),
+    "average_precision": ("Average precision", "precision averaged over recall; the base rate is chance level"),
     "brier": ("Brier score", "mean squared error of the score; 0 is perfect"),
     "log_loss": ("Log loss", "mean surprise at what happened, given the score; 0 is perfect"),
     "threshold": ("Threshold", "rows with at least this score are labelled positive"),

@@ -215,7 +215,7 @@ class Api:
         if not self._refused_since:
             self._refused_since.append(self._clock())
         if self._clock() - self._refused_since[0] < self._refusing:
-            message = f"the cluster's API at {self._access.address} lets nobody in yet: {_words(answer)}"
+            message = f"the cluster's API at {self._access.address} does not accept requests yet: {_words(answer)}"
             raise AwayError(message)
 
     def _refuse(self, answer: urllib3.BaseHTTPResponse, verb: str, resource: Resource) -> None:

@@ -288,7 +288,7 @@ def tell(error: RatchetError, event: str, variables: Mapping[str, str] = os.envi
 
 def _foreign(child: Json, cycle: str) -> str:
     metadata = child["metadata"]
-    owners = ", ".join(f"{each['kind']} {each['name']}" for each in metadata.get("ownerReferences", ())) or "nobody"
+    owners = ", ".join(f"{each['kind']} {each['name']}" for each in metadata.get("ownerReferences", ())) or "nothing"
     return (
         f"the {child.get('kind', 'object')} {metadata['name']} exists and is not of the cycle {cycle}: it belongs to"
         f" {owners}; delete it, or give the cycle another id"

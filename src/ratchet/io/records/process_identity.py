@@ -34,7 +34,7 @@ def who() -> str:
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's numeric user has no name
-        user = "somebody"
+        user = "unknown"
     return f"{user}@{socket.gethostname()}"
 
 
