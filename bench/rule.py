@@ -24,6 +24,7 @@ from ratchet.core.evaluation.f1 import f1_all_positive, f1_of
 from ratchet.core.evaluation.threshold import choose
 from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.sklearn.pipeline import pipeline
+from ratchet.engines.sklearn.row_order import ordered
 from ratchet.io.table import inspection
 from ratchet.io.table.inspection import DAY, LABEL, EventTable, Rows
 from ratchet.settings import Settings
@@ -98,10 +99,10 @@ def main() -> None:
 
 def _train(settings: Settings, table: EventTable, windows: Windows) -> tuple[Candidate, Rows]:
     train, calibration, test = (inspection.load(table, window, table.features) for window in windows)
-    features = list(table.features)
+    learnt, features = ordered(train.frame), list(table.features)
     choice = settings.sklearn
     fitted = pipeline(choice.estimator, choice.params, table.numeric, table.categorical, settings.seed)
-    fitted.fit(train.frame[features], train.frame[LABEL].astype(np.int64))
+    fitted.fit(learnt[features], learnt[LABEL].astype(np.int64))
     model = CalibratedClassifierCV(FrozenEstimator(fitted), method="isotonic")
     model.fit(calibration.frame[features], calibration.frame[LABEL].astype(np.int64))
     month = (windows.test.start or windows.test.end).month

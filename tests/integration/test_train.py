@@ -19,10 +19,14 @@ from sklearn.base import clone
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
 from ratchet.core.evaluation.counts import day_number
+from ratchet.core.windows import Period, windows_until
+from ratchet.engines.sklearn.engine import ScikitLearn
 from ratchet.errors import ConfigurationError
+from ratchet.io.table import inspection
 from ratchet.jobs.training.train import train
 from tests.integration.conftest import free_port, stop_server
 from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, small_settings, window
+from tests.unit.event_tables import settings as event_settings
 
 CYCLE = "retrain-one"
 METRICS = {"accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "brier", "log_loss", "threshold"}
@@ -186,6 +190,38 @@ def test_the_measured_model_serves_where_no_other_is_wanted_or_it_differs_too_mu
     assert tags["ratchet.model_uri"] == tags["ratchet.measured_model_uri"]
     assert tags.get("ratchet.refit", "").startswith(why or "")
     assert ("ratchet.refit" in tags) == (why is not None)
+
+
+def test_the_same_rows_in_other_files_and_another_order_give_the_same_model(tmp_path):
+    """More than 200,000 rows, of which boosting finds its bins in a sample by position."""
+    random = np.random.default_rng(0)
+    rows = 230_000
+    speed, weight = random.normal(size=rows).round(3), random.normal(size=rows).round(3)
+    late = speed * weight + random.normal(size=rows) > 1
+    day = np.datetime64("2023-09-01") + np.sort(random.integers(0, 122, rows))
+    frame = pd.DataFrame({"at": day, "speed": speed, "weight": weight, "late": late})
+    frame.to_parquet(tmp_path / "one.parquet", index=False)
+    (tmp_path / "many").mkdir()
+    for part, place in enumerate(np.array_split(random.permutation(rows), 5)):
+        frame.iloc[place].to_parquet(tmp_path / "many" / f"{part}.parquet", index=False)
+    scores = [scores_of(uri) for uri in (tmp_path / "one.parquet", tmp_path / "many")]
+    assert len(np.unique(scores[0])) > 10
+    assert np.array_equal(*scores)
+
+
+def scores_of(uri):
+    """The scores that a model trained on a table gives some rows."""
+    settings = small_settings(str(uri), uri.parent)
+    sklearn = settings.sklearn.model_copy(update={"params": {"max_iter": 5}})
+    chosen = settings.model_copy(update={"data": event_settings(uri), "sklearn": sklearn})
+    table = inspection.inspect(chosen.data)
+    engine = ScikitLearn(chosen)
+    engine.read(table, windows_until(table.end, Period.parse("5d"), Period.parse("5d"), None), ())
+    engine.fit()
+    engine.calibrate()
+    grid = np.linspace(-3, 3, 40)
+    some = pd.DataFrame({"speed": np.repeat(grid, 40), "weight": np.tile(grid, 40)})
+    return engine._calibrated.predict_proba(some[list(table.features)])[:, 1]
 
 
 def test_a_cycle_that_has_its_run_is_not_trained_again(settings, trained, client):

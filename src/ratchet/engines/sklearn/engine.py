@@ -29,6 +29,7 @@ from ratchet.engines.sklearn.features import counted
 from ratchet.engines.sklearn.logging import parameters_logged
 from ratchet.engines.sklearn.pipeline import pipeline
 from ratchet.engines.sklearn.refitting import with_pipeline, with_threshold
+from ratchet.engines.sklearn.row_order import ordered
 from ratchet.errors import ConfigurationError, DataError, FailedError, first_line
 from ratchet.io.table import checks, inspection
 from ratchet.io.table.inspection import DAY, LABEL, EventTable, Rows
@@ -76,6 +77,7 @@ class ScikitLearn:
     def fit(self) -> Mapping[str, str]:
         frame, self._train = self._train, None
         assert frame is not None  # noqa: S101  # the order of calls is the protocol's
+        frame = ordered(frame)
         with parameters_logged():
             self._pipeline = self._fitted(frame)
         return {key: str(value) for key, value in self._pipeline.get_params(deep=True).items()}
@@ -99,6 +101,7 @@ class ScikitLearn:
     def calibrate(self) -> Counts:
         frame, self._calibration = self._calibration, None
         assert frame is not None  # noqa: S101  # the order of calls is the protocol's
+        frame = ordered(frame)
         features = self._features(frame)
         self._calibrated = CalibratedClassifierCV(FrozenEstimator(self._pipeline), method="isotonic")
         self._calibrated.fit(features, frame[LABEL].astype(np.int64))
@@ -108,7 +111,7 @@ class ScikitLearn:
         self._models["measured"] = with_threshold(self._calibrated, threshold, self._features(self._test.iloc[:2]))
 
     def refit(self) -> float:
-        fitted = self._fitted(inspection.load(self._table, self._windows.whole, self._table.features).frame)
+        fitted = self._fitted(ordered(inspection.load(self._table, self._windows.whole, self._table.features).frame))
         features, threshold = self._features(self._test), self._models["measured"].threshold
         self._models["refitted"] = with_threshold(with_pipeline(self._calibrated, fitted), threshold, features.iloc[:2])
         measured, refitted = (self._models[role].predict(features) for role in ("measured", "refitted"))
