@@ -209,8 +209,8 @@ class Promotion(Section):
     """Whether versions that were rolled back, or failed their trial, are no rivals any more."""
     refit_flips: Annotated[float, Field(ge=0, le=1)] = 0.4
     """Greatest share of test rows that the refitted model may label differently; beyond it the measured one serves."""
-    rescore: Annotated[int, Field(ge=1, le=1_000)] = 20
-    """How many existing versions are scored anew, the champion always among them, then the newest."""
+    rescore: Annotated[int, Field(ge=1, le=1_000)] = 100
+    """How many existing versions are scored anew: the champion, then the newest and the best of the last comparison."""
     lock_seconds: Annotated[int, Field(ge=5, le=3_600)] = 60
     """Seconds for which a registrar holds a model's lock; one that was killed blocks the next for no longer."""
     validation: Flag = False

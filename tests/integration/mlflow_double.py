@@ -52,6 +52,8 @@ class MlflowDouble:
         wanted = dict(re.findall(r"tags\.`([^`]+)` = '([^']*)'", filter_string))
         found = [run for run in self._runs.values() if all(run.data.tags.get(key) == of for key, of in wanted.items())]
         found = [run for run in found if "'RUNNING'" not in filter_string]
+        if before := re.search(r"attributes\.start_time < ([0-9]+)", filter_string):
+            found = [run for run in found if run.info.start_time < int(before[1])]
         return sorted(found, key=lambda run: -run.info.start_time)[:max_results]
 
     def get_run(self, run_id):
@@ -145,7 +147,12 @@ class MlflowDouble:
     def _shown(self, name, number):
         found = self._models[name].versions[number]
         return SimpleNamespace(
-            name=name, version=str(number), run_id=found.run_id, tags=dict(found.tags), creation_timestamp=0
+            name=name,
+            version=str(number),
+            run_id=found.run_id,
+            source=found.source,
+            tags=dict(found.tags),
+            creation_timestamp=0,
         )
 
 

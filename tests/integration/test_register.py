@@ -14,6 +14,7 @@ from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.jobs.promotion.promote import promote, rollback
 from ratchet.jobs.promotion.register import register
 from ratchet.jobs.show import show
+from ratchet.jobs.training import rivals
 from tests.integration.candidate_runs import EXAMPLE, add_run, compare, read_artifact, rival
 from tests.integration.conftest import free_port, settings_for
 
@@ -316,7 +317,32 @@ def test_a_promotion_lists_the_versions_three_times_at_most(settings, monkeypatc
     assert decide(settings, "c3").outcome == "promoted"
     assert len([request for request in asked if "/model-versions/search" in request.url]) <= 3
     # It does not grow with the versions that there are; `docs/bench.md` has the number.
-    assert len(asked) <= 53
+    assert len(asked) <= 54
+
+
+def test_the_last_comparison_says_how_far_each_version_was_ahead(settings, client):
+    add_and_decide(settings, "c1", 0.50)
+    assert rivals.last_leads(client, settings, "sklearn", ()) == {}
+    add_and_decide(settings, "c2", 0.55, rivals={1: 0.52})
+    versions = registered_model.versions_of(client, settings.registered_name("sklearn"))
+    assert rivals.last_leads(client, settings, "sklearn", versions) == {1: pytest.approx(-0.03), 2: 0.0}
+
+
+def test_the_third_candidate_on_the_same_test_rows_is_said_to_be_the_third(settings):
+    elsewhere = {"ratchet.test_from": "2013-10-01", "ratchet.test_until": "2013-11-01"}
+    overlapping = {"ratchet.test_from": "2013-11-30", "ratchet.test_until": "2013-12-30"}
+    add_run(settings, "c0", 0.50, tags=elsewhere)
+    add_run(settings, "c0", 0.50, status="FAILED")
+    add_run(settings, "c0", 0.50, engine="spark")
+    _, first = add_and_decide(settings, "c1", 0.53)
+    add_run(settings, "c1", 0.52)
+    run_id, second = add_and_decide(settings, "c2", 0.54, tags=overlapping)
+    assert "measured on these test rows" not in first.reason + second.reason
+    assert json.loads(read_artifact(settings, run_id, "decision.json"))["earlier_candidates"] == 1
+    run_id, third = add_and_decide(settings, "c3", 0.52)
+    assert third.reason.endswith("; the 3rd candidate measured on these test rows")
+    assert json.loads(read_artifact(settings, run_id, "decision.json"))["earlier_candidates"] == 2
+    assert "the 3rd candidate measured on these test rows" in read_artifact(settings, run_id, "report.html")
 
 
 @pytest.mark.parametrize("f1", [0.53, 0.39])

@@ -490,5 +490,9 @@ def test_a_version_tells_the_columns_of_its_runs_data(settings, client):
     register(settings, "c1")
     (version,) = registered_model.versions_of(client, settings.registered_name("sklearn"))
     model = RegisteredModel.read(client, settings.registered_name("sklearn"))
-    assert model.columns(version) == ("hour", "carrier")
+    experiment = client.get_run(run_id).info.experiment_id
+    assert model.columns([version], experiment) == [("hour", "carrier")]
+    client.delete_run(run_id)
+    assert model.columns([version, version], experiment) == [("hour", "carrier")] * 2
+    assert model.columns([], experiment) == []
     assert version.test_window == ("2013-11-01", "2013-12-01")

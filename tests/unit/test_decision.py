@@ -163,6 +163,29 @@ def test_a_record_that_is_none_is_refused_with_its_place():
         Decision.from_record({"outcome": "held"}, "the run r1")
 
 
+def test_a_record_without_earlier_candidates_is_read():
+    record = decided(0.5, 0.4, [], None, None).after(4).to_record()
+    assert Decision.from_record(record, "the run r1").earlier == 4
+    del record["earlier_candidates"]
+    assert Decision.from_record(record, "the run r1").earlier == 0
+
+
+@pytest.mark.parametrize(
+    ("earlier", "told"),
+    [(0, ""), (1, ""), (2, "3rd"), (3, "4th"), (10, "11th"), (11, "12th"), (20, "21st"), (21, "22nd"), (111, "112th")],
+)
+def test_the_third_candidate_on_the_same_rows_and_the_thirtieth_look_different(earlier, told):
+    before = decided(0.5, 0.4, [], None, None)
+    after = before.after(earlier)
+    assert after.reason == before.reason + (f"; the {told} candidate measured on these test rows" if told else "")
+    assert (after.earlier, after.outcome) == (earlier, before.outcome)
+
+
+def test_consecutive_versions_that_are_left_out_are_named_as_a_range():
+    others = Others(not_compared=dict.fromkeys((9, 1, 2, 3, 4, 6, 7, 12, 11, 10), "x"))
+    assert decide(0.5, 0.4, [], None, others).reason.endswith("; not compared: versions 1 to 4, 6, 7, 9 to 12")
+
+
 def test_confidence_asks_nothing_of_the_first_version():
     assert decided(0.5, 0.4, [], None, 0.99).outcome == "promoted"
 

@@ -64,6 +64,28 @@ def test_a_version_that_was_not_scored_never_changes_a_decision_beside_a_champio
     assert list(decision.not_compared) == [ALONE]
 
 
+@given(histories(), st.none() | share, st.booleans())
+def test_a_version_beyond_the_limit_never_changes_a_decision(history, f1, champion_scored):
+    own, rows, versions = history
+    if not champion_scored:
+        recorded = Rival.recorded(1, versions[0].f1, own, champion=True, note="it can't be loaded")
+        rows = [recorded, *rows[1:]]
+    beyond = Rival.left_out(ALONE, f1, False, "it is beyond promotion.rescore, which is 5")
+    before = judge(candidate(own), rows, versions, Promotion())
+    decision = judge(candidate(own), [*rows, beyond], [*versions, version(ALONE, f1)], Promotion())
+    assert (decision.outcome, decision.rivals) == (before.outcome, before.rivals)
+    assert decision.not_compared == {**before.not_compared, ALONE: beyond.note}
+    assert decision.reason.startswith(before.reason)
+
+
+def test_a_left_out_version_that_became_the_champion_counts_with_its_recorded_f1():
+    beyond = Rival.left_out(2, 0.6, False, "it is beyond promotion.rescore, which is 1")
+    versions = [version(1, 0.4), version(2, 0.6, champion=True)]
+    decision = judge(candidate(0.5), [row(1, 0.4, 0.5), beyond], versions, Promotion())
+    assert decision.outcome == "held"
+    assert decision.reason.startswith("the champion, version 2, was not scored on these rows, so recorded F1 counts; ")
+
+
 @given(histories(), st.data())
 def test_the_order_of_the_versions_does_not_matter(history, data):
     own, rows, versions = history

@@ -3,9 +3,12 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ratchet.core.evaluation.counts import Confusion, Counts
 from ratchet.core.evaluation.f1 import f1_of, precision_of, recall_of
+from ratchet.core.rival import Rival
 from ratchet.errors import FailedError
 from ratchet.io.records.version import Version
 from ratchet.io.table import inspection
@@ -181,10 +184,38 @@ def test_a_version_that_cant_be_scored_and_recorded_nothing_is_no_row():
     assert compared.rivals == ()
 
 
-def test_a_version_beyond_the_configured_number_counts_with_its_recorded_f1_and_no_note():
+def test_a_version_beyond_the_configured_number_is_left_out_and_named():
     compared, engine = compare([version(1), version(2, champion=True)], {2: confusion(BAD)}, Promotion(rescore=1))
     assert engine.asked == ["models:/flights-sklearn/2"]
     assert [(rival.version, rival.basis, rival.note) for rival in compared.rivals] == [
-        (1, "recorded", ""),
+        (1, "left_out", "it is beyond promotion.rescore, which is 1"),
         (2, "same_rows", ""),
     ]
+    assert Rival.from_csv(Rival.to_csv(compared.rivals))[0].basis == "left_out"
+
+
+def test_of_too_many_versions_the_champion_the_newest_and_those_with_the_greatest_lead_are_rescored():
+    versions = [version(number, champion=number == 2) for number in range(1, 11)]
+    leads = {1: -0.2, 3: 0.05, 4: 0.01, 7: -0.3}
+    chosen = rivals.to_rescore(versions, Promotion(rescore=6), lambda: leads)
+    assert [found.number for found in chosen] == [2, 10, 9, 3, 4, 1]
+
+
+def test_leads_are_asked_for_only_where_there_are_too_many_versions():
+    def unasked():
+        raise AssertionError
+
+    assert len(rivals.to_rescore([version(1), version(2)], Promotion(rescore=2), unasked)) == 2
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=12), st.integers(1, 12), st.data())
+def test_the_champion_is_always_among_the_rescored_which_are_never_too_many(known, limit, data):
+    serving = data.draw(st.integers(1, len(known)))
+    versions = [
+        version(number, champion=number == serving, f1=0.4 if f1 else None) for number, f1 in enumerate(known, 1)
+    ]
+    leads = data.draw(st.dictionaries(st.integers(1, len(known)), st.floats(-1, 1)))
+    chosen = rivals.to_rescore(versions, Promotion(rescore=limit), lambda: leads)
+    numbers = [found.number for found in chosen]
+    assert numbers[0] == serving
+    assert len(set(numbers)) == min(limit, len(versions))

@@ -5,7 +5,8 @@ Imports only the standard library.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from itertools import groupby
 from math import floor, isnan
 from typing import Any, Literal
 
@@ -16,6 +17,10 @@ Outcome = Literal["promoted", "staged", "held"]
 
 _FEWEST_DIGITS = 3
 _MOST_DIGITS = 17
+# More consecutive versions are written as a range.
+_LISTED = 2
+# One earlier candidate on the same rows is no remark: a trainer's second try, or a comparison of two settings.
+_UNTOLD = 2
 # Products such as 0.29 * 1000 can be slightly below 290; without this they would lose a tenth of a per cent.
 _ROUNDING = 1e-9
 
@@ -27,7 +32,8 @@ class Decision:
     f1: the candidate's. f1_all_positive: that of labelling every test row positive. probability: that the candidate is
     better than its best rival on days like these; None if unknown. rivals: the best first. unknown: numbers of existing
     versions with unknown F1. version: the candidate's number; None if it has none. set_aside, not_compared: why a
-    version is no rival, or can't be compared, by number.
+    version is no rival, or can't be compared, by number. earlier: how many candidates were measured on some of the test
+    rows before.
     """
 
     outcome: Outcome
@@ -40,11 +46,17 @@ class Decision:
     version: int | None = None
     set_aside: Mapping[int, str] = field(default_factory=dict)
     not_compared: Mapping[int, str] = field(default_factory=dict)
+    earlier: int = 0
 
     @property
     def promoted(self) -> bool:
         """Whether the candidate becomes the champion."""
         return self.outcome == "promoted"
+
+    def after(self, earlier: int) -> "Decision":
+        """The decision on a candidate whose test rows, or some of them, measured as many before; the third says so."""
+        told = f"; the {_ordinal(earlier + 1)} candidate measured on these test rows" if earlier >= _UNTOLD else ""
+        return replace(self, earlier=earlier, reason=self.reason + told)
 
     def to_record(self) -> dict[str, Any]:
         """The content of `decision.json`."""
@@ -59,6 +71,7 @@ class Decision:
             "versions_without_f1": list(self.unknown),
             "versions_set_aside": {str(number): why for number, why in self.set_aside.items()},
             "versions_not_compared": {str(number): why for number, why in self.not_compared.items()},
+            "earlier_candidates": self.earlier,
         }
 
     @classmethod
@@ -76,6 +89,7 @@ class Decision:
                 version=record["version"],
                 set_aside=_numbered(record.get("versions_set_aside", {})),
                 not_compared=_numbered(record.get("versions_not_compared", {})),
+                earlier=int(record.get("earlier_candidates", 0)),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             message = f"decision.json of {where} can't be read: {error!r}; train again"
@@ -130,7 +144,10 @@ def decide(
         why += _trivial_champion(ranked, f1_all_positive)
     return Decision(
         "promoted" if promoted else "held",
-        why + _left_out("not compared", others.not_compared) + _left_out("set aside", others.set_aside),
+        _champion_unscored(ranked)
+        + why
+        + _left_out("not compared", others.not_compared)
+        + _left_out("set aside", others.set_aside),
         candidate_f1,
         f1_all_positive,
         probability,
@@ -176,10 +193,24 @@ def _trivial_champion(ranked: Sequence[Rival], f1_all_positive: float) -> str:
     return f"; {which} is no better than labelling every row positive ({trivial})"
 
 
+def _champion_unscored(ranked: Sequence[Rival]) -> str:
+    champion = next((rival for rival in ranked if rival.champion and rival.basis == "recorded" and rival.note), None)
+    if champion is None:
+        return ""
+    return f"the champion, version {champion.version}, was not scored on these rows, so recorded F1 counts; "
+
+
 def _left_out(how: str, versions: Mapping[int, str]) -> str:
     if not versions:
         return ""
-    return f"; {how}: version{'s' if len(versions) > 1 else ''} {', '.join(map(str, sorted(versions)))}"
+    return f"; {how}: version{'s' if len(versions) > 1 else ''} {', '.join(_ranges(sorted(versions)))}"
+
+
+def _ranges(numbers: Sequence[int]) -> list[str]:
+    """Ascending numbers as text; three or more consecutive ones as a range."""
+    groups = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    runs = ([number for _, number in group] for _, group in groups)
+    return [text for run in runs for text in ([f"{run[0]} to {run[-1]}"] if len(run) > _LISTED else map(str, run))]
 
 
 def _first(candidate_f1: float, f1_all_positive: float, others: bool) -> str:
@@ -246,6 +277,11 @@ def numbers(first: float, second: float) -> tuple[str, str]:
         if first == second or texts[0] != texts[1]:
             return texts
     return repr(first), repr(second)
+
+
+def _ordinal(number: int) -> str:
+    teens = number % 100 in (11, 12, 13)
+    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
 
 
 def _percent(share: float) -> str:

@@ -7,24 +7,25 @@ library, because the registrar runs where no engine is installed.
 import csv
 import io
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from math import nan
 from typing import Literal, Self, cast, get_args
 
 from ratchet.errors import FailedError
 
-Basis = Literal["same_rows", "recorded", "not_compared"]
+Basis = Literal["same_rows", "recorded", "not_compared", "left_out"]
 
 
 @dataclass(frozen=True)
 class Rival:
     """An existing version and its F1.
 
-    version: its number. basis: whether `f1` was measured on the candidate's test rows or recorded by its own run, or
-    that it has learnt from too many of these rows to be compared. f1_low, f1_high: the 95 % interval on days like
-    these. recorded_f1: recorded by its own run. difference: the candidate's F1 minus this version's. probability: that
-    the candidate is better on days like these. note: why F1 is a recorded one or is absent. candidate_f1: the
-    candidate's on the days that neither has learnt from, unless those are all days. None if unknown.
+    version: its number. basis: whether `f1` was measured on the candidate's test rows or recorded by its own run, that
+    it has learnt from too many of these rows to be compared, or that it is beyond `promotion.rescore`. f1_low, f1_high:
+    the 95 % interval on days like these. recorded_f1: recorded by its own run. difference: the candidate's F1 minus
+    this version's. probability: that the candidate is better on days like these. note: why F1 is a recorded one or is
+    absent. candidate_f1: the candidate's on the days that neither has learnt from, unless those are all days. None if
+    unknown.
     """
 
     version: int
@@ -55,6 +56,11 @@ class Rival:
         """A version that can't be compared, and why."""
         f1 = nan if recorded_f1 is None else recorded_f1
         return cls(version, "not_compared", f1, None, None, None, None, recorded_f1, nan, None, champion, note)
+
+    @classmethod
+    def left_out(cls, version: int, recorded_f1: float | None, champion: bool, note: str) -> "Rival":
+        """A version that was not scored because there are too many, and why it was this one."""
+        return replace(cls.not_compared(version, recorded_f1, champion, note), basis="left_out")
 
     def own_f1(self, candidate_f1: float) -> float:
         """The candidate's F1 to compare this version's with. candidate_f1: that on all test rows."""

@@ -100,7 +100,7 @@ class Engine(Protocol):
         """Score the test window, once."""
 
     def confusion_of(self, model_uri: str) -> Confusion:
-        """Label the test rows with a registered version, at its own threshold.
+        """Label the test rows with a registered version, at its own threshold; threads may call it at the same time.
 
         Raises RatchetError, with the reason in one sentence, if it can't be loaded or a column is missing.
         """

@@ -52,6 +52,7 @@ class ScikitLearn:
         self._train: pd.DataFrame | None
         self._calibration: pd.DataFrame | None
         self._test: pd.DataFrame
+        self._plain_test: dict[tuple[str, ...], pd.DataFrame] = {}
         self._features_then: tuple[FeatureCounts, ...]
         self._pipeline: Pipeline
         self._calibrated: CalibratedClassifierCV
@@ -63,6 +64,7 @@ class ScikitLearn:
         peak = (windows.whole, windows.test) if self._settings.windows.refit else windows
         inspection.check_memory(table, peak, self._settings.sklearn.estimator, self._settings.sklearn.memory_limit)
         self._table, self._windows = table, windows
+        self._plain_test.clear()
         loaded = [inspection.load(table, window, table.features) for window in (windows.train, windows.calibration)]
         loaded.append(inspection.load(table, windows.test, [*table.features, *extra]))
         facts = [rows.facts for rows in loaded]
@@ -122,7 +124,8 @@ class ScikitLearn:
 
     def confusion_of(self, model_uri: str) -> Confusion:
         with downloaded("it", model_uri) as local:
-            model = loading("it", mlflow.pyfunc.load_model, local)
+            # Comparing its requirements with what is installed takes as long as labelling the rows.
+            model = loading("it", mlflow.pyfunc.load_model, local, suppress_warnings=True)
         schema = model.metadata.get_input_schema()
         names = list(self._table.features) if schema is None else schema.input_names()
         lacking = [name for name in names if name not in self._test.columns]
@@ -130,7 +133,7 @@ class ScikitLearn:
             message = f"the column {lacking[0]!r} that it needs is not in the data"
             raise DataError(message)
         try:
-            predicted = np.asarray(model.predict(_plain(self._test[names]))).astype(np.int64)
+            predicted = np.asarray(model.predict(self._rows_for_versions(tuple(names)))).astype(np.int64)
         except Exception as error:
             message = f"it can't score the data: {first_line(error)}"
             raise FailedError(message) from error
@@ -188,6 +191,7 @@ class ScikitLearn:
 
     def close(self) -> None:
         self._train = self._calibration = None
+        self._plain_test.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -199,6 +203,12 @@ class ScikitLearn:
 
     def _features(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame[list(self._table.features)]
+
+    def _rows_for_versions(self, names: tuple[str, ...]) -> pd.DataFrame:
+        """The test rows as versions get them, made once for all that need the same columns."""
+        if names not in self._plain_test:
+            self._plain_test[names] = _plain(self._test[list(names)])
+        return self._plain_test[names]
 
     def _counts(self, frame: pd.DataFrame) -> Counts:
         score = self._calibrated.predict_proba(self._features(frame))[:, 1]

@@ -105,10 +105,12 @@ class Spark:
 
     def _rows_for_versions(self, extra: Sequence[str]) -> Any:
         """The test rows, with the columns that only existing versions need."""
-        if not extra:
-            return self._window(_TEST)
-        rows = reading.frame(self._session.get(), self._table, [self._windows.test], extra).persist()
-        return rows.where(f"{WINDOW} = 0")
+        spark = self._session.get()
+        rows = self._window(_TEST)
+        if extra:
+            rows = reading.frame(spark, self._table, [self._windows.test], extra).where(f"{WINDOW} = 0")
+        # Each version is a job over these few rows: with a task for each file, starting tasks would be most of it.
+        return rows.coalesce(spark.sparkContext.defaultParallelism).persist()
 
     def fit(self) -> Mapping[str, str]:
         self._picking = background.begin("pick", self._pick)
@@ -194,6 +196,7 @@ class Spark:
     def confusion_of(self, model_uri: str) -> Confusion:
         import mlflow
 
+        self._session.get()  # active in this thread, too
         with downloaded("it", model_uri) as local:
             schema = mlflow.models.Model.load(local).get_input_schema()
             names = list(self._table.features) if schema is None else schema.input_names()

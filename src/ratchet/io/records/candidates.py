@@ -24,6 +24,7 @@ REPORT = "report.html"
 COMPARISON = "comparison.csv"
 DECISION = "decision.json"
 
+_MOST_EARLIER = 1_000
 _COMPLETE = "tags.`ratchet.complete` = 'true' and tags.`ratchet.verified` = 'true' and attributes.status = 'FINISHED'"
 
 
@@ -66,6 +67,13 @@ class Candidate:
     def test_window(self) -> tuple[str | None, str | None]:
         """First day and end of its test rows."""
         return self.tags.get("ratchet.test_from"), self.tags.get("ratchet.test_until")
+
+    def shares_rows_with(self, other: "Candidate") -> bool:
+        """Whether the test windows have days in common."""
+        (start, end), (their_start, their_end) = self.test_window, other.test_window
+        if start is None or end is None or their_start is None or their_end is None:
+            return False
+        return start < their_end and their_start < end
 
     def metric(self, name: str) -> float:
         """A metric of the run; raises FailedError if the trainer did not log it."""
@@ -127,6 +135,20 @@ class Candidates:
             [experiment.experiment_id], of_model, order_by=["attributes.start_time DESC"], max_results=1
         )
         return runs[0] if runs else None
+
+
+def earlier_cycles(client: MlflowClient, model: str, candidate: Candidate) -> frozenset[str]:
+    """The other cycles that measured an earlier candidate of the engine on some of the candidate's test rows.
+
+    One request, which reads the newest 1,000 runs: MLflow compares tags for equality only, not by order.
+    """
+    before = f"attributes.start_time < {candidate.created.timestamp() * 1000:.0f}"
+    wanted = f"tags.`ratchet.model` = '{model}' and {_of(candidate.engine, None)} and {_COMPLETE} and {before}"
+    runs = client.search_runs(
+        [candidate.experiment], wanted, order_by=["attributes.start_time DESC"], max_results=_MOST_EARLIER
+    )
+    others = (_candidate(run) for run in runs)
+    return frozenset(one.cycle for one in others if one.cycle != candidate.cycle and candidate.shares_rows_with(one))
 
 
 def read(client: MlflowClient, run_id: str) -> Candidate:

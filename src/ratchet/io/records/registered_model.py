@@ -7,7 +7,7 @@ moved directly in MLflow is left alone, since no move is open then.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 
@@ -102,9 +102,16 @@ class RegisteredModel:
         """The version that the registrar has created from a run; None if it has not, or did not finish."""
         return next((one for one in self.versions if one.made_from == run_id and one.by_registrar), None)
 
-    def columns(self, version: Version) -> tuple[str, ...]:
-        """Names of the features that a version was trained on, empty if its run doesn't record them."""
-        return tuple(columns_of(_run(self.client, version.run_id)))
+    def columns(self, versions: Sequence[Version], experiment: str) -> list[tuple[str, ...]]:
+        """Names of the features that each version was trained on, empty if its run doesn't record them.
+
+        experiment: the id of the one that has the runs of most versions; its runs are read in one request.
+        """
+        ids = ", ".join(f"'{version.run_id}'" for version in versions)
+        wanted = f"attributes.run_id IN ({ids})"
+        found = self.client.search_runs([experiment], wanted, max_results=len(versions)) if versions else []
+        runs = {run.info.run_id: run for run in found}
+        return [tuple(columns_of(runs.get(one.run_id) or _run(self.client, one.run_id))) for one in versions]
 
     def check(self) -> None:
         """Raise TemporaryError if the lock is lost, or so old that the next action might outlast it."""

@@ -70,7 +70,7 @@ class Version:
     """An existing version of a registered model.
 
     f1: as recorded by its own run, None if unknown. test_window: first day and end of the rows on which it was
-    measured.
+    measured. source: the address of the model that it was created from, if known.
     """
 
     model: str
@@ -81,6 +81,7 @@ class Version:
     aliases: tuple[str, ...]
     tags: Mapping[str, str]
     created: datetime
+    source: str = ""
 
     @property
     def uri(self) -> str:
@@ -88,9 +89,12 @@ class Version:
         return f"models:/{self.model}/{self.number}"
 
     @property
-    def measured_uri(self) -> str:
-        """The address of its measured model, which comparisons use; the same if it was not refitted."""
-        return self.tags.get(MEASURED_URI, self.uri) if self.tags.get(SERVES) == "refitted" else self.uri
+    def files(self) -> str:
+        """The address of the model that comparisons use: the measured one, also if a refitted one serves.
+
+        Not `uri` if there is another, since MLflow reads all versions of the model for it each time.
+        """
+        return self.tags.get(MEASURED_URI) or self.source or self.uri
 
     @property
     def move(self) -> Move | None:
@@ -148,6 +152,7 @@ def version_of(found: ModelVersion, run: Run | None) -> Version:
         aliases=(),
         tags=tags,
         created=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
+        source=found.source or "",
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ratchet.core.evaluation.counts import Ints, day_number
 from ratchet.core.windows import Window
 from ratchet.io.table import reader
-from ratchet.io.table.table import Table
+from ratchet.io.table.table import EventTable
 
 _DAYS_BEFORE = 14
 # With fewer of them, one early end says nothing.
@@ -29,7 +29,7 @@ class Ends:
     last: Ints
 
 
-def without_partial_day(table: Table) -> Table:
+def without_partial_day(table: EventTable) -> EventTable:
     """The table, ending before its last day if that is partial, with a remark that says so."""
     found = partial(_ends(table))
     if found is None:
@@ -56,7 +56,7 @@ def partial(ends: Ends) -> str | None:
     )
 
 
-def _ends(table: Table) -> Ends:
+def _ends(table: EventTable) -> Ends:
     """Of the last day and the days with rows among the 14 before it. Reads the timestamps of the files they are in."""
     window = Window("last days", table.end - timedelta(days=_DAYS_BEFORE + 1), table.end)
     assert window.start is not None  # noqa: S101  # just given

@@ -58,7 +58,8 @@ class Case:
         """Decide on the candidate against the current versions."""
         compared = candidates.rivals(self.model.client, self.candidate)
         others = [version for version in self.model.versions if version.run_id != self.candidate.run_id]
-        decision = judge(self.candidate, compared, others, settings.promotion)
+        earlier = candidates.earlier_cycles(self.model.client, settings.model, self.candidate)
+        decision = judge(self.candidate, compared, others, settings.promotion).after(len(earlier))
         if decision.promoted and (served := self.candidate.tags.get(REFIT)):
             decision = replace(decision, reason=f"{decision.reason}; {served}")
         tried_first = settings.promotion.validation or settings.promotion.approval == "manual"

@@ -22,13 +22,15 @@ def judge(
 
     compared: the rows of its comparison.csv. versions: those that exist now, without the candidate's own. If the
     champion was scored on the candidate's rows, only versions scored on them count; otherwise (for example if it was
-    created after the comparison) recorded F1 counts for the others. Versions deleted or set aside since don't count.
+    created after the comparison) recorded F1 counts for the others. Versions beyond `promotion.rescore`, and those
+    deleted or set aside since, don't count.
     """
     rows = {rival.version: rival for rival in compared}
     found = list(versions)
     beside = {version.number: _rival(version, rows, candidate, promotion) for version in counting(found, promotion)}
     learnt_from = {number: one.note for number, one in beside.items() if one and one.basis == "not_compared"}
-    not_compared = learnt_from | _without_common_rows(beside)
+    beyond = {number: one.note for number, one in beside.items() if one and one.basis == "left_out"}
+    not_compared = learnt_from | beyond | _without_common_rows(beside)
     left = {number: one for number, one in beside.items() if number not in not_compared}
     others = Others(
         unknown=[number for number, one in left.items() if one is None],
@@ -95,6 +97,8 @@ def _rival(version: Version, rows: Mapping[int, Rival], candidate: Candidate, pr
     if promotion.compare == "recorded":
         recorded = row.recorded_f1 if version.f1 is None else version.f1
         return Rival.recorded(version.number, recorded, own_f1, version.champion)
+    if row.basis == "left_out" and version.champion:
+        return Rival.recorded(version.number, version.f1, own_f1, True, "it became the champion since the comparison")
     return replace(row, champion=version.champion)
 
 

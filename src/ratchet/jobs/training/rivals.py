@@ -4,12 +4,15 @@ Called by `jobs.training.train`. A version that can't be scored counts with the 
 why.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from math import inf
 
 import structlog
+from mlflow.tracking import MlflowClient
 
+from ratchet import background
 from ratchet.core.decision import hardest_first
 from ratchet.core.evaluation.comparison import Comparison
 from ratchet.core.evaluation.comparison import compare as resample
@@ -18,13 +21,19 @@ from ratchet.core.evaluation.f1 import f1_of, precision_of, recall_of
 from ratchet.core.evaluation.resampling import Interval
 from ratchet.core.rival import Rival
 from ratchet.engines.base import Engine
-from ratchet.errors import RatchetError
+from ratchet.errors import FailedError, RatchetError
+from ratchet.io.records import candidates
+from ratchet.io.records.candidates import Candidates
 from ratchet.io.records.version import Version
 from ratchet.io.table.inspection import EventTable
 from ratchet.jobs.promotion.judging import counting, set_aside
 from ratchet.settings import Promotion, Settings
 
 log = structlog.get_logger()
+
+# One version is downloaded and loaded while the other's trees, in threads of their own, label the rows.
+_AT_ONCE = 2
+_BEYOND = "it is beyond promotion.rescore, which is {}"
 
 
 @dataclass(frozen=True)
@@ -41,15 +50,42 @@ class Compared:
     set_aside: Mapping[int, str] = field(default_factory=dict)
 
 
-def to_rescore(versions: Sequence[Version], promotion: Promotion) -> tuple[Version, ...]:
-    """The versions to score anew, up to the configured number: those of unknown F1, the champion, then the newest."""
+def to_rescore(
+    versions: Sequence[Version], promotion: Promotion, leads: Callable[[], Mapping[int, float]] = dict
+) -> tuple[Version, ...]:
+    """The versions to score anew: all that count, or as many as configured.
+
+    The champion is always one of them; half of the rest are the newest, the others those with the greatest lead. leads:
+    called if there are too many versions, as `last_leads`.
+    """
     if promotion.compare == "recorded":
         return ()
-    ranked = sorted(
-        counting(versions, promotion),
-        key=lambda version: (version.f1 is not None, not version.champion, -version.number),
-    )
-    return tuple(ranked[: promotion.rescore])
+    ranked = sorted(counting(versions, promotion), key=lambda version: (not version.champion, -version.number))
+    if len(ranked) <= promotion.rescore:
+        return tuple(ranked)
+    newest = (promotion.rescore + 1) // 2
+    lead = leads()
+    best = sorted(ranked[newest:], key=lambda version: lead.get(version.number, -inf), reverse=True)
+    return tuple([*ranked[:newest], *best][: promotion.rescore])
+
+
+def last_leads(
+    client: MlflowClient, settings: Settings, engine: str, versions: Iterable[Version]
+) -> Mapping[int, float]:
+    """How far each version was ahead of the newest candidate in F1 on that candidate's test rows, by number.
+
+    Contains only the versions that were scored on them, and that candidate's own with 0.
+    """
+    newest = Candidates(client, settings.experiment, settings.model).newest(engine)
+    if newest is None:
+        return {}
+    own = {version.number: 0.0 for version in versions if version.run_id == newest.run_id}
+    try:
+        rows = candidates.rivals(client, newest)
+    except FailedError as error:
+        log.warning("train.versions_not_ranked", reason=str(error))
+        return own
+    return {row.version: -row.difference for row in rows if row.basis == "same_rows"} | own
 
 
 def extra_columns(trained_on: Iterable[Sequence[str]], table: EventTable) -> tuple[str, ...]:
@@ -72,28 +108,37 @@ def compare(
     """
     own, promotion = counts.confusion(threshold), settings.promotion
     starts = {version.number: _first_day(version, own) for version in chosen}
-    notes = _learnt_from(own, starts, promotion.common_days)
-    lost = frozenset(notes)
-    scored: dict[int, Confusion] = {}
-    for version in chosen:
-        if version.number in lost:
-            continue
-        try:
-            scored[version.number] = engine.confusion_of(version.measured_uri).since(starts[version.number])
-        except RatchetError as error:
-            notes[version.number] = str(error)
-            log.warning("train.version_not_scored", version=version.number, reason=str(error))
+    lost = _learnt_from(own, starts, promotion.common_days)
+    scored, failed = _scored(engine, [version for version in chosen if version.number not in lost], starts)
     measured = _Measured(settings, own, starts, scored)
-    found = (
-        Rival.not_compared(version.number, version.f1, version.champion, notes[version.number])
-        if version.number in lost
-        else measured.rival(version, notes.get(version.number, ""))
-        for version in counting(versions, promotion)
-    )
-    rivals = tuple(rival for rival in found if rival is not None)
+
+    def row(version: Version) -> Rival | None:
+        number, recorded, champion = version.number, version.f1, version.champion
+        if number in lost:
+            return Rival.not_compared(number, recorded, champion, lost[number])
+        if promotion.compare == "same_rows" and number not in starts:
+            return Rival.left_out(number, recorded, champion, _BEYOND.format(promotion.rescore))
+        return measured.rival(version, failed.get(number, ""))
+
+    rivals = tuple(rival for version in counting(versions, promotion) if (rival := row(version)) is not None)
     scored_best = hardest_first((rival for rival in rivals if rival.basis == "same_rows"), f1_of(own))
     probability = scored_best[0].probability if scored_best else None
     return Compared(measured.interval, probability, rivals, set_aside(versions, promotion))
+
+
+def _scored(
+    engine: Engine, versions: Sequence[Version], starts: Mapping[int, int]
+) -> tuple[dict[int, Confusion], dict[int, str]]:
+    """The versions' confusion on the days that they have not learnt from, and why others have none, by number."""
+    scored, failed = {}, {}
+    futures = background.each("score-versions", engine.confusion_of, [version.files for version in versions], _AT_ONCE)
+    for version, future in zip(versions, futures, strict=True):
+        try:
+            scored[version.number] = future.result().since(starts[version.number])
+        except RatchetError as error:
+            failed[version.number] = str(error)
+            log.warning("train.version_not_scored", version=version.number, reason=str(error))
+    return scored, failed
 
 
 def _first_day(version: Version, own: Confusion) -> int:

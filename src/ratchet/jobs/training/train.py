@@ -103,8 +103,9 @@ def _train(work: _Work) -> float:
     settings, run, engine, windows = work.settings, work.run, work.engine, work.windows
     model = RegisteredModel.read(run.client, settings.registered_name(engine.name))
     versions = () if model is None else model.versions
-    chosen = rivals.to_rescore(versions, settings.promotion)
-    trained_on = [model.columns(version) for version in chosen] if model else []
+    leads = partial(rivals.last_leads, run.client, settings, engine.name, versions)
+    chosen = rivals.to_rescore(versions, settings.promotion, leads)
+    trained_on = model.columns(chosen, run.experiment_id) if model else []
     extra = rivals.extra_columns(trained_on, work.table)
     summaries = _timed("read", engine.read, work.table, windows, extra)
     warnings = _tell_of_data(work)
