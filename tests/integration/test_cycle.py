@@ -166,7 +166,7 @@ def test_a_version_whose_files_are_gone_is_left_out_beside_the_champion_and_the_
     gone, settings, client
 ):
     assert gone.outcome == "held"
-    assert gone.reason.endswith("; not compared: version 1")
+    assert gone.reason.endswith("; not compared: version 1; the 3rd candidate measured on these test rows")
     run = run_of(client, "gone")
     decided = json.loads(read_artifact(settings, run.info.run_id, "decision.json"))
     assert decided["versions_not_compared"]["1"].startswith("it can't be loaded")

@@ -153,7 +153,7 @@ def test_what_was_rolled_back_need_not_be_beaten_until_it_is_promoted_again(sett
     assert client.get_model_version(name, "2").tags["ratchet.set_aside"].endswith(", by hand: it leaks")
     run_id, result = add_and_decide(settings, "c3", 0.566)
     assert (result.outcome, aliases(settings)) == ("promoted", {"champion": 3, "previous": 1})
-    assert result.reason.endswith("; set aside: version 2")
+    assert result.reason.endswith("; set aside: version 2; the 3rd candidate measured on these test rows")
     (why,) = json.loads(read_artifact(settings, run_id, "decision.json"))["versions_set_aside"].values()
     assert why.endswith("it leaks")
     promote(settings, name, 2, "it does not leak")
@@ -165,7 +165,7 @@ def test_a_record_decides_nothing_beside_a_champion_on_the_same_rows(settings, c
     add_and_decide(settings, "c1", 0.550)  # in June
     add_and_decide(settings, "c2", 0.560)
     name = settings.registered_name("sklearn")
-    for known in (True, False):
+    for known, place in ((True, "3rd"), (False, "4th")):
         run_id = add_run(settings, f"c3{known}", 0.349, metrics={"f1_all_positive": 0.23})  # in September
         rows = [rival(1, 0.550, 0.349, "recorded", "it is gone"), rival(2, 0.318, 0.349, recorded_f1=0.560)]
         compare(
@@ -175,6 +175,7 @@ def test_a_record_decides_nothing_beside_a_champion_on_the_same_rows(settings, c
         assert result.outcome == "promoted"
         assert result.reason == (
             "F1 0.349 beats version 2 on the same rows (0.318, difference +0.031); not compared: version 1"
+            f"; the {place} candidate measured on these test rows"
         )
         promote(settings, name, 2, "for another round")
         client.delete_model_version(name, str(result.version))
