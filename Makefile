@@ -125,6 +125,11 @@ docs: setup data/flights.written
 rule: setup data/flights.written ## Play both rules of promotion month by month; writes docs/rule.md
 	$(RUN)/python bench/rule.py
 
+# How often the watch calls a champion low, and how often a cycle then helps; writes docs/alarms.md.
+.PHONY: alarms
+alarms: setup data/flights.written
+	$(RUN)/python bench/alarms.py
+
 .PHONY: setup
 setup: .venv/.synced ## Install everything that the other targets need
 

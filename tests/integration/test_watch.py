@@ -16,6 +16,7 @@ from ratchet.core.watch_verdict import WatchVerdict
 from ratchet.errors import DataError, FailedError
 from ratchet.io.records import process_identity, watch_record
 from ratchet.io.records.connection import connect
+from ratchet.io.records.model_facts import Models
 from ratchet.io.records.registered_model import versions_of
 from ratchet.jobs import watch as watching
 from ratchet.jobs.promotion.register import register
@@ -330,3 +331,100 @@ def test_the_whole_watch_of_a_machine_goes_by_what_its_steps_left(world, monkeyp
 
 def _done():
     return Cycle(None, "x")
+
+
+def test_trainer_watch_and_exporter_have_one_floor_that_the_test_windows_own_last_week_is_not_below(world):
+    settings = world.settings(retrain={"engines": ["sklearn"]})
+    run = world.client.get_run(world.champion().run_id)
+    assert sorted(world.steps("rolling_f1_floor")) == days("2013-03-07", "2013-03-31"), "the days with a full window"
+    trained = run.data.metrics["rolling_f1_floor"]
+    assert trained < run.data.metrics["rolling_f1"]
+    assert Models(settings)()[0].champion.floor == trained, "before the first watch"
+    found = watch(settings, "sklearn").verdict
+    floors = {entry.step: entry.value for entry in world.client.get_metric_history(run.info.run_id, "rolling_f1_floor")}
+    assert sorted(floors) == days("2013-03-07", "2013-05-31")
+    assert found.floor == floors[days("2013-05-31", "2013-05-31")[0]] == Models(settings)()[0].champion.floor
+    wider = watch(world.settings(watch={"false_alarms": 0.2}), "sklearn").verdict
+    assert wider.floor > found.floor
+    assert watch(world.settings(watch={"floor": 0.25}), "sklearn").verdict.floor == 0.25
+    assert Models(world.settings(watch={"floor": 0.3}))()[0].champion.floor == 0.3
+
+
+def test_a_version_without_counts_of_its_test_window_has_nine_tenths_of_its_f1(world, monkeypatch):
+    monkeypatch.setattr(watch_record.Record, "tested", None)
+    assert watch(world.settings(), "sklearn").verdict.floor == 0.9 * _version(world).f1
+
+
+@pytest.mark.parametrize("length", ["1d", "3d"])
+def test_a_test_window_that_is_too_short_to_tell_what_chance_does_calls_nothing_low(flights_slice, tmp_path, length):
+    settings = small_settings(flights_slice, tmp_path, windows={**WINDOWS, "test": length})
+    train(settings, "sklearn", "first", _day(AS_OF))
+    register(settings, "first")
+    verdict = watch(settings, "sklearn").verdict
+    assert (verdict.verdict, verdict.low_days) == ("fine", 0)
+    assert 0 <= verdict.floor < 0.5 * verdict.f1
+
+
+@pytest.mark.parametrize(
+    ("tested", "chosen", "started"),
+    [
+        ("2013-05-20", {}, False),  # 12 new days; half of May are 16
+        ("2013-05-16", {}, True),
+        ("2013-05-20", {"cool_down_days": 12}, True),
+        ("2013-05-20", {"cool_down_days": 13}, False),
+        ("2013-05-20", {"cool_down_days": 12, "lag_days": 3}, True),  # the days that a watch leaves are a cycle's
+        ("2013-06-01", {"cool_down_days": 0}, True),
+    ],
+)
+def test_a_second_cycle_waits_until_enough_new_days_have_labels(world, monkeypatch, tested, chosen, started):
+    settings = world.settings(watch={**ALWAYS_LOW, **chosen}, retrain={"engines": ["sklearn"]})
+    _cycle_of_a_watch(world, settings, tested)
+    done, asked = _watched(monkeypatch, settings)
+    assert bool(asked) == started
+    if not chosen and not started:
+        assert done.sentences[-1] == (
+            "no cycle is started: the last one, retrain-watched-20130501-abcdef, tested the days before 2013-05-20, and"
+            " since then 12 of the 16 days that the next one waits for have labels"
+        )
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {"ratchet.cycle": "retrain-20130501-0400"},  # the schedule's
+        {"ratchet.engine": "spark"},
+        {"ratchet.model": "another"},
+        {"ratchet.decision": None},
+        {"ratchet.complete": None},
+    ],
+)
+def test_only_a_decided_cycle_of_this_engine_that_a_watch_started_is_waited_for(world, monkeypatch, tags):
+    settings = world.settings(watch=ALWAYS_LOW, retrain={"engines": ["sklearn"]})
+    _cycle_of_a_watch(world, settings, "2013-05-31", **tags)
+    assert _watched(monkeypatch, settings)[1]
+
+
+def _cycle_of_a_watch(world, settings, tested, **tags):
+    """A run of a cycle that a watch started, decided on, whose test window ends there."""
+    own = {
+        "ratchet.cycle": "retrain-watched-20130501-abcdef",
+        "ratchet.engine": "sklearn",
+        "ratchet.model": "flights",
+        "ratchet.test_until": tested,
+        "ratchet.decision": "held",
+        "ratchet.verified": "true",
+        "ratchet.complete": "true",
+    }
+    given = {name: value for name, value in (own | tags).items() if value is not None}
+    experiment = world.client.get_experiment_by_name(settings.experiment)
+    run = world.client.create_run(experiment.experiment_id, tags=given)
+    world.client.set_terminated(run.info.run_id)
+
+
+def _watched(monkeypatch, settings):
+    """A whole watch, and the cycles that it started."""
+    monkeypatch.setattr(watching, "run_steps", lambda *_: None)
+    watch(settings, "sklearn")
+    asked = []
+    monkeypatch.setattr(watching, "retrain", lambda *words, **_: asked.append(words[2]) or _done())
+    return watching.watch(settings, []), asked

@@ -4,13 +4,14 @@ F1 follows the share of positives, so a floor that is one number calls a quiet w
 busy one. Here a week is compared with the F1 that the version's recall and false positive rate on its test window give
 at the week's own share of positives. The scale is the log odds of F1, log(F1 / (1 - F1)) = log(2 TP / (FP + FN)): the
 logarithm of a ratio of two counts, whose spread is similar everywhere between 0 and 1. A half is added to both counts
-(J. Haldane, "The estimation and significance of the logarithm of a ratio of frequencies", 1956).
+(Haldane 1956, "The estimation and significance of the logarithm of a ratio of frequencies").
 
-How far a week falls below by chance is the bootstrap's prediction interval (R. Stine, "Bootstrap prediction intervals
-for regression", 1985): a week and, independently, a whole test window are drawn, since the test window is a sample,
-too. Blocks of consecutive days are drawn from a circle (D. Politis and J. Romano, 1992), so days that resemble their
-neighbours stay together; they are as long as the cube root of the number of days (H. Künsch, 1989). The spread is
-itself estimated from few blocks, so each draw is divided as Student's t is.
+How far a week falls below by chance is the bootstrap's prediction interval (Stine 1985, "Bootstrap prediction intervals
+for regression", Journal of the American Statistical Association 80): a week and, independently, a whole test window are
+drawn from the days, since the test window is a sample, too. Days are drawn in blocks and deviations are widened, as in
+`core.evaluation.resampling`. The blocks are as long as the cube root of the number of days (Künsch 1989, "The jackknife
+and the bootstrap for general stationary observations"): what a week's share of positives explains is taken out, and the
+rest depends little on the day before. `docs/alarms.md` shows how often the floors hold.
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from math import exp, inf, nan
 import numpy as np
 
 from ratchet.core.evaluation.counts import Confusion, Floats, Ints, day_number
+from ratchet.core.evaluation.resampling import day_weights
 
 
 @dataclass(frozen=True)
@@ -52,36 +54,27 @@ def floor_of(
     """
     every = np.arange(day_number(first), day_number(end))
     own = confusion.reindexed(every)
-    hit, false, miss, right = own.true_positive, own.false_positive, own.false_negative, own.true_negative
-    table = np.stack([hit, false, miss, right])
-    recall, rate = _rates(table.sum(axis=1, keepdims=True))
-    margin = _margin(table, days, false_alarms, samples, np.random.default_rng(seed))
-    return Floor(float(recall[0]), float(rate[0]), margin)
+    columns = (own.true_positive, own.false_positive, own.false_negative, own.true_negative)
+    table = np.stack(columns, axis=1)
+    recall, rate = _rates(table.sum(axis=0)[:, None])
+    return Floor(float(recall[0]), float(rate[0]), _margin(table, days, false_alarms, samples, seed))
 
 
-def _margin(table: Ints, days: int, false_alarms: float, samples: int, draw: np.random.Generator) -> float:
-    """table: true positives, false positives, false negatives, true negatives by calendar day: (4, days)."""
-    length = table.shape[1]
+def _margin(table: Ints, days: int, false_alarms: float, samples: int, seed: int) -> float:
+    """table: true positives, false positives, false negatives, true negatives by calendar day: (days, 4)."""
+    length = len(table)
     block = max(1, round(length ** (1 / 3)))
     blocks = length / block
     if blocks <= 1:
         return -inf
-    weeks = _drawn(table, days, block, samples, draw)
-    windows = _drawn(table, length, block, samples, draw)
+    weeks = (day_weights(length, block, samples, [seed, 2], days) @ table).T
+    windows = (day_weights(length, block, samples, [seed, 3]) @ table).T
     positives, negatives = weeks[0] + weeks[2], weeks[1] + weeks[3]
     hits, misses = _expected(*_rates(windows), positives, negatives)
     fallen = _log_odds(weeks[0], weeks[1] + weeks[2]) - _log_odds(hits, misses)
-    fallen *= np.sqrt(blocks / draw.chisquare(blocks - 1, samples))
+    fallen *= np.sqrt(blocks / np.random.default_rng([seed, 4]).chisquare(blocks - 1, samples))
     known = fallen[positives > 0]
     return min(0.0, float(np.quantile(known, false_alarms))) if known.size else -inf
-
-
-def _drawn(table: Ints, days: int, block: int, samples: int, draw: np.random.Generator) -> Ints:
-    """Sums over `days` days in blocks from a circle of days: (4, samples)."""
-    length = table.shape[1]
-    starts = draw.integers(length, size=(samples, -(-days // block), 1))
-    chosen = ((starts + np.arange(block)) % length).reshape(samples, -1)[:, :days]
-    return np.stack([row[chosen].sum(axis=1) for row in table])
 
 
 def _rates(table: Ints) -> tuple[Floats, Floats]:

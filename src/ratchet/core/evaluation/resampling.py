@@ -68,16 +68,17 @@ def block_length(series: Floats) -> int:
     return max(1, min(round(_LONGER * best), -(-days // _FEWEST_BLOCKS)))
 
 
-def day_weights(days: int, length: int, samples: int, seed: int) -> Weights:
-    """How often each resample draws each day: (samples, days); each row's sum is `days`.
+def day_weights(days: int, length: int, samples: int, seed: int | list[int], drawn: int | None = None) -> Weights:
+    """How often each resample draws each day: (samples, days).
 
-    Blocks of `length` consecutive days, at most `days`, begin on random days; the last is cut so that there are as many
-    days as before.
+    Blocks of `length` consecutive days, at most `days`, begin on random days; the last is cut so that there are `drawn`
+    days, None: as many as before.
     """
-    blocks = -(-days // length)
+    size = days if drawn is None else drawn
+    blocks = -(-size // length)
     starts = np.random.default_rng(seed).integers(days, size=(samples, blocks))
     lengths = np.full(blocks, length)
-    lengths[-1] = days - (blocks - 1) * length
+    lengths[-1] = size - (blocks - 1) * length
     weights = np.empty((samples, days), dtype=np.int32)
     for first in range(0, samples, _AT_ONCE):
         some = slice(first, first + _AT_ONCE)
