@@ -122,8 +122,8 @@ docs: setup data/flights.written
 	k8s/components/monitoring-operator/render
 
 .PHONY: rule
-rule: setup data/flights.written ## Play both rules of promotion month by month; writes docs/rule.md
-	$(RUN)/python bench/rule.py
+rule: setup data/flights.written ## Play rules of promotion on histories, real and generated; writes docs/rule.md
+	$(RUN)/python -m bench.rule
 
 # How often the watch calls a champion low, and how often a cycle then helps; writes docs/alarms.md.
 .PHONY: alarms
