@@ -8,8 +8,7 @@ from typing import Literal
 from bench.rule.candidates import Candidate
 
 from ratchet.core.evaluation.counts import Confusion, day_number
-from ratchet.core.evaluation.f1 import f1_of
-from ratchet.core.evaluation.metrics import f1_all_positive
+from ratchet.core.evaluation.f1 import f1_all_positive, f1_of
 from ratchet.io.records.candidates import Candidate as Run
 from ratchet.io.records.version import CHAMPION, Version
 from ratchet.jobs.promotion.judging import judge
