@@ -180,7 +180,7 @@ class Evaluation(Section):
     """How the test rows are counted and compared."""
 
     score_levels: Annotated[int, Field(ge=64, le=1_048_576)] = 16_384
-    """Number of score levels, a power of two: scores are rounded down to multiples of its inverse, finer near 0 and 1."""
+    """Number of score levels, a power of two: scores are rounded down to multiples of 1 / it, finer near 0 and 1."""
     rolling_days: Annotated[int, Field(ge=1, le=366)] = 7
     """Calendar days in a rolling window, including the day itself."""
     bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 10_000
@@ -210,7 +210,7 @@ class Promotion(Section):
     refit_flips: Annotated[float, Field(ge=0, le=1)] = 0.4
     """Maximum share of test rows that the refitted model may label differently; above it the measured one serves."""
     rescore: Annotated[int, Field(ge=1, le=1_000)] = 100
-    """Maximum number of existing versions to score: the champion, then the newest and the best of the last comparison."""
+    """Maximum number of existing versions to score: the champion, then the newest and the last comparison's best."""
     lock_seconds: Annotated[int, Field(ge=5, le=3_600)] = 60
     """Seconds after which a registrar's lock on a model expires; so a killed registrar blocks the next no longer."""
     validation: Flag = False
