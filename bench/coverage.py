@@ -114,13 +114,13 @@ def main(worlds: int = WORLDS) -> None:
         for line in found:
             lines.append(line)
             print(line, flush=True)
-    text = _PAGE.format(worlds=f"{worlds:,}", samples=f"{SAMPLES:,}", f1=truth, rows="\n".join(lines))
+    text = _PAGE.format(worlds=worlds, samples=f"{SAMPLES:,}", f1=truth, rows="\n".join(lines))
     Path("docs/coverage.md").write_text(text, encoding="utf-8")
 
 
 _PAGE = """# How often the intervals hold the truth
 
-Made by `python bench/coverage.py` from simulated worlds: {worlds} for each line, {samples} resamples in each.
+Made by `python bench/coverage.py {worlds}` from so many simulated worlds for each line, {samples} resamples in each.
 A world has two equally good models, whose true F1 is {f1:.3f}. Each day has an effect on the share of positives and one
 on how well each model tells the classes apart; the effects of neighbouring days correlate by the first column. A day
 has about 300 rows, half as many on weekends.
