@@ -13,9 +13,13 @@ from bench.rule.power import power
 from bench.rule.results import result
 from bench.rule.rules import RULES, promotes
 
-from ratchet.settings import Data, Label, Settings
+from ratchet.settings import Data, Evaluation, Label, Settings
 
-SETTINGS = Settings(model="bench", data=Data(uri="nowhere", timestamp="at", label=Label(column="y", positive=True)))
+SETTINGS = Settings(
+    model="bench",
+    data=Data(uri="nowhere", timestamp="at", label=Label(column="y", positive=True)),
+    evaluation=Evaluation(bootstrap_samples=500),
+)
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +83,7 @@ def test_periods_before_the_first_version_are_left_out():
 
 
 def test_many_equal_versions_cost_power_and_a_lead_is_found_more_often():
-    found = {(one.lead, one.versions): one for one in power(0.01, 60, seed=1)}
+    found = {(one.lead, one.versions): one for one in power(0.01, 40, seed=1)}
     assert found[0.008, 1].promoted > found[0.008, 20].promoted
     assert found[0.015, 1].promoted > found[0.0, 1].promoted
     assert all(one.promoted_with_confidence <= one.promoted for one in found.values())
