@@ -81,7 +81,7 @@ def test_only_true_and_false_are_booleans_and_a_date_is_text(load, text, value):
         ("spark.estimator=svm", "spark.estimator is 'svm'"),
         ("evaluation.score_levels=100", "power of two"),
         ("promotion.confidence=1", "promotion.confidence is 1"),
-        ("promotion={compare: recorded, confidence: 0.9}", "drop confidence"),
+        ("promotion={compare: recorded, confidence: 0.9}", "omit confidence"),
         ("promotion.compare=newest", "promotion.compare is 'newest'"),
         ("retrain.engines=[]", "retrain.engines"),
         ("retrain.engines=[torch]", "'torch'"),
