@@ -18,7 +18,7 @@ from ratchet.core.evaluation.counts import day_number
 from ratchet.core.evaluation.score_grid import rounded
 from ratchet.core.evaluation.threshold import choose
 from ratchet.core.windows import Period, Window, Windows, windows_until
-from ratchet.engines.sklearn.features import counted
+from ratchet.engines.sklearn.features import copies, counted
 from ratchet.engines.spark import features, reading, score_grid, window_facts
 from ratchet.engines.spark.java import java_home
 from ratchet.engines.spark.pipeline import threshold_of
@@ -491,6 +491,24 @@ def test_both_engines_warn_of_the_same_columns_in_the_same_words(engine, tmp_pat
     expected = judged([inspection.load(table, window, table.features).facts for window in EVENTS], table)
     assert len(expected) == 4
     assert list(engine.warnings) == expected
+
+
+def test_both_engines_count_the_same_copies_of_earlier_rows(engine, session, tmp_path):
+    made = columns(speed=pa.array([float(row) if row % 5 else None for row in range(ROWS)]))
+    made = pa.table({name: pa.concat_arrays([column, column[:100]]) for name, column in made.items()})
+    # The second half are copies of November's rows in December.
+    again = [FIRST + timedelta(days=31, hours=row) for row in range(100)]
+    at = pa.concat_arrays([made["at"].combine_chunks()[:ROWS], pa.array(again, pa.timestamp("us"))])
+    made = made.set_column(made.schema.get_field_index("at"), "at", at)
+    table = inspection.inspect(settings(parquet(tmp_path / "events.parquet", made)))
+    rows = reading.frame(session, table, list(EVENTS))
+    frames = [inspection.load(table, window, table.features).frame for window in EVENTS]
+    found = copies(frames, table.features)
+    assert window_facts.copies(rows, table, 2) == found
+    assert (found.test, found.before) == (len(frames[2]), len(frames[0]) + len(frames[1]))
+    assert found.test_copies > found.test * 0.4
+    engine.read(table, EVENTS, ())
+    assert list(engine.warnings) == checks.check_copies(found, table) != []
 
 
 def test_a_label_with_thousands_of_values_is_refused_without_bringing_them_here(engine, tmp_path, monkeypatch):

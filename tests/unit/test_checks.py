@@ -9,7 +9,7 @@ import pytest
 from ratchet.core.windows import Window
 from ratchet.errors import DataError
 from ratchet.io.table import inspection
-from ratchet.io.table.checks import ColumnFacts, WindowFacts, check, check_together
+from ratchet.io.table.checks import ColumnFacts, Copies, WindowFacts, check, check_copies, check_together
 from tests.unit.event_tables import NOVEMBER, parquet, settings
 
 SPEED = ColumnFacts("speed", missing=3, infinite=0, distinct=None, constant=False)
@@ -25,6 +25,26 @@ def table(tmp_path: Path) -> inspection.EventTable:
 def test_good_data_pass_without_a_word(table: inspection.EventTable) -> None:
     assert check(GOOD, table) == []
     check_together([GOOD, GOOD], table)
+
+
+def test_test_rows_that_equal_earlier_ones_are_warned_of(table: inspection.EventTable) -> None:
+    (warning,) = check_copies(Copies(test=1_000, test_copies=300, before=8_000, before_copies=160), table)
+    assert warning.startswith("300 of 1,000 rows of the test window (30.0%) equal a row of the training or calibration")
+    assert "of the rows there 2.0% equal another" in warning
+
+
+@pytest.mark.parametrize(
+    "copies",
+    [
+        pytest.param(Copies(1_000, 0, 8_000, 0), id="none"),
+        pytest.param(Copies(1_000, 10, 8_000, 0), id="hardly any"),
+        pytest.param(Copies(1_000, 930, 8_000, 7_300), id="few features with few values"),
+        pytest.param(Copies(50, 12, 400, 60), id="too few rows to tell"),
+        pytest.param(Copies(0, 0, 0, 0), id="no rows"),
+    ],
+)
+def test_repetition_that_chance_explains_is_not_warned_of(table: inspection.EventTable, copies: Copies) -> None:
+    assert check_copies(copies, table) == []
 
 
 def test_an_empty_window_is_refused(table: inspection.EventTable) -> None:

@@ -25,7 +25,7 @@ from ratchet.core.windows import Window, Windows
 from ratchet.engines.base import LOGGED_AS, Measured, MonthSummary, Role, Sample, WindowSummary
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.requirements import pinned
-from ratchet.engines.sklearn.features import counted
+from ratchet.engines.sklearn.features import copies, counted
 from ratchet.engines.sklearn.logging import parameters_logged
 from ratchet.engines.sklearn.pipeline import pipeline
 from ratchet.engines.sklearn.refitting import with_pipeline, with_threshold
@@ -68,8 +68,10 @@ class ScikitLearn:
         loaded = [inspection.load(table, window, table.features) for window in (windows.train, windows.calibration)]
         loaded.append(inspection.load(table, windows.test, [*table.features, *extra]))
         facts = [rows.facts for rows in loaded]
-        self.warnings = [warning for one in facts for warning in checks.check(one, table)]
+        warnings = [warning for one in facts for warning in checks.check(one, table)]
         checks.check_together(facts, table)
+        equal = copies([rows.frame for rows in loaded], table.features)
+        self.warnings = [*warnings, *checks.check_copies(equal, table)]
         self._train, self._calibration, self._test = (rows.frame for rows in loaded)
         # Counted now: the fit gives the training rows' memory back.
         self._features_then = counted(loaded[0].frame, table)

@@ -1,4 +1,4 @@
-"""Counts the features of a frame: the scikit-learn engine's part of `core.evaluation.feature_counts`."""
+"""Counts the rows of a frame: the scikit-learn engine's part of `core.evaluation.feature_counts` and `checks`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,8 @@ import pandas as pd
 
 from ratchet.core.evaluation import buckets
 from ratchet.core.evaluation.feature_counts import FeatureCounts, Key
-from ratchet.io.table.inspection import EventTable
+from ratchet.io.table.checks import Copies
+from ratchet.io.table.inspection import LABEL, EventTable
 
 # Assigning buckets needs several numbers per row; this chunk size keeps them small compared with the frame.
 _ROWS_AT_ONCE = 262_144
@@ -24,6 +25,15 @@ def counted(
     numbers = [_numbers(name, frame[name]) for name in table.numeric]
     texts = [_texts(name, frame[name], known) for name in table.categorical]
     return (*numbers, *texts)
+
+
+def copies(frames: Sequence[pd.DataFrame], features: Sequence[str]) -> Copies:
+    """Rows of the windows that equal others, by a hash of 64 bits. frames: training, calibration, test."""
+    train, calibration, test = (
+        pd.util.hash_pandas_object(frame[[*features, LABEL]], index=False).to_numpy() for frame in frames
+    )
+    known, rows = np.unique(np.concatenate([train, calibration]), return_counts=True)
+    return Copies(len(test), int(np.isin(test, known).sum()), int(rows.sum()), int(rows[rows > 1].sum()))
 
 
 def _numbers(name: str, column: "pd.Series[float]") -> FeatureCounts:

@@ -82,6 +82,7 @@ class Spark:
             # Spark plans each of them on one core; whichever is first fills the cache for the others.
             texts = background.begin("texts", window_facts.texts, rows, table, most, [_TRAIN], _TEST)
             numbers = background.begin("numbers", features.numbers, rows, table.numeric, _ALL)
+            equal = background.begin("copies", window_facts.copies, rows, table, _TEST)
             groups = window_facts.groups(rows, table)
             numeric = numbers.result()
             about = [window_facts.facts(groups, numeric[place], place, window, table) for place, window in placed]
@@ -91,7 +92,7 @@ class Spark:
             self._categories = window_facts.categories(found, table, most)
             text_counts = window_facts.counts_of_texts(found, about[_TRAIN], about[_TEST], table)
             about[_TRAIN] = window_facts.with_distinct(about[_TRAIN], found)
-            self.warnings = _judged(about, table)
+            self.warnings = [*_judged(about, table), *checks.check_copies(equal.result(), table)]
             self._versions_rows = self._rows_for_versions(extra)
         self._numeric, self._row_counts = numeric, [facts.rows for facts in about]
         self._numbers = window_facts.numbers(numeric[:1], about[_TRAIN].rows)

@@ -13,7 +13,7 @@ from ratchet.engines.base import MonthSummary, WindowSummary
 from ratchet.engines.spark.features import Numeric
 from ratchet.engines.spark.pipeline import Categories, Numbers, quoted
 from ratchet.errors import DataError
-from ratchet.io.table.checks import ColumnFacts, WindowFacts
+from ratchet.io.table.checks import ColumnFacts, Copies, WindowFacts
 from ratchet.io.table.inspection import DAY, LABEL, EventTable
 from ratchet.io.table.reader import OTHER, UNREADABLE, WINDOW
 
@@ -95,6 +95,23 @@ def facts(
         sum(group.rows for group in found if group.window == UNREADABLE),
         tuple(_column(name, inside, numeric.get(name)) for name in table.features),
     )
+
+
+def copies(rows: Any, table: EventTable, newest: int) -> Copies:
+    """Rows of the windows that equal others, by a hash of 64 bits. newest: the place of the test window."""
+    from pyspark.sql import functions as f
+
+    columns = [f.col(quoted(name)) for name in table.features]
+    # The hash passes over what is missing: without these, the same value in another column would be the same row.
+    columns += [f.isnull(column) for column in columns]
+    in_test = f.col(WINDOW) == newest
+    equal = rows.where(f.col(WINDOW) != UNREADABLE).groupBy(f.xxhash64(*columns, f.col(LABEL)).alias("row"))
+    counted = equal.agg(f.count_if(in_test).alias("test"), f.count_if(~in_test).alias("before"))
+    test, before = f.col("test"), f.col("before")
+    found = counted.agg(
+        f.sum(test), f.sum(f.when(before > 0, test)), f.sum(before), f.sum(f.when(before > 1, before))
+    ).collect()[0]
+    return Copies(*(int(number or 0) for number in found))
 
 
 def _column(name: str, inside: Sequence[Group], numeric: Numeric | None) -> ColumnFacts:

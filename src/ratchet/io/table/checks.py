@@ -5,6 +5,7 @@ An engine summarizes each window in a `WindowFacts`; all error messages about wi
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 from ratchet.core.windows import Window
 from ratchet.errors import DataError
@@ -12,6 +13,9 @@ from ratchet.io.table.labels import spelled_alike
 from ratchet.io.table.table import EventTable
 
 _SHOWN = 3
+# Of the test rows; fewer copies hardly move F1.
+_EXCESS = 0.01
+_DEVIATIONS = 3
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,20 @@ class WindowFacts:
     columns: tuple[ColumnFacts, ...]
 
 
+@dataclass(frozen=True)
+class Copies:
+    """Rows that equal others in all features and the label.
+
+    test: rows of the test window; test_copies: those that equal a row of the training or calibration window. before:
+    rows of these two; before_copies: those that equal another of these two.
+    """
+
+    test: int
+    test_copies: int
+    before: int
+    before_copies: int
+
+
 def check(facts: WindowFacts, table: EventTable) -> list[str]:
     """Judge one window; returns warnings.
 
@@ -66,6 +84,25 @@ def check_newest(facts: WindowFacts, table: EventTable) -> None:
 def check_together(windows: Sequence[WindowFacts], table: EventTable) -> None:
     """Check over all windows that the label has only one value besides the positive one. Raises DataError."""
     _check_labels(windows, table)
+
+
+def check_copies(copies: Copies, table: EventTable) -> list[str]:
+    """Warn of test rows that the model has learnt by heart: more than chance puts there.
+
+    Few features with few values repeat by themselves, and then as often before the test window as across its border.
+    """
+    if not copies.test or not copies.before:
+        return []
+    share, chance = copies.test_copies / copies.test, copies.before_copies / copies.before
+    noise = _DEVIATIONS * sqrt(chance * (1 - chance) / copies.test)
+    if share - chance <= _EXCESS + noise:
+        return []
+    warning = (
+        f"{copies.test_copies:,} of {_rows(copies.test)} of the test window ({share:.1%}) equal a row of the training "
+        f"or calibration window of {table.uri} in all features and the label; of the rows there {chance:.1%} equal "
+        "another: F1 is too high where rows are repeated"
+    )
+    return [warning]
 
 
 def _check_timestamps(facts: WindowFacts, table: EventTable) -> None:
