@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -70,6 +71,7 @@ def test_all_settings_and_all_parameters_of_the_pipeline_are_params(settings, tr
     assert params["estimator__max_iter"] == "20"
     assert params["estimator__learning_rate"] == "0.1"
     assert params["preprocess__categorical__max_categories"] == "254"
+    assert params["calibration.method"] == "isotonic"
 
 
 def test_all_metrics_of_the_test_rows_are_logged_and_none_of_the_training_rows(trained):
@@ -190,6 +192,20 @@ def test_the_measured_model_serves_where_no_other_is_wanted_or_it_differs_too_mu
     assert tags["ratchet.model_uri"] == tags["ratchet.measured_model_uri"]
     assert tags.get("ratchet.refit", "").startswith(why or "")
     assert ("ratchet.refit" in tags) == (why is not None)
+
+
+def test_few_positives_are_calibrated_with_a_sigmoid_and_the_run_and_its_report_say_so(settings, client, tmp_path):
+    windows = settings.windows.model_copy(update={"calibration": "3d"})
+    chosen = settings.model_copy(update={"windows": windows})
+    run = client.get_run(train(chosen, "sklearn", "retrain-few", None).run_id)
+    assert run.data.params["calibration.method"] == "sigmoid"
+    model = mlflow.sklearn.load_model(run.data.tags["ratchet.model_uri"])
+    (calibrated,) = model.estimator_.calibrated_classifiers_
+    assert calibrated.method == "sigmoid"
+    page = Path(client.download_artifacts(run.info.run_id, "report.html", tmp_path)).read_text()
+    (positives,) = re.findall(r"calibration window 2013-04-28 to 2013-04-30 of \S+ has (\d+) positive rows", page)
+    assert 0 < int(positives) < 200
+    assert re.search(r"calibration\.method\W.*?\Wsigmoid\W", page, re.DOTALL)
 
 
 def test_the_same_rows_in_other_files_and_another_order_give_the_same_model(tmp_path):

@@ -123,6 +123,25 @@ def test_a_category_with_as_many_values_as_rows_is_a_warning(table: inspection.E
     assert "the categorical column 'carrier' has as many values as there are rows" in warnings[0]
 
 
-def test_only_the_training_window_is_warned_about(table: inspection.EventTable) -> None:
+CALIBRATION = Window("calibration", date(2023, 12, 1), date(2024, 1, 1))
+
+
+def test_few_positives_to_calibrate_on_are_a_warning_with_their_number_and_the_remedy(
+    table: inspection.EventTable,
+) -> None:
+    (warning,) = check(replace(GOOD, window=CALIBRATION, positives=199), table)
+    assert warning.startswith("the calibration window 2023-12-01 to 2023-12-31 of ")
+    assert "has 199 positive rows ('late' is True); below 200," in warning
+    assert "a longer windows.calibration" in warning
+    (warning,) = check(replace(GOOD, window=CALIBRATION, positives=1), table)
+    assert "has 1 positive row (" in warning
+
+
+def test_200_positives_are_enough_and_the_other_windows_need_none(table: inspection.EventTable) -> None:
+    assert check(replace(GOOD, window=CALIBRATION, positives=200), table) == []
+    assert check(replace(GOOD, positives=20), table) == []
+
+
+def test_columns_are_warned_about_in_the_training_window_only(table: inspection.EventTable) -> None:
     window = Window("test", date(2023, 12, 1), date(2023, 12, 2))
     assert check(replace(GOOD, window=window, columns=(replace(SPEED, constant=True),)), table) == []

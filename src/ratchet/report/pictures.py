@@ -151,11 +151,9 @@ def _calibration_curve(counts: Counts, numbers: Mapping[str, float]) -> Figure:
 
 
 def _threshold_curve(threshold: Threshold) -> Figure:
-    figure, axes = frame(
-        "Choice of the threshold",
-        "calibration window; the score with the greatest F1 is chosen",
-        Size(right=0.2, bottom=0.8),
-    )
+    greatest = "expected F1, as its positives are few," if threshold.expected else "F1"
+    subtitle = f"calibration window; the score with the greatest {greatest} is chosen"
+    figure, axes = frame("Choice of the threshold", subtitle, Size(right=0.2, bottom=0.8))
     curve = threshold.curve
     lines = {"precision": curve.precision, "recall": curve.recall, "F1": curve.f1}
     kept = thinned(curve.threshold, *lines.values())

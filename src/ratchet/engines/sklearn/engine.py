@@ -14,7 +14,6 @@ import pandas as pd
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 
@@ -25,6 +24,7 @@ from ratchet.core.windows import Window, Windows
 from ratchet.engines.base import LOGGED_AS, Measured, MonthSummary, Role, Sample, WindowSummary
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.requirements import pinned
+from ratchet.engines.sklearn import calibration
 from ratchet.engines.sklearn.features import copies, counted
 from ratchet.engines.sklearn.logging import parameters_logged
 from ratchet.engines.sklearn.pipeline import pipeline
@@ -106,9 +106,7 @@ class ScikitLearn:
         frame, self._calibration = self._calibration, None
         assert frame is not None  # noqa: S101  # the order of calls is the protocol's
         frame = ordered(frame)
-        features = self._features(frame)
-        self._calibrated = CalibratedClassifierCV(FrozenEstimator(self._pipeline), method="isotonic")
-        self._calibrated.fit(features, frame[LABEL].astype(np.int64))
+        self._calibrated = calibration.fitted(self._pipeline, self._features(frame), frame[LABEL])
         return self._counts(frame)
 
     def set_threshold(self, threshold: float) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
+from ratchet.core.evaluation.few_positives import ENOUGH, calibration_method
 from ratchet.core.windows import Window
 from ratchet.errors import DataError
 from ratchet.io.table.labels import spelled_alike
@@ -174,7 +175,9 @@ def _check_values(facts: WindowFacts, table: EventTable) -> None:
 
 
 def _warnings(facts: WindowFacts, table: EventTable) -> list[str]:
-    """Only of the training window: a feature that is constant in a short window may vary in a long one."""
+    """Columns are looked at in the training window only: what is constant in a short one may vary in a long one."""
+    if facts.window.name == "calibration" and calibration_method(facts.positives) == "sigmoid":
+        return [_few_positives(facts, table)]
     if facts.window.name != "training":
         return []
     found = []
@@ -185,6 +188,15 @@ def _warnings(facts: WindowFacts, table: EventTable) -> list[str]:
         elif column.name in table.categorical and column.distinct == facts.rows:
             found.append(f"the categorical column {column.name!r} has as many values as there are rows {where}")
     return found
+
+
+def _few_positives(facts: WindowFacts, table: EventTable) -> str:
+    label = table.settings.label
+    positive = f"{facts.positives} positive row" + ("" if facts.positives == 1 else "s")
+    return (
+        f"the {facts.window} of {table.uri} has {positive} ({label.column!r} is {label.positive!r}); below {ENOUGH}, "
+        "calibration uses a sigmoid and the threshold maximizes expected F1: a longer windows.calibration is better"
+    )
 
 
 def _named(windows: Sequence[WindowFacts]) -> str:

@@ -17,7 +17,8 @@ import structlog
 from ratchet import background
 from ratchet.core.evaluation.counts import Counts
 from ratchet.core.evaluation.f1 import f1_all_positive, f1_of
-from ratchet.core.evaluation.threshold import choose
+from ratchet.core.evaluation.few_positives import PARAMETER, calibration_method
+from ratchet.core.evaluation.threshold import choose, choose_expected
 from ratchet.core.windows import Period, Windows, windows_until
 from ratchet.engines.base import Engine
 from ratchet.engines.opening import open_engine
@@ -112,7 +113,10 @@ def _train(work: _Work) -> float:
     # Importing the plotting libraries takes a second; the fit, mostly outside Python, leaves room for it.
     background.begin("import-evidence", _import_evidence)
     parameters = _timed("fit", engine.fit)
-    threshold = choose(_timed("calibrate", engine.calibrate))
+    calibration = _timed("calibrate", engine.calibrate)
+    method = calibration_method(calibration.positives)
+    threshold = choose_expected(calibration) if method == "sigmoid" else choose(calibration)
+    parameters = {PARAMETER: method, **parameters}
     engine.set_threshold(threshold.value)
     # Spark saves a model in many small consecutive jobs; the work below uses the idle cores meanwhile.
     logged = run.beside(engine.log_model)
