@@ -13,6 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from pyspark.ml import PipelineModel
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
 
 from ratchet.core.evaluation.counts import day_number
 from ratchet.core.evaluation.score_grid import rounded
@@ -358,6 +361,47 @@ def test_a_feature_may_have_any_name(engine, tmp_path):
     assert list(engine.sample("refitted").rows.columns) == list(sample.rows.columns)
 
 
+class Margin(ClassifierMixin, BaseEstimator):
+    """An estimator for scikit-learn whose only feature is its decision."""
+
+    def fit(self, rows, labels):
+        self.classes_ = np.unique(labels)
+        return self
+
+    def decision_function(self, rows):
+        return rows[:, 0]
+
+    def predict(self, rows):
+        return self.classes_[(rows[:, 0] > 0).astype(int)]
+
+
+@pytest.mark.parametrize("estimator", ["logistic_regression", "random_forest"])
+def test_few_positives_are_calibrated_with_a_sigmoid_as_scikit_learn_does_it(engine, tmp_path, estimator):
+    """In stages of Spark's own, which give the same scores when they are read back."""
+    random = np.random.default_rng(0)
+    speed = random.normal(size=ROWS)
+    made = columns(speed=pa.array(speed), late=pa.array(speed + random.normal(size=ROWS) > 1.2))
+    settings_before = engine._settings
+    spark = settings_before.spark.model_copy(update={"estimator": estimator, "params": {}})
+    engine._settings = settings_before.model_copy(update={"spark": spark})
+    try:
+        engine.read(inspection.inspect(settings(parquet(tmp_path / "events.parquet", made))), EVENTS, ())
+        engine.fit()
+        counts = engine.calibrate()
+    finally:
+        engine._settings = settings_before
+    engine._model.write().save(str(tmp_path / "model"))
+    saved = PipelineModel.load(str(tmp_path / "model"))
+    assert all(type(stage).__module__.startswith("pyspark.ml.") for stage in saved.stages)
+    rows = saved.transform(engine._window(1)).select("probability", "score", inspection.LABEL).collect()
+    probability = np.array([row["probability"][1] for row in rows])
+    score, label = (np.array([row[name] for row in rows]) for name in ("score", inspection.LABEL))
+    margin = (probability if estimator == "random_forest" else np.log(probability / (1 - probability)))[:, None]
+    calibrated = CalibratedClassifierCV(FrozenEstimator(Margin().fit(margin, label)), method="sigmoid")
+    assert score == pytest.approx(calibrated.fit(margin, label).predict_proba(margin)[:, 1], abs=2e-3)
+    assert sorted(np.repeat(counts.score, counts.rows)) == sorted(rounded(score, 16_384))
+
+
 @pytest.mark.parametrize(("replaced", "error"), [(False, DataError), (True, TemporaryError)])
 def test_what_a_task_cannot_read_is_said_as_the_other_engine_says_it(engine, tmp_path, replaced, error):
     path = csv(tmp_path / "1.csv")
@@ -489,7 +533,8 @@ def test_both_engines_warn_of_the_same_columns_in_the_same_words(engine, tmp_pat
     table = inspection.inspect(settings(parquet(tmp_path / "events.parquet", made)))
     engine.read(table, EVENTS, ())
     expected = judged([inspection.load(table, window, table.features).facts for window in EVENTS], table)
-    assert len(expected) == 4
+    assert len(expected) == 5
+    assert "has 10 positive rows" in expected[-1]
     assert list(engine.warnings) == expected
 
 

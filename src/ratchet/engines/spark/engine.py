@@ -1,7 +1,7 @@
 """The Spark engine: one session, the windows in its cache, counts instead of rows on their way to Python.
 
-The registered model is one PipelineModel: preprocessing, estimator, isotonic calibration of its probability into
-`score`, and a Binarizer that writes `prediction` at the chosen threshold. It serves without knowing of Ratchet.
+The registered model is one PipelineModel: preprocessing, estimator, calibration of its probability into `score`,
+and a Binarizer that writes `prediction` at the chosen threshold. It serves without knowing of Ratchet.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.windows import Window, Windows
 from ratchet.engines.base import LOGGED_AS, Measured, Role, Sample, WindowSummary
 from ratchet.engines.loading import downloaded, loading
-from ratchet.engines.spark import features, logging, pipeline, reading, score_grid, window_facts
+from ratchet.engines.spark import calibration, features, logging, pipeline, reading, score_grid, window_facts
 from ratchet.engines.spark.errors import spark_errors
 from ratchet.engines.spark.features import Numeric
 from ratchet.engines.spark.pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
@@ -61,6 +61,7 @@ class Spark:
         self._categories: list[Categories]
         self._features: tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]
         self._estimator: Any
+        self._positives: int
         self._stages: dict[Role, list[Any]] = {}
         self._fitted_stages: int
         self._versions_rows: Any
@@ -101,6 +102,7 @@ class Spark:
             for place, counts in zip((_TRAIN, _TEST), text_counts, strict=True)
         )
         self._features = then, now
+        self._positives = about[_CALIBRATION].positives
         train, calibration, test = (window_facts.summary(groups, place, facts) for place, facts in enumerate(about))
         return train, calibration, test
 
@@ -128,16 +130,14 @@ class Spark:
             return list(Pipeline(stages=[*stages, self._estimator]).fit(rows).stages)
 
     def calibrate(self) -> Counts:
-        from pyspark.ml.regression import IsotonicRegression
-
-        calibrator = IsotonicRegression(featuresCol=PROBABILITY, featureIndex=1, labelCol=LABEL, predictionCol=SCORE)
+        choice, levels = self._settings.spark.estimator, self._settings.evaluation.score_levels
         with spark_errors("calibrating"):
             estimated = self._model("measured").transform(self._window(_CALIBRATION))
             estimated = estimated.select(PROBABILITY, LABEL, DAY).persist()
-            calibration = calibrator.fit(estimated)
-            counts = self._counts(calibration.transform(estimated))
+            calibrator = calibration.fitted(estimated, LABEL, self._positives, choice, levels)
+            counts = self._counts(calibrator.transform(estimated))
             estimated.unpersist()
-        self._stages["measured"].append(calibration)
+        self._stages["measured"].append(calibrator)
         return counts
 
     def set_threshold(self, threshold: float) -> None:
