@@ -212,8 +212,9 @@ is then pending as soon as they are promoted.
 
 Where nothing changes, low nights are false alarms: `watch.false_alarms` allows one day in a hundred, and the verdict,
 which asks for two low days of five, is rarer still. Where the season moves the share of positives, F1 moves with it,
-and retraining rarely helps. Where the concept turns, most low nights are useful. After a sudden jump a candidate needs
-days of the new kind to be better: the first cycles come too early, whatever the floor; the cool-down keeps them few.
+and few of the former rule's cycles helped. Where the concept turns, most low nights are useful. After a sudden jump a
+candidate needs days of the new kind to be better: the first cycles come too early, whatever the floor, and the cool-
+down keeps them few.
 
 What it costs: on the flights fresher versions are often a little better, so a rule that retrains nearly every night has
 a slightly greater F1 in service. Retraining regularly is the schedule's task, not that of an alarm.
