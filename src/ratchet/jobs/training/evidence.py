@@ -75,8 +75,7 @@ def evaluate(result: Result) -> Findings:
 def log(result: Result, found: Findings, served: Served, run: Run) -> None:
     """Log metrics, plots, tables and the report. served: the logged model that is to serve."""
     html = page.render(_evidence(result, found, served, run))
-    flips = {} if served.flips is None else {"refit_flips": served.flips}
-    run.metrics({**found.metrics, **flips, **drift.metrics(found.drift)}, found.days)
+    run.metrics({**found.metrics, **_refit_numbers(served), **drift.metrics(found.drift)}, found.days)
     tables = {
         "classification_report.csv": _table(ClassRow, found.classes),
         "rolling_metrics.csv": _table(RollingDay, found.days),
@@ -108,6 +107,10 @@ def _numbers(result: Result) -> dict[str, float]:
         "f1_calibration": result.threshold.f1,
     }
     return numbers if compared.probability is None else {**numbers, "probability_better": compared.probability}
+
+
+def _refit_numbers(served: Served) -> dict[str, float]:
+    return {} if served.flips is None else {"refit_flips": served.flips}
 
 
 def _evidence(result: Result, found: Findings, served: Served, run: Run) -> page.Evidence:
