@@ -141,7 +141,7 @@ def test_the_model_that_was_logged_labels_as_the_trainer_counted(trained):
 
 def test_the_refitted_model_has_learnt_from_all_rows_and_keeps_calibrator_and_threshold(trained, engine):
     assert trained["refitted_wrong"] == 0
-    assert 0 < trained["flips"] < 0.2
+    assert 0 < trained["flips"] < 0.4
     flipped = abs(trained["refitted"].true_positive.sum() - trained["confusion"].true_positive.sum())
     assert flipped <= trained["flips"] * trained["counts"].total
     measured, refitted = (engine._stages[role] for role in ("measured", "refitted"))
@@ -390,7 +390,7 @@ def test_few_positives_are_calibrated_with_a_sigmoid_as_scikit_learn_does_it(eng
         counts = engine.calibrate()
     finally:
         engine._settings = settings_before
-    engine._model.write().save(str(tmp_path / "model"))
+    engine._model("measured").write().save(str(tmp_path / "model"))
     saved = PipelineModel.load(str(tmp_path / "model"))
     assert all(type(stage).__module__.startswith("pyspark.ml.") for stage in saved.stages)
     rows = saved.transform(engine._window(1)).select("probability", "score", inspection.LABEL).collect()
@@ -553,7 +553,9 @@ def test_both_engines_count_the_same_copies_of_earlier_rows(engine, session, tmp
     assert (found.test, found.before) == (len(frames[2]), len(frames[0]) + len(frames[1]))
     assert found.test_copies > found.test * 0.4
     engine.read(table, EVENTS, ())
-    assert list(engine.warnings) == checks.check_copies(found, table) != []
+    few_positives, *others = engine.warnings
+    assert "positive rows" in few_positives
+    assert others == checks.check_copies(found, table) != []
 
 
 def test_a_label_with_thousands_of_values_is_refused_without_bringing_them_here(engine, tmp_path, monkeypatch):
