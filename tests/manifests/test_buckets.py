@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ratchet.engines.base import LOGGED_AS
 from tests.manifests.kustomize import ROOT
 
 FOLDER = ROOT / "k8s/components/minio"
@@ -22,7 +23,10 @@ RIGHTS = {
     "registrar": {"ratchet-mlflow": READ | WRITE},
     "sample-data": {"ratchet-data": READ | WRITE | ERASE},
     # the models alone, as both kinds of MLflow's artifacts
-    "server": {"ratchet-mlflow/artifacts/*/models": READ, "ratchet-mlflow/artifacts/*/artifacts/model": READ},
+    "server": {
+        "ratchet-mlflow/artifacts/*/models": READ,
+        **{f"ratchet-mlflow/artifacts/*/artifacts/{name}": READ for name in LOGGED_AS.values()},
+    },
     "validator": {"ratchet-mlflow": READ},
     "scorer-sklearn": {"ratchet-data": READ, "ratchet-mlflow": READ, "ratchet-scores": READ | WRITE | ERASE},
     "scorer-spark": {
