@@ -76,6 +76,10 @@ class Windows:
         """All days of the three windows: the training window of a refitted model."""
         return Window("training", self.train.start, self.test.end)
 
+    def in_memory(self, *, refit: bool) -> tuple[Window, ...]:
+        """The windows in memory at the same time where most are: during the refit all rows and the test rows."""
+        return (self.whole, self.test) if refit else tuple(self)
+
     def __iter__(self) -> Iterator[Window]:
         return iter((self.train, self.calibration, self.test))
 

@@ -61,8 +61,8 @@ class ScikitLearn:
     def read(
         self, table: EventTable, windows: Windows, extra: Sequence[str]
     ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
-        peak = (windows.whole, windows.test) if self._settings.windows.refit else windows
-        inspection.check_memory(table, peak, self._settings.sklearn.estimator, self._settings.sklearn.memory_limit)
+        choice, peak = self._settings.sklearn, windows.in_memory(refit=self._settings.windows.refit)
+        inspection.check_memory(table, peak, choice.estimator, choice.memory_limit)
         self._table, self._windows = table, windows
         self._plain_test.clear()
         loaded = [inspection.load(table, window, table.features) for window in (windows.train, windows.calibration)]

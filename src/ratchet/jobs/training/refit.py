@@ -4,7 +4,6 @@ Called by `jobs.training.train`. The measured model has not seen the newest rows
 refitted one has learnt from them. Comparisons use the measured models of both sides.
 """
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
@@ -54,9 +53,8 @@ def measured(logged: Future[str], *, expected: bool) -> Served:
     return Served("measured", uri, uri, None, why)
 
 
-def refitted(refit: Callable[[], float], engine: Engine, as_of: date, most_flips: float, logged: Future[str]) -> Served:
-    """Refit, log the refitted model, and return the model that serves. logged: the measured model's address."""
-    flips = refit()
+def refitted(engine: Engine, flips: float, as_of: date, most_flips: float, logged: Future[str]) -> Served:
+    """Log the engine's refitted model, and return the model that serves. logged: the measured model's address."""
     # One after the other: MLflow's logging of a model is not safe in two threads at once.
     measured_uri = logged.result()
     if flips > most_flips:

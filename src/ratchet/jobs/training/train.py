@@ -78,7 +78,7 @@ def train(
             run.params(settings.flattened())
             table, snapshot = pinned_snapshot.table_of(settings, run, cycle, as_of)
             windows = windows_of(settings, as_of or snapshot.as_of)
-            peak = (windows.whole, windows.test) if settings.windows.refit else windows
+            peak = windows.in_memory(refit=settings.windows.refit)
             memory = inspection.memory_needed(table, peak, settings.sklearn.estimator)
             log.info("table.looked", files=len(table.files), until=windows.as_of.isoformat(), memory=memory)
             run.tags(_window_tags(windows) | ({} if because is None else {"ratchet.because": because}))
@@ -138,8 +138,8 @@ def _served(work: _Work, counts: Counts, threshold: float, compared: Compared, l
     own, positives = f1_of(counts.confusion(threshold)), f1_all_positive(counts)
     if not settings.windows.refit or not refit.worthwhile(compared, own, positives, settings.promotion):
         return refit.measured(logged, expected=settings.windows.refit)
-    timed = partial(_timed, "refit", engine.refit)
-    return refit.refitted(timed, engine, work.windows.as_of, settings.promotion.refit_flips, logged)
+    flips = _timed("refit", engine.refit)
+    return refit.refitted(engine, flips, work.windows.as_of, settings.promotion.refit_flips, logged)
 
 
 def _tell_of_data(work: _Work) -> tuple[str, ...]:
