@@ -10,12 +10,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 from collections.abc import Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 from bench.rule import page, picture
-from bench.rule.candidates import Candidate, candidates
+from bench.rule.histories import trained
 from bench.rule.power import power
 from bench.rule.results import Result, result
 from bench.rule.worlds import WORLDS
@@ -45,20 +43,11 @@ def main() -> None:
 
 def _results(names: Sequence[str]) -> list[Result]:
     settings = configuration.load("dev")
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        running: dict[str, list[Future[list[Candidate]]]] = {
-            name: [pool.submit(_history, name, place) for place in range(len(WORLDS[name].histories))] for name in names
-        }
-        found = []
-        for name, histories in running.items():
-            found.append(result(name, [history.result() for history in histories], settings))
-            print(f"{name}: {found[-1].decisions} decisions", flush=True)
+    found = []
+    for name, histories in trained(names):
+        found.append(result(name, histories, settings))
+        print(f"{name}: {found[-1].decisions} decisions", flush=True)
     return found
-
-
-def _history(name: str, place: int) -> list[Candidate]:
-    settings = configuration.load("dev")
-    return list(candidates(WORLDS[name].histories[place](settings.data), settings))
 
 
 if __name__ == "__main__":
