@@ -45,7 +45,14 @@ def _sections(path: str, node: Mapping[str, Any], defs: Mapping[str, Any]) -> It
     yield path, node
     for key, field in node["properties"].items():
         if "$ref" in field:
-            yield from _sections(f"{path}{key}.", defs[field["$ref"].rpartition("/")[2]], defs)
+            yield from _sections(f"{path}{key}.", _named(field, defs), defs)
+        elif "$ref" in field.get("items", ()):
+            yield from _sections(f"{path}{key}[].", _named(field["items"], defs), defs)
+
+
+def _named(field: Mapping[str, Any], defs: Mapping[str, Any]) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = defs[field["$ref"].rpartition("/")[2]]
+    return found
 
 
 def _section(path: str, node: Mapping[str, Any]) -> str:
@@ -78,6 +85,8 @@ def _type(field: Mapping[str, Any]) -> str:
             return ", ".join(dict.fromkeys(map(_type, choices[:-1]))) + f" or {_type(choices[-1])}"
         case {"enum": values}:
             return ", ".join(f"`{value}`" for value in values)
+        case {"type": "array", "items": {"$ref": _}}:
+            return "list, see below"
         case {"type": "array"}:
             return f"list of {_type(field['items'])}"
         case {"type": "object"}:

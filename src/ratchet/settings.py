@@ -6,12 +6,16 @@
 import codecs
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from itertools import pairwise
+from math import isfinite
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from ratchet.core.guardrail import LESS_IS_BETTER, Limit
+from ratchet.core.slices import Slice
 from ratchet.core.steps import ENGINES, EngineName
 from ratchet.core.windows import Period
 
@@ -61,6 +65,24 @@ def _separator(text: str) -> str:
     return text
 
 
+def _slice(value: object) -> object:
+    """One slice as in YAML: a column's name, or a name with the edges of its ranges."""
+    if isinstance(value, str):
+        return value
+    edges = next(iter(value.values())) if isinstance(value, Mapping) and len(value) == 1 else None
+    if not isinstance(edges, tuple) or not _ascending(edges):
+        message = (
+            f"{value!r} is no slice; accepted is a column's name, alone or with ascending edges: {{age: [25, 40]}}"
+        )
+        raise ValueError(message)
+    return value
+
+
+def _ascending(edges: tuple[object, ...]) -> bool:
+    numbers = [float(edge) for edge in edges if isinstance(edge, int | float) and isfinite(edge)]
+    return 0 < len(numbers) == len(edges) and all(before < after for before, after in pairwise(numbers))
+
+
 def bytes_of(text: str) -> int:
     """The bytes in `512MiB` or `4GiB`; raises ValueError with the accepted form."""
     match = re.fullmatch(r"([1-9][0-9]{0,5})(MiB|GiB)", text)
@@ -74,6 +96,7 @@ Flag = Annotated[bool, BeforeValidator(_flag)]
 PeriodText = Annotated[str, AfterValidator(_period)]
 Memory = Annotated[str, AfterValidator(_bytes)]
 Text = Annotated[str, Field(min_length=1)]
+SliceText = Annotated[Text | Mapping[Text, tuple[float, ...]], BeforeValidator(_slice)]
 Scalar = bool | int | float | str
 
 
@@ -179,6 +202,9 @@ class SparkSettings(Section):
 class Evaluation(Section):
     """How the test rows are counted and compared."""
 
+    slices: Annotated[tuple[SliceText, ...], Field(max_length=20)] = ()
+    """Columns to look at test rows by, such as `carrier`, or with edges of ranges, `{age: [25, 40, 65]}`."""
+
     score_levels: Annotated[int, Field(ge=64, le=1_048_576)] = 16_384
     """Number of score levels, a power of two: scores are rounded down to multiples of 1 / it, finer near 0 and 1."""
     rolling_days: Annotated[int, Field(ge=1, le=366)] = 7
@@ -186,12 +212,78 @@ class Evaluation(Section):
     bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 10_000
     """Resamples of blocks of test days; 10,000 have a standard error of at most 0.5 % on a probability."""
 
+    @property
+    def sliced(self) -> tuple[Slice, ...]:
+        """The slices; a column need not be a feature."""
+        pairs = [((one, None),) if isinstance(one, str) else one.items() for one in self.slices]
+        return tuple(Slice(column, edges) for pair in pairs for column, edges in pair)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "Evaluation":
+        names = [one.column for one in self.sliced]
+        if twice := [name for name in names if names.count(name) > 1]:
+            message = f"slices names the column {twice[0]!r} more than once"
+            raise ValueError(message)
+        return self
+
     @model_validator(mode="after")
     def _power_of_two(self) -> "Evaluation":
         if self.score_levels & (self.score_levels - 1):
             message = f"score_levels is {self.score_levels}; a power of two is accepted, such as 16384"
             raise ValueError(message)
         return self
+
+
+class Guardrail(Section):
+    """A metric that must not get worse: exactly one of `at_least`, `at_most` and `not_worse_by` is set."""
+
+    metric: Literal["f1", "precision", "recall", "accuracy", "roc_auc", "average_precision", "brier", "log_loss"]
+    """Name of the metric, on the test rows."""
+    slice: Text | None = None
+    """Column of `evaluation.slices`, each group of which is held to the bound. None: all rows together."""
+    at_least: Annotated[float, Field(ge=0)] | None = None
+    """Least value of a metric of which more is better."""
+    at_most: Annotated[float, Field(ge=0)] | None = None
+    """Greatest value of `brier` or `log_loss`, of which less is better."""
+    not_worse_by: Annotated[float, Field(ge=0)] | None = None
+    """A candidate that is shown, at 95 % for all such guardrails together, to be worse than the champion by more."""
+
+    @property
+    def limit(self) -> Limit:
+        """Which of the three bounds it has."""
+        return next(name for name in get_args(Limit) if getattr(self, name) is not None)
+
+    @property
+    def bound(self) -> float:
+        """The value of that bound."""
+        return float(getattr(self, self.limit))
+
+    @property
+    def less_is_better(self) -> bool:
+        return self.metric in LESS_IS_BETTER
+
+    @property
+    def text(self) -> str:
+        """The guardrail in words, such as `recall at least 0.5`, `f1 by carrier not worse by 0.03`."""
+        by = f" by {self.slice}" if self.slice else ""
+        return f"{self.metric}{by} {self.limit.replace('_', ' ')} {self.bound:g}"
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> "Guardrail":
+        bounds = [name for name in get_args(Limit) if getattr(self, name) is not None]
+        wrong = "at_least" if self.less_is_better else "at_most"
+        if len(bounds) != 1:
+            message = f"one of at_least, at_most and not_worse_by is accepted, not {' and '.join(bounds) or 'none'}"
+        elif bounds == [wrong]:
+            message = f"{wrong} does not bound {self.metric}, of which {'less' if self.less_is_better else 'more'} is"
+            message += f" better; use {'at_most' if self.less_is_better else 'at_least'}"
+        elif self.metric in ("roc_auc", "average_precision") and (self.slice or self.not_worse_by is not None):
+            message = (
+                f"{self.metric} can only have at_least, for all rows; the other metrics have slices and not_worse_by"
+            )
+        else:
+            return self
+        raise ValueError(message)
 
 
 class Promotion(Section):
@@ -203,6 +295,8 @@ class Promotion(Section):
     """`all`: a candidate must be better than every existing version. `champion`: only better than the champion."""
     confidence: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Required probability of being better than the best of them on days like these. None: a greater F1 is enough."""
+    guardrails: tuple[Guardrail, ...] = ()
+    """What must not get worse: a better candidate that breaks one of these is held."""
     common_days: Annotated[int, Field(ge=1, le=366)] = 14
     """Minimum of test days outside a version's training data for a comparison, if it was trained on the other days."""
     set_aside: Flag = True
@@ -345,6 +439,19 @@ class Settings(Section):
     watch: Watch = Watch()
     score: Score = Score()
     exporter: Exporter = Exporter()
+
+    @model_validator(mode="after")
+    def _sliceable(self) -> "Settings":
+        columns = [one.column for one in self.evaluation.sliced]
+        for column, role in ((self.data.label.column, "label"), (self.data.timestamp, "timestamp")):
+            if column in columns:
+                message = f"evaluation.slices names the {role} column {column!r}; any other column is accepted"
+                raise ValueError(message)
+        for guardrail in self.promotion.guardrails:
+            if guardrail.slice is not None and guardrail.slice not in columns:
+                message = f"promotion.guardrails names the slice {guardrail.slice!r}, which is not in evaluation.slices"
+                raise ValueError(message)
+        return self
 
     def registered_name(self, engine: str) -> str:
         """Name of an engine's registered model."""

@@ -18,9 +18,13 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
 from ratchet.core.evaluation.counts import day_number
+from ratchet.core.evaluation.day_sums import MEASURES
+from ratchet.core.evaluation.metrics import metrics
 from ratchet.core.evaluation.score_grid import rounded
 from ratchet.core.evaluation.threshold import choose
+from ratchet.core.slices import ALL_ROWS, Slice
 from ratchet.core.windows import Period, Window, Windows, windows_until
+from ratchet.engines.sklearn import slicing
 from ratchet.engines.sklearn.features import copies, counted
 from ratchet.engines.spark import features, reading, score_grid, window_facts
 from ratchet.engines.spark.java import java_home
@@ -38,6 +42,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
+SLICES = (Slice("carrier"), Slice("hour"), Slice("distance", (500, 1000)), Slice("plane_manufacturer"))
 PERIODS = [Period.parse("1mo")] * 2
 EVENTS = Windows(
     Window("training", None, date(2023, 11, 21)),
@@ -80,6 +85,7 @@ def trained(engine, flight_settings, tmp_path_factory):
         uri = engine.log_model()
         wrong = engine.mislabelled(uri)
         confusion = engine.confusion_of(uri)
+        sliced, again = engine.count_slices(SLICES), engine.count_slices(SLICES, uri)
         features = engine.count_features()
         measured = engine.measure(uri, table, windows.test, 16_384, features[0])
         flips = engine.refit()
@@ -98,6 +104,7 @@ def trained(engine, flight_settings, tmp_path_factory):
         "uri": uri,
         "wrong": wrong,
         "confusion": confusion,
+        "sliced": (sliced, again),
         "features": features,
         "measured": measured,
         "flips": flips,
@@ -151,6 +158,40 @@ def test_the_refitted_model_has_learnt_from_all_rows_and_keeps_calibrator_and_th
     rows = sum(summary.rows for summary in trained["summaries"])
     texts = window_facts.texts(engine._rows, trained["table"], 1000, range(3), 2)
     assert sum(text.rows for text in texts["carrier"]) == rows
+
+
+def test_both_engines_slice_the_test_rows_alike(trained):
+    rows = inspection.load(trained["table"], trained["windows"].test, trained["table"].features).frame
+    groupings = slicing.groupings(rows, SLICES)
+    own = slicing.sums(rows, groupings, np.zeros(len(rows)), np.zeros(len(rows), dtype=bool))
+    sliced, _ = trained["sliced"]
+    assert sliced.groupings == groupings
+    assert list(sliced.sums) == list(own)
+    for group, sums in own.items():
+        assert np.array_equal(sliced.sums[group].confusion.day, sums.confusion.day)
+        assert (sliced.sums[group].confusion.rows, sliced.sums[group].positives) == (
+            sums.confusion.rows,
+            sums.positives,
+        )
+
+
+def test_the_sums_of_all_rows_and_of_each_slice_are_those_of_the_counts(trained):
+    sliced, again = trained["sliced"]
+    counts, threshold = trained["counts"], trained["threshold"]
+    all_rows, expected = sliced.sums[ALL_ROWS], counts.confusion(threshold)
+    for name in ("true_positive", "false_positive", "false_negative", "true_negative"):
+        assert np.array_equal(getattr(all_rows.confusion, name), getattr(expected, name)), name
+    measured = metrics(counts, threshold)
+    assert {name: measure(all_rows).value for name, measure in MEASURES.items()} == pytest.approx(
+        {name: measured[name] for name in MEASURES}, abs=1e-9
+    )
+    for place in range(len(SLICES)):
+        parts = [sums for group, sums in sliced.sums.items() if group[0] == place]
+        assert sum(part.confusion.rows for part in parts) == counts.total
+        assert sum(part.squared_error.sum() for part in parts) == pytest.approx(all_rows.squared_error.sum())
+    for group, sums in sliced.sums.items():
+        assert np.array_equal(again.sums[group].confusion.true_positive, sums.confusion.true_positive)
+        assert again.sums[group].log_loss == pytest.approx(sums.log_loss)
 
 
 def test_a_watch_scores_as_the_trainer_did_and_takes_the_threshold_from_the_model(trained):

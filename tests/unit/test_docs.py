@@ -46,6 +46,8 @@ def keys(schema, node, path=""):
             yield from keys(schema, schema["$defs"][field["$ref"].rpartition("/")[2]], f"{path}{name}.")
         else:
             yield path + name
+            if "$ref" in (items := field.get("items", {})):
+                yield from keys(schema, schema["$defs"][items["$ref"].rpartition("/")[2]], f"{path}{name}[].")
 
 
 def literals(path, inside=None):
@@ -296,6 +298,7 @@ def test_the_artifacts_in_the_document_are_those_of_a_run():
     modules = (
         "report/pictures.py",
         "jobs/training/evidence.py",
+        "core/guardrail.py",
         "io/records/candidates.py",
         "io/records/samples.py",
         "io/table/snapshot.py",

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ratchet.core.guardrail import GuardrailResult
 from ratchet.core.rival import Rival
 from ratchet.io.records.candidates import Candidate
 from ratchet.io.records.version import Version
 from ratchet.jobs.promotion.judging import judge
-from ratchet.settings import Promotion
+from ratchet.settings import Guardrail, Promotion
 
 NOW = datetime(2013, 12, 1, tzinfo=UTC)
 share = st.floats(0, 1)
@@ -104,3 +105,33 @@ def test_where_the_champion_was_not_scored_its_record_counts():
     decision = judge(candidate(0.5), [row(2, 0.4, 0.5)], [version(1, 0.6, champion=True), version(2, 0.4)], Promotion())
     assert decision.outcome == "held"
     assert "by its recorded F1" in decision.reason
+
+
+GUARDRAIL = Guardrail(metric="f1", slice="carrier", not_worse_by=0.03)
+
+
+def result(*, broken, champion=1):
+    return GuardrailResult(GUARDRAIL.text, "f1", "not_worse_by", 0.03, "carrier = UA", champion, 0.4, 0.5, broken, 0.01)
+
+
+@given(histories(), st.booleans())
+def test_a_broken_guardrail_holds_what_would_be_promoted_and_changes_nothing_else(history, broken):
+    own, rows, versions = history
+    plain = judge(candidate(own), rows, versions, Promotion())
+    promotion, guarded = Promotion(guardrails=(GUARDRAIL,)), [result(broken=broken)]
+    decision = judge(candidate(own), rows, versions, promotion, guarded)
+    if plain.promoted and broken:
+        assert decision.outcome == "held"
+        assert decision.reason == f"{plain.reason}, but a guardrail is broken: {guarded[0].sentence()}"
+    else:
+        assert decision == plain
+
+
+def test_a_candidate_whose_guardrails_were_not_measured_beside_this_champion_is_held():
+    rows, versions = [row(2, 0.4, 0.5, champion=True)], [version(2, 0.4, champion=True)]
+    promotion = Promotion(guardrails=(GUARDRAIL,))
+    for guarded in ([], [result(broken=False, champion=1)]):
+        decision = judge(candidate(0.5), rows, versions, promotion, guarded)
+        assert decision.outcome == "held"
+        assert decision.reason.endswith("train again")
+    assert judge(candidate(0.5), rows, versions, promotion, [result(broken=False, champion=2)]).promoted

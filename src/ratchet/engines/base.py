@@ -1,9 +1,9 @@
 """The protocol of an engine; `jobs.training.train` uses engines only through it.
 
 The calls come in this order: `read`, `fit`, `calibrate`, `set_threshold`, `count_test`, `confusion_of` (once for each
-existing version), `count_features`, `refit` (where that is on), `log_model`, `sample`, `mislabelled`, `close`. A watch
-calls only `measure`. An engine holds rows and returns counts. A `BatchScorer` is the other half of an engine, for
-`jobs.score`: it trains nothing and holds as few rows as possible.
+existing version), `count_slices`, `count_features`, `refit` (where that is on), `log_model`, `sample`, `mislabelled`,
+`close`. A watch calls only `measure`. An engine holds rows and returns counts. A `BatchScorer` is the other half of an
+engine, for `jobs.score`: it trains nothing and holds as few rows as possible.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from ratchet.core.evaluation.counts import Confusion, Counts
+from ratchet.core.evaluation.day_sums import DaySums
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.model_inputs import ModelInputs
+from ratchet.core.slices import Group, Grouping, Slice
 from ratchet.core.windows import Window, Windows
 from ratchet.io.table.score_target import Target
 from ratchet.io.table.table import EventTable, ScoringTable
@@ -71,6 +73,14 @@ class Measured:
     features: tuple[FeatureCounts, ...]
 
 
+@dataclass(frozen=True)
+class Sliced:
+    """The sums by day of the groups of some slices; a group without rows has none."""
+
+    groupings: tuple[Grouping, ...]
+    sums: Mapping[Group, DaySums]
+
+
 class Engine(Protocol):
     """One training session. A context manager: leaving it stops what it started."""
 
@@ -103,6 +113,14 @@ class Engine(Protocol):
         """Label the test rows with a registered version, at its own threshold; threads may call it at the same time.
 
         Raises RatchetError, with the reason in one sentence, if it can't be loaded or a column is missing.
+        """
+
+    def count_slices(self, slices: Sequence[Slice], model_uri: str | None = None) -> Sliced:
+        """Sum up the test rows by slice and day, labelled by the candidate or by a registered version.
+
+        slices: the same ones in each call; their columns are features or were `extra` in `read`. Raises RatchetError,
+        with the reason in one sentence, if the version can't be loaded or is not of this engine, or a column is
+        missing.
         """
 
     def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:

@@ -16,9 +16,11 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ratchet.core.evaluation.drift import FeatureDrift
+from ratchet.core.evaluation.guardrails import SliceRow
 from ratchet.core.evaluation.metrics import ClassRow
 from ratchet.core.evaluation.resampling import Interval
 from ratchet.core.evaluation.rolling import RollingDay
+from ratchet.core.guardrail import GuardrailResult
 from ratchet.core.rival import Rival
 from ratchet.core.windows import Window
 from ratchet.report import decision_section
@@ -78,7 +80,8 @@ class Evidence:
     classes: the classification report. pictures: PNG files by name. links: addresses of the run and related pages, or
     ids without an address, by name. drift: of the features, from training to the test window. warnings: sentences on
     the data. refit: a clause on the model that is to serve, empty if there is only the measured one. refit_flips: the
-    share of test rows that the measured and the refitted model label differently.
+    share of test rows that the measured and the refitted model label differently. slices: groups of test rows, worst
+    first. guardrails: their results. champion_not_sliced: why the champion is not beside them; empty if it is.
     """
 
     model: str
@@ -101,6 +104,9 @@ class Evidence:
     drift: Sequence[FeatureDrift] = ()
     warnings: Sequence[str] = ()
     set_aside: Mapping[int, str] = field(default_factory=dict)
+    slices: Sequence[SliceRow] = ()
+    guardrails: Sequence[GuardrailResult] = ()
+    champion_not_sliced: str = ""
     refit: str = ""
     refit_flips: float | None = None
 
@@ -140,7 +146,34 @@ def render(evidence: Evidence) -> str:
         or 1.0,
         missing=sorted({name for summary in evidence.summaries for name in summary.missing}),
         meanings=MEANINGS,
+        guardrails=guardrail_lines(evidence.guardrails),
+        slices=[row for row in evidence.slices if row.f1 is not None],
     )
+
+
+@dataclass(frozen=True)
+class GuardrailLine:
+    """A guardrail in the report: the group that is nearest to its bound, or furthest beyond it.
+
+    unseen: the largest of its groups. broken: how many groups break it. unknown: how many have too few rows.
+    """
+
+    worst: GuardrailResult
+    broken: int
+    unseen: float | None
+    unknown: int
+
+
+def guardrail_lines(results: Sequence[GuardrailResult]) -> list[GuardrailLine]:
+    """A line for each guardrail, in the order of the settings."""
+    lines = []
+    for text in dict.fromkeys(result.guardrail for result in results):
+        own = [result for result in results if result.guardrail == text]
+        ranked = sorted(own, key=lambda one: (not one.broken, one.slack is None, one.slack or 0.0))
+        unseen = max((one.unseen for one in own if one.unseen is not None), default=None)
+        unknown = sum(one.value is None for one in own)
+        lines.append(GuardrailLine(ranked[0], sum(one.broken for one in own), unseen, unknown))
+    return lines
 
 
 def count(number: int) -> str:

@@ -77,7 +77,10 @@ class Confusion:
 
     def since(self, day: int) -> "Confusion":
         """The counts from a day on."""
-        kept = self.day >= day
+        return self.selected(self.day >= day)
+
+    def selected(self, kept: Bools) -> "Confusion":
+        """The counts of some days. kept: whether each day is one of them."""
         return Confusion(
             self.day[kept],
             self.true_positive[kept],

@@ -110,19 +110,31 @@ class Resampling:
         chance = np.random.default_rng([seed, 1]).chisquare(max(blocks - 1, 1), samples)
         self._scale: Floats = np.sqrt(blocks / chance)
 
+    @property
+    def samples(self) -> int:
+        return len(self._weights)
+
     def f1(self, confusions: Sequence[Confusion]) -> Floats:
         """F1 of each model on each resample, not yet widened: (samples, models). All have counts on the same days."""
         parts = ("true_positive", "false_positive", "false_negative")
         counts = np.stack([getattr(one, part) for part in parts for one in confusions], axis=1).astype(np.float64)
-        sums = np.empty((len(self._weights), counts.shape[1]))
-        for first in range(0, len(sums), _AT_ONCE):
-            some = slice(first, first + _AT_ONCE)
-            sums[some] = self._weights[some].astype(np.float64) @ counts
-        return f1(*np.split(sums, len(parts), axis=1))
+        return f1(*np.split(self.sums(counts), len(parts), axis=1))
 
-    def widened(self, measured: float, resampled: Floats) -> Floats:
-        """The resampled values of one measure, each further from the measured value by the resample's scale."""
-        return measured + self._scale * (resampled - measured)
+    def sums(self, columns: Floats) -> Floats:
+        """The sums over the days of each resample: (samples, columns). columns: (days, columns)."""
+        found = np.empty((len(self._weights), columns.shape[1]))
+        for first in range(0, len(found), _AT_ONCE):
+            some = slice(first, first + _AT_ONCE)
+            found[some] = self._weights[some].astype(np.float64) @ columns
+        return found
+
+    def widened(self, measured: float | Floats, resampled: Floats) -> Floats:
+        """Resampled values, each further from the measured value by the resample's scale.
+
+        resampled: (samples) of one measure, or (samples, measures) with one measured value for each.
+        """
+        scale = self._scale if resampled.ndim == 1 else self._scale[:, None]
+        return np.asarray(measured + scale * (resampled - measured))
 
     def interval(self, measured: float, resampled: Floats) -> Interval:
         """Of a measure between 0 and 1. One day alone says nothing about others: 0 to 1."""

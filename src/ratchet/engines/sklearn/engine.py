@@ -4,7 +4,7 @@ The registered model is a FixedThresholdClassifier around the calibrated pipelin
 chosen threshold to calibrated probabilities without knowing of Ratchet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,14 +17,16 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 
-from ratchet.core.evaluation.counts import Confusion, Counts
+from ratchet.core.evaluation import score_grid
+from ratchet.core.evaluation.counts import Confusion, Counts, Floats
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.model_inputs import BOOLEANS
+from ratchet.core.slices import Grouping, Slice
 from ratchet.core.windows import Window, Windows
-from ratchet.engines.base import LOGGED_AS, Measured, MonthSummary, Role, Sample, WindowSummary
+from ratchet.engines.base import LOGGED_AS, Measured, MonthSummary, Role, Sample, Sliced, WindowSummary
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.requirements import pinned
-from ratchet.engines.sklearn import calibration
+from ratchet.engines.sklearn import calibration, slicing
 from ratchet.engines.sklearn.features import copies, counted
 from ratchet.engines.sklearn.logging import parameters_logged
 from ratchet.engines.sklearn.pipeline import pipeline
@@ -52,6 +54,8 @@ class ScikitLearn:
         self._train: pd.DataFrame | None
         self._calibration: pd.DataFrame | None
         self._test: pd.DataFrame
+        self._test_score: Floats
+        self._groupings: tuple[Grouping, ...]
         self._plain_test: dict[tuple[str, ...], pd.DataFrame] = {}
         self._features_then: tuple[FeatureCounts, ...]
         self._pipeline: Pipeline
@@ -120,24 +124,30 @@ class ScikitLearn:
         return float(np.mean(measured != refitted))
 
     def count_test(self) -> Counts:
-        return self._counts(self._test)
+        self._test_score = self._scores(self._test)
+        return self._counted(self._test, self._test_score)
 
     def confusion_of(self, model_uri: str) -> Confusion:
         with downloaded("it", model_uri) as local:
             # Its requirements differ from what is installed where it is old; to be told so costs an eighth of the time.
             model = loading("it", mlflow.pyfunc.load_model, local, suppress_warnings=True)
-        schema = model.metadata.get_input_schema()
-        names = list(self._table.features) if schema is None else schema.input_names()
-        lacking = [name for name in names if name not in self._test.columns]
-        if lacking:
-            message = f"the column {lacking[0]!r} that it needs is not in the data"
-            raise DataError(message)
+        rows = self._rows_for_versions(model.metadata.get_input_schema())
         try:
-            predicted = np.asarray(model.predict(self._rows_for_versions(tuple(names)))).astype(np.int64)
+            predicted = np.asarray(model.predict(rows)).astype(np.int64)
         except Exception as error:
             message = f"it can't score the data: {first_line(error)}"
             raise FailedError(message) from error
         return self._confusion(predicted)
+
+    def count_slices(self, slices: Sequence[Slice], model_uri: str | None = None) -> Sliced:
+        if model_uri is None:
+            score, threshold = self._test_score, float(self._models["measured"].threshold)
+            self._groupings = slicing.groupings(self._test, slices)
+        else:
+            score, threshold = _outcome(model_uri, self._rows_for_versions)
+        levels = self._settings.evaluation.score_levels
+        rounded = score_grid.rounded(score, levels)
+        return Sliced(self._groupings, slicing.sums(self._test, self._groupings, rounded, score >= threshold))
 
     def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:
         return self._features_then, counted(self._test, self._table, self._features_then)
@@ -147,20 +157,9 @@ class ScikitLearn:
     ) -> Measured:
         rows = inspection.load(table, window, table.features)
         checks.check_newest(rows.facts, table)
-        with downloaded("it", model_uri) as local:
-            model = loading("it", mlflow.sklearn.load_model, local)
-        if not isinstance(model, FixedThresholdClassifier):
-            message = (
-                f"{model_uri} is a {type(model).__name__}, not what Ratchet's trainer registers: it has no threshold"
-            )
-            raise FailedError(message)
-        try:
-            score = model.predict_proba(_plain(rows.frame[list(table.features)]))[:, 1]
-        except Exception as error:
-            message = f"{model_uri} can't score the data: {first_line(error)}"
-            raise DataError(message) from error
+        score, threshold = _outcome(model_uri, lambda _: _plain(rows.frame[list(table.features)]))
         counts = Counts.from_rows(rows.frame[DAY], score, rows.frame[LABEL], levels)
-        return Measured(counts, float(model.threshold), counted(rows.frame, table, training))
+        return Measured(counts, threshold, counted(rows.frame, table, training))
 
     def log_model(self, role: Role = "measured") -> str:
         inputs = [ColSpec(DataType.double, name) for name in self._table.numeric]
@@ -204,14 +203,27 @@ class ScikitLearn:
     def _features(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame[list(self._table.features)]
 
-    def _rows_for_versions(self, names: tuple[str, ...]) -> pd.DataFrame:
-        """The test rows as versions get them, made once for all that need the same columns."""
+    def _rows_for_versions(self, schema: Schema | None) -> pd.DataFrame:
+        """The test rows as versions with this signature get them, made once for all that need the same columns.
+
+        Raises DataError if a column is missing.
+        """
+        names = tuple(self._table.features if schema is None else schema.input_names())
+        if lacking := [name for name in names if name not in self._test.columns]:
+            message = f"the column {lacking[0]!r} that it needs is not in the data"
+            raise DataError(message)
         if names not in self._plain_test:
             self._plain_test[names] = _plain(self._test[list(names)])
         return self._plain_test[names]
 
     def _counts(self, frame: pd.DataFrame) -> Counts:
-        score = self._calibrated.predict_proba(self._features(frame))[:, 1]
+        return self._counted(frame, self._scores(frame))
+
+    def _scores(self, frame: pd.DataFrame) -> Floats:
+        score: Floats = self._calibrated.predict_proba(self._features(frame))[:, 1]
+        return score
+
+    def _counted(self, frame: pd.DataFrame, score: Floats) -> Counts:
         return Counts.from_rows(frame[DAY], score, frame[LABEL], self._settings.evaluation.score_levels)
 
     def _confusion(self, predicted: Any) -> Confusion:
@@ -230,6 +242,22 @@ def _summary(read: Rows) -> WindowSummary:
         tuple(MonthSummary(f"{month:%Y-%m}", int(row["size"]), int(row["sum"])) for month, row in table.iterrows()),
         {column.name: column.missing for column in read.facts.columns if column.missing},
     )
+
+
+def _outcome(model_uri: str, rows: Callable[[Schema | None], pd.DataFrame]) -> tuple[Floats, float]:
+    """The scores of a registered version for the rows that it needs, and its threshold. rows: by its signature."""
+    with downloaded("it", model_uri) as local:
+        model = loading("it", mlflow.sklearn.load_model, local)
+        schema = mlflow.models.Model.load(local).get_input_schema()
+    if not isinstance(model, FixedThresholdClassifier):
+        message = f"{model_uri} is a {type(model).__name__}, not what Ratchet's trainer registers: it has no threshold"
+        raise FailedError(message)
+    given = rows(schema)
+    try:
+        return model.predict_proba(given)[:, 1], float(model.threshold)
+    except Exception as error:
+        message = f"{model_uri} can't score the data: {first_line(error)}"
+        raise DataError(message) from error
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

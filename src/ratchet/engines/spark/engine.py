@@ -15,10 +15,11 @@ import pandas as pd
 from ratchet import background
 from ratchet.core.evaluation.counts import Confusion, Counts
 from ratchet.core.evaluation.feature_counts import FeatureCounts
+from ratchet.core.slices import Grouping, Slice
 from ratchet.core.windows import Window, Windows
-from ratchet.engines.base import LOGGED_AS, Measured, Role, Sample, WindowSummary
+from ratchet.engines.base import LOGGED_AS, Measured, Role, Sample, Sliced, WindowSummary
 from ratchet.engines.loading import downloaded, loading
-from ratchet.engines.spark import calibration, features, logging, pipeline, reading, score_grid, window_facts
+from ratchet.engines.spark import calibration, features, logging, pipeline, reading, score_grid, slicing, window_facts
 from ratchet.engines.spark.errors import spark_errors
 from ratchet.engines.spark.features import Numeric
 from ratchet.engines.spark.pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
@@ -65,6 +66,7 @@ class Spark:
         self._stages: dict[Role, list[Any]] = {}
         self._fitted_stages: int
         self._versions_rows: Any
+        self._groupings: tuple[Grouping, ...]
         self._picking: Future[_Picked]
         self._samples: dict[Role, Sample] = {}
 
@@ -173,6 +175,21 @@ class Spark:
         with spark_errors("scoring the test window"):
             return self._counts(self._model("measured").transform(self._window(_TEST)))
 
+    def count_slices(self, slices: Sequence[Slice], model_uri: str | None = None) -> Sliced:
+        levels = self._settings.evaluation.score_levels
+        if model_uri is None:
+            with spark_errors("counting the values of the slices"):
+                self._groupings = slicing.groupings(self._versions_rows, slices)
+            model, names = self._model("measured"), list(self._table.features)
+        else:
+            with downloaded("it", model_uri) as local:
+                names = self._inputs(local)
+                model = self._loaded(local)
+            pipeline.threshold_of(model, model_uri)
+        with spark_errors("summing up the slices"):
+            rows = slicing.numbered(self._versions_rows, self._groupings, names)
+            return Sliced(self._groupings, slicing.sums(model.transform(rows), levels))
+
     def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:
         return self._features
 
@@ -195,16 +212,9 @@ class Spark:
         return Measured(counts, threshold, (*features.counts(numeric), *texts))
 
     def confusion_of(self, model_uri: str) -> Confusion:
-        import mlflow
-
         self._session.get()  # active in this thread, too
         with downloaded("it", model_uri) as local:
-            schema = mlflow.models.Model.load(local).get_input_schema()
-            names = list(self._table.features) if schema is None else schema.input_names()
-            lacking = [name for name in names if name not in self._versions_rows.columns]
-            if lacking:
-                message = f"the column {lacking[0]!r} that it needs is not in the data"
-                raise DataError(message)
+            names = self._inputs(local)
             model = self._loaded(local)
         with spark_errors("scoring with it"):
             counted = model.transform(self._versions_rows.select(*map(pipeline.quoted, names), LABEL, DAY))
@@ -275,6 +285,17 @@ class Spark:
             rows = self._window(_TEST).orderBy(f.xxhash64(DAY, *columns)).limit(_SAMPLE_ROWS)
             rows = rows.select(*columns).persist()
             return _Picked(rows, rows.toPandas())
+
+    def _inputs(self, local: str) -> list[str]:
+        """The features that a downloaded version needs; raises DataError if one is not in the test rows."""
+        import mlflow
+
+        schema = mlflow.models.Model.load(local).get_input_schema()
+        names = list(self._table.features) if schema is None else schema.input_names()
+        if lacking := [name for name in names if name not in self._versions_rows.columns]:
+            message = f"the column {lacking[0]!r} that it needs is not in the data"
+            raise DataError(message)
+        return names
 
     def _loaded(self, local: str) -> Any:
         import mlflow

@@ -14,8 +14,9 @@ from typing import Any
 from mlflow.entities import Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from ratchet.core import cycle_ids
+from ratchet.core import cycle_ids, guardrail
 from ratchet.core.decision import Decision, Outcome
+from ratchet.core.guardrail import GuardrailResult
 from ratchet.core.rival import Rival
 from ratchet.errors import FailedError
 from ratchet.report.decision_section import with_decision
@@ -161,6 +162,13 @@ def rivals(client: MlflowClient, candidate: Candidate) -> tuple[Rival, ...]:
     return Rival.from_csv(artifact(client, candidate.run_id, COMPARISON).decode("utf-8"))
 
 
+def guarded(client: MlflowClient, candidate: Candidate) -> tuple[GuardrailResult, ...]:
+    """The rows of the candidate's guardrails.csv; none if its trainer had no guardrails."""
+    if not _has(client, candidate.run_id, guardrail.NAME):
+        return ()
+    return GuardrailResult.from_csv(artifact(client, candidate.run_id, guardrail.NAME).decode("utf-8"))
+
+
 def read_decision(client: MlflowClient, candidate: Candidate) -> Mapping[str, Any]:
     """The content of the candidate's decision.json; raises FailedError if it is absent or unreadable."""
     text = artifact(client, candidate.run_id, DECISION).decode("utf-8")
@@ -224,11 +232,15 @@ def _candidate(run: Run) -> Candidate:
 
 def artifact(client: MlflowClient, run_id: str, name: str) -> bytes:
     """The content of a run's artifact; raises FailedError where it has none of that name."""
-    if not any(file.path == name for file in client.list_artifacts(run_id)):
+    if not _has(client, run_id, name):
         message = f"the run {run_id} has no {name}; train again"
         raise FailedError(message)
     with tempfile.TemporaryDirectory() as folder:
         return Path(client.download_artifacts(run_id, name, folder)).read_bytes()
+
+
+def _has(client: MlflowClient, run_id: str, name: str) -> bool:
+    return any(file.path == name for file in client.list_artifacts(run_id))
 
 
 def _write(client: MlflowClient, candidate: Candidate, name: str, text: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from ratchet.core.slices import Slice
 from ratchet.errors import ConfigurationError, DataError
 from ratchet.io.table.clock import is_text
 from ratchet.settings import Data
@@ -117,6 +118,21 @@ def features(schema: pa.Schema, settings: Data, uri: str) -> tuple[tuple[str, ..
         message = f"{uri} has no feature: no column besides the timestamp and the label is selected"
         raise DataError(message)
     return numeric, categorical
+
+
+def check_slice(schema: pa.Schema, each: Slice, uri: str) -> None:
+    """Raises DataError for a slice's column that is not in the table or of an unfit type."""
+    check_present(uri, [each.column], schema.names, uri)
+    kind = schema.field(each.column).type
+    if not (is_number(kind) or is_text(kind)):
+        message = f"the slice {each.column!r} of {uri} has the type {kind}; text, numbers or booleans are accepted"
+        raise DataError(message)
+
+
+def text_in_ranges(column: str, uri: str) -> ConfigurationError:
+    """The error for ranges of a column with text."""
+    message = f"evaluation.slices gives ranges for {column!r}, which holds text in {uri}; omit the ranges"
+    return ConfigurationError(message)
 
 
 def check_features(schema: pa.Schema, numeric: Sequence[str], categorical: Sequence[str], uri: str) -> None:

@@ -59,7 +59,9 @@ class Case:
         compared = candidates.rivals(self.model.client, self.candidate)
         others = [version for version in self.model.versions if version.run_id != self.candidate.run_id]
         earlier = candidates.earlier_cycles(self.model.client, settings.model, self.candidate)
-        decision = judge(self.candidate, compared, others, settings.promotion).after(len(earlier))
+        # One request that only guardrails need.
+        guarded = candidates.guarded(self.model.client, self.candidate) if settings.promotion.guardrails else ()
+        decision = judge(self.candidate, compared, others, settings.promotion, guarded).after(len(earlier))
         if decision.promoted and (served := self.candidate.tags.get(REFIT)):
             decision = replace(decision, reason=f"{decision.reason}; {served}")
         tried_first = settings.promotion.validation or settings.promotion.approval == "manual"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from math import isclose
 
 from ratchet.core.decision import Decision, Others, decide
+from ratchet.core.guardrail import GuardrailResult, why_held
 from ratchet.core.rival import Rival
 from ratchet.io.records.candidates import Candidate
 from ratchet.io.records.version import Version
@@ -16,14 +17,19 @@ from ratchet.settings import Promotion
 
 
 def judge(
-    candidate: Candidate, compared: Sequence[Rival], versions: Iterable[Version], promotion: Promotion
+    candidate: Candidate,
+    compared: Sequence[Rival],
+    versions: Iterable[Version],
+    promotion: Promotion,
+    guarded: Sequence[GuardrailResult] = (),
 ) -> Decision:
     """Decide on a candidate against the existing versions.
 
     compared: the rows of its comparison.csv. versions: those that exist now, without the candidate's own. If the
     champion was scored on the candidate's rows, only versions scored on them count; otherwise (for example if it was
     created after the comparison) recorded F1 counts for the others. Versions beyond `promotion.rescore`, and those
-    deleted or set aside since, don't count.
+    deleted or set aside since, don't count. guarded: the rows of its guardrails.csv; a better candidate that breaks a
+    guardrail is held.
     """
     rows = {rival.version: rival for rival in compared}
     found = list(versions)
@@ -39,7 +45,13 @@ def judge(
         newer=_newer(candidate, found, learnt_from),
     )
     rivals = [one for one in left.values() if one is not None]
-    return decide(candidate.metric("f1"), candidate.metric("f1_all_positive"), rivals, promotion.confidence, others)
+    own, positives = candidate.metric("f1"), candidate.metric("f1_all_positive")
+    decision = decide(own, positives, rivals, promotion.confidence, others)
+    champion = next((version.number for version in found if version.champion), None)
+    why = why_held(guarded, [one.text for one in promotion.guardrails], champion)
+    if why is None or not decision.promoted:
+        return decision
+    return replace(decision, outcome="held", reason=f"{decision.reason}, but {why}")
 
 
 def _without_common_rows(beside: Mapping[int, Rival | None]) -> dict[int, str]:

@@ -10,20 +10,24 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
+from ratchet.core import guardrail
 from ratchet.core.evaluation import drift, feature_counts, metrics
 from ratchet.core.evaluation.counts import Counts
 from ratchet.core.evaluation.drift import FeatureDrift
 from ratchet.core.evaluation.f1 import f1_all_positive
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.evaluation.floor import floor_of
+from ratchet.core.evaluation.guardrails import SliceRow
 from ratchet.core.evaluation.metrics import ClassRow
 from ratchet.core.evaluation.rolling import RollingDay, rolling, with_floor
 from ratchet.core.evaluation.threshold import Threshold
+from ratchet.core.guardrail import GuardrailResult
 from ratchet.core.rival import Rival
 from ratchet.core.windows import Windows
 from ratchet.engines.base import WindowSummary
 from ratchet.io.records.tracking import Run
 from ratchet.io.table.snapshot import Snapshot
+from ratchet.jobs.training.guarding import Guarded
 from ratchet.jobs.training.refit import Served
 from ratchet.jobs.training.rivals import Compared
 from ratchet.report import page, pictures
@@ -45,6 +49,7 @@ class Result:
     threshold: Threshold
     counts: Counts
     compared: Compared
+    guarded: Guarded
     features: tuple[Sequence[FeatureCounts], Sequence[FeatureCounts]]
 
 
@@ -80,12 +85,18 @@ def log(result: Result, found: Findings, served: Served, run: Run) -> None:
         "classification_report.csv": _table(ClassRow, found.classes),
         "rolling_metrics.csv": _table(RollingDay, found.days),
         "comparison.csv": Rival.to_csv(result.compared.rivals),
+        **_slice_tables(result.guarded),
         "counts.csv": result.counts.to_csv(),
         "feature_counts.csv": feature_counts.to_csv(result.features[0]),
         "drift.csv": drift.to_csv(found.drift),
     }
     texts = {name: text.encode() for name, text in tables.items()}
     run.artifacts({"report.html": html.encode(), **found.pictures, **texts})
+
+
+def _slice_tables(guarded: Guarded) -> dict[str, str]:
+    tables = {"slices.csv": _table(SliceRow, guarded.rows)} if guarded.rows else {}
+    return tables | ({guardrail.NAME: GuardrailResult.to_csv(guarded.results)} if guarded.results else {})
 
 
 def _rolling(result: Result) -> list[RollingDay]:
@@ -135,6 +146,9 @@ def _evidence(result: Result, found: Findings, served: Served, run: Run) -> page
         parameters={**result.settings.flattened(), **result.parameters},
         links={**run.addresses(result.settings.tracking.uri), **_models(served)},
         warnings=result.warnings,
+        slices=result.guarded.rows,
+        guardrails=result.guarded.results,
+        champion_not_sliced=result.guarded.why,
         refit=served.why,
         refit_flips=served.flips,
     )

@@ -36,7 +36,7 @@ class Served:
 
 
 def worthwhile(compared: Compared, f1: float, f1_all_positive: float, promotion: Promotion) -> bool:
-    """Whether the candidate would be promoted as things stand: only such a candidate is worth a second fit.
+    """Whether the candidate's F1 would promote it as things stand: only such a candidate is worth a second fit.
 
     The registrar decides later, perhaps against other versions. Of a candidate that it promotes against this
     expectation, the measured model serves.

@@ -107,8 +107,8 @@ def compare(
     A version counts on the days that it has not learnt from: those at or after the first of its own test window.
     """
     own, promotion = counts.confusion(threshold), settings.promotion
-    starts = {version.number: _first_day(version, own) for version in chosen}
-    lost = _learnt_from(own, starts, promotion.common_days)
+    starts = {version.number: first_day(version, own) for version in chosen}
+    lost = learnt_from(own, starts, promotion.common_days)
     scored, failed = _scored(engine, [version for version in chosen if version.number not in lost], starts)
     measured = _Measured(settings, own, starts, scored)
 
@@ -141,7 +141,7 @@ def _scored(
     return scored, failed
 
 
-def _first_day(version: Version, own: Confusion) -> int:
+def first_day(version: Version, own: Confusion) -> int:
     """The first of the candidate's days that a version has not learnt from."""
     first = int(own.day[0])
     if version.test_window is None:
@@ -149,7 +149,7 @@ def _first_day(version: Version, own: Confusion) -> int:
     return max(first, day_number(date.fromisoformat(version.test_window[0])))
 
 
-def _learnt_from(own: Confusion, starts: Mapping[int, int], fewest: int) -> dict[int, str]:
+def learnt_from(own: Confusion, starts: Mapping[int, int], fewest: int) -> dict[int, str]:
     """Why versions can't be compared, by number: too few days remain that they have not learnt from."""
     left = {number: int((own.day >= start).sum()) for number, start in starts.items()}
     return {

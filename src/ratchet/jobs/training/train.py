@@ -31,7 +31,8 @@ from ratchet.io.records.tracking import Run
 from ratchet.io.table import inspection
 from ratchet.io.table.inspection import EventTable
 from ratchet.io.table.snapshot import Snapshot
-from ratchet.jobs.training import pinned_snapshot, refit, rivals
+from ratchet.jobs.training import guarding, pinned_snapshot, refit, rivals
+from ratchet.jobs.training.guarding import Guarded
 from ratchet.jobs.training.refit import Served
 from ratchet.jobs.training.rivals import Compared
 from ratchet.settings import Settings
@@ -107,7 +108,7 @@ def _train(work: _Work) -> float:
     leads = partial(rivals.last_leads, run.client, settings, engine.name, versions)
     chosen = rivals.to_rescore(versions, settings.promotion, leads)
     trained_on = model.columns(chosen, run.experiment_id) if model else []
-    extra = rivals.extra_columns(trained_on, work.table)
+    extra = (*rivals.extra_columns(trained_on, work.table), *guarding.slice_columns(settings, work.table))
     summaries = _timed("read", engine.read, work.table, windows, extra)
     warnings = _tell_of_data(work)
     # Importing the plotting libraries takes a second; the fit, mostly outside Python, leaves room for it.
@@ -122,21 +123,25 @@ def _train(work: _Work) -> float:
     logged = run.beside(engine.log_model)
     counts = _timed("score", engine.count_test)
     compared = _timed("compare", rivals.compare, settings, engine, versions, chosen, counts, threshold.value)
-    serving = run.beside(lambda: _served(work, counts, threshold.value, compared, logged))
+    guarded = _timed("guard", guarding.guard, settings, engine, versions, counts, threshold.value)
+    serving = run.beside(lambda: _served(work, counts, threshold.value, compared, guarded, logged))
     features = _timed("count_features", engine.count_features)
     run.params(_not_yet_logged(run, parameters))
     from ratchet.jobs.training.evidence import Result
 
     data = (work.cycle, work.snapshot, windows, summaries, warnings)
-    result = Result(settings, engine.name, *data, parameters, threshold, counts, compared, features)
+    result = Result(settings, engine.name, *data, parameters, threshold, counts, compared, guarded, features)
     return _log(work, result, serving)
 
 
-def _served(work: _Work, counts: Counts, threshold: float, compared: Compared, logged: Future[str]) -> Served:
+def _served(
+    work: _Work, counts: Counts, threshold: float, compared: Compared, guarded: Guarded, logged: Future[str]
+) -> Served:
     """The model that is to serve; both models are logged when it returns."""
     settings, engine = work.settings, work.engine
     own, positives = f1_of(counts.confusion(threshold)), f1_all_positive(counts)
-    if not settings.windows.refit or not refit.worthwhile(compared, own, positives, settings.promotion):
+    better = guarded.why_held(settings) is None and refit.worthwhile(compared, own, positives, settings.promotion)
+    if not settings.windows.refit or not better:
         return refit.measured(logged, expected=settings.windows.refit)
     flips = _timed("refit", engine.refit)
     return refit.refitted(engine, flips, work.windows.as_of, settings.promotion.refit_flips, logged)
