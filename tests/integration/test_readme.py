@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.io.table import flights
+from ratchet.jobs import flights
 
 EXAMPLE = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "example.py"))
 NUMBER = re.compile(r"0\.\d{3}")

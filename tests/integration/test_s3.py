@@ -16,7 +16,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ratchet.errors import DataError, TemporaryError
-from ratchet.io.table import flights, inspection
+from ratchet.io.table import inspection
+from ratchet.jobs import flights
 from tests.integration.conftest import free_port
 from tests.integration.scoring_fixtures import like
 from tests.integration.verbs import ratchet

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from ratchet.io.table import flights
+from ratchet.jobs import flights
 from ratchet.settings import Settings
 
 NUMERIC = ("hour", "minute", "day_of_week", "distance", "scheduled_duration", "temperature", "humidity", "plane_age")

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from ratchet import configuration
-from ratchet.io.table import flights, inspection
+from ratchet.io.table import inspection
+from ratchet.jobs import flights
 
 PAGE = Path("docs/data.md").read_text(encoding="utf-8")
 KNOWN_TOO_LATE = {"dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"}

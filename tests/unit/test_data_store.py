@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from ratchet.errors import ConfigurationError, DataError, FailedError, RatchetError, TemporaryError
-from ratchet.io.table import flights, inspection
+from ratchet.io.table import inspection
 from ratchet.io.table.files.filesystem import explained, open_store
+from ratchet.jobs import flights
 from tests.unit.event_tables import parquet, settings
 
 

@@ -15,6 +15,6 @@ def flights(uri: str) -> None:
 
     327,346 flights with what was known before departure, and the label: more than 15 minutes late on arrival.
     """
-    from ratchet.io.table import flights
+    from ratchet.jobs import flights
 
     click.echo(f"{flights.write(uri):,} rows written to {uri}")

@@ -1,6 +1,6 @@
 """The storage of a table's files: a local path or `s3://bucket/prefix`, through one filesystem interface.
 
-`io.table.inspection` reads and `io.table.flights` writes through it. Any S3 service is supported: the endpoint, the
+`io.table.inspection` reads and `jobs.flights` writes through it. Any S3 service is supported: the endpoint, the
 region and the credentials come from AWS's own environment variables, so no secret is a setting.
 """
 
