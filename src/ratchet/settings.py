@@ -147,6 +147,8 @@ class Data(Section):
     """Names of the numeric features. None: all other columns with numbers or booleans."""
     categorical: tuple[Text, ...] | None = None
     """Names of the categorical features. None: all other columns with text."""
+    entity: Text | None = None
+    """Column with the id of what an event belongs to, such as a customer; it is no feature unless named as one."""
     exclude: tuple[Text, ...] = ()
     """Names of columns that are not features if `numeric` or `categorical` is None; list leaks here."""
 
@@ -156,6 +158,9 @@ class Data(Section):
         twice = sorted({name for name in named if named.count(name) > 1})
         if twice:
             message = f"the column {twice[0]!r} has two roles; timestamp, label, numeric and categorical are distinct"
+            raise ValueError(message)
+        if self.entity in (self.timestamp, self.label.column):
+            message = f"the column {self.entity!r} has two roles; entity is neither the timestamp nor the label"
             raise ValueError(message)
         return self
 

@@ -25,6 +25,7 @@ from ratchet.core.evaluation.threshold import choose
 from ratchet.core.slices import ALL_ROWS, Slice
 from ratchet.core.windows import Period, Window, Windows, windows_until
 from ratchet.engines.sklearn import slicing
+from ratchet.engines.sklearn.engine import ScikitLearn
 from ratchet.engines.sklearn.features import copies, counted
 from ratchet.engines.spark import features, reading, score_grid, window_facts
 from ratchet.engines.spark.java import java_home
@@ -597,6 +598,26 @@ def test_both_engines_count_the_same_copies_of_earlier_rows(engine, session, tmp
     few_positives, *others = engine.warnings
     assert "positive rows" in few_positives
     assert others == checks.check_copies(found, table) != []
+
+
+@pytest.mark.parametrize("of_text", [True, False])
+def test_both_engines_count_the_test_rows_of_known_entities(engine, tmp_path, of_text):
+    # Half of the customers come back; the last row of the test window has none.
+    numbers = [row % 90 if row < 200 else row for row in range(ROWS - 1)]
+    customers = pa.array([*(map(str, numbers) if of_text else numbers), None])
+    made = columns(customer=customers)
+    table = inspection.inspect(settings(parquet(tmp_path / "events.parquet", made), entity="customer"))
+    assert "customer" not in table.features
+    own = ScikitLearn(engine._settings)
+    own.read(table, EVENTS, ())
+    engine.read(table, EVENTS, ())
+    (told,), (also,) = ([one for one in read.warnings if "customer" in one] for read in (own, engine))
+    first = 4 * (date(2023, 12, 1) - FIRST.date()).days
+    before = set(numbers[:first])
+    known = [number for number in numbers[first:] if number in before]
+    assert told == also
+    assert told.startswith(f"{len(known)} of {ROWS - 1 - first} rows of the test window")
+    assert f"belong to {len(set(known))} values of 'customer' that also occur" in told
 
 
 def test_a_label_with_thousands_of_values_is_refused_without_bringing_them_here(engine, tmp_path, monkeypatch):

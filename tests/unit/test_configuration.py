@@ -102,6 +102,7 @@ def test_only_true_and_false_are_booleans_and_a_date_is_text(load, text, value):
         ("retrain.engines=[]", "retrain.engines"),
         ("retrain.engines=[torch]", "'torch'"),
         ("data.numeric=[late]", "two roles"),
+        ("data.entity=late", "entity is neither the timestamp nor the label"),
         ("data.timezone=Mars/Base", "time zone"),
         ("data.label.positive=null", "data.label.positive"),
     ],

@@ -5,6 +5,7 @@ chosen threshold to calibrated probabilities without knowing of Ratchet.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from types import TracebackType
 from typing import Any, Self
 
@@ -27,7 +28,7 @@ from ratchet.engines.base import LOGGED_AS, Measured, MonthSummary, Role, Sample
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.requirements import pinned
 from ratchet.engines.sklearn import calibration, slicing
-from ratchet.engines.sklearn.features import copies, counted
+from ratchet.engines.sklearn.features import copies, counted, entities
 from ratchet.engines.sklearn.logging import parameters_logged
 from ratchet.engines.sklearn.pipeline import pipeline
 from ratchet.engines.sklearn.refitting import with_pipeline, with_threshold
@@ -69,14 +70,19 @@ class ScikitLearn:
         inspection.check_memory(table, peak, choice.estimator, choice.memory_limit)
         self._table, self._windows = table, windows
         self._plain_test.clear()
-        loaded = [inspection.load(table, window, table.features) for window in (windows.train, windows.calibration)]
-        loaded.append(inspection.load(table, windows.test, [*table.features, *extra]))
+        names = [*table.features, *table.entities]
+        loaded = [inspection.load(table, window, names) for window in (windows.train, windows.calibration)]
+        loaded.append(inspection.load(table, windows.test, [*names, *extra]))
         facts = [rows.facts for rows in loaded]
         warnings = [warning for one in facts for warning in checks.check(one, table)]
         checks.check_together(facts, table)
         equal = copies([rows.frame for rows in loaded], table.features)
-        self.warnings = [*warnings, *checks.check_copies(equal, table)]
-        self._train, self._calibration, self._test = (rows.frame for rows in loaded)
+        frames = [rows.frame for rows in loaded]
+        known = [warning for name in table.entities for warning in checks.check_entities(entities(frames, name), table)]
+        self.warnings = [*warnings, *checks.check_copies(equal, table), *known]
+        for frame, name in product(frames[:2], {*table.entities} - {*table.features}):
+            frame.pop(name)
+        self._train, self._calibration, self._test = frames
         # Counted now: the fit gives the training rows' memory back.
         self._features_then = counted(loaded[0].frame, table)
         train, calibration, test = map(_summary, loaded)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ratchet.core.evaluation import buckets
 from ratchet.core.evaluation.feature_counts import FeatureCounts, Key
-from ratchet.io.table.checks import Copies
+from ratchet.io.table.checks import Copies, Entities
 from ratchet.io.table.inspection import LABEL, EventTable
 
 # Assigning buckets needs several numbers per row; this chunk size keeps them small compared with the frame.
@@ -34,6 +34,13 @@ def copies(frames: Sequence[pd.DataFrame], features: Sequence[str]) -> Copies:
     )
     known, rows = np.unique(np.concatenate([train, calibration]), return_counts=True)
     return Copies(len(test), int(np.isin(test, known).sum()), int(rows.sum()), int(rows[rows > 1].sum()))
+
+
+def entities(frames: Sequence[pd.DataFrame], name: str) -> Entities:
+    """Test rows by entity. frames: training, calibration, test, with the entity's column."""
+    train, calibration, test = (frame[name].dropna() for frame in frames)
+    known = test[test.isin(train.unique()) | test.isin(calibration.unique())]
+    return Entities(len(test), len(known), known.nunique())
 
 
 def _numbers(name: str, column: "pd.Series[float]") -> FeatureCounts:

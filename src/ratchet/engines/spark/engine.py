@@ -7,6 +7,7 @@ and a Binarizer that writes `prediction` at the chosen threshold. It serves with
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from itertools import chain
 from types import TracebackType
 from typing import Any, Self
 
@@ -80,7 +81,7 @@ class Spark:
         self._estimator = pipeline.estimator(choice.estimator, choice.params, LABEL, self._settings.seed, cores)
         with spark_errors(f"reading {table.uri}"):
             placed = list(enumerate(windows))
-            rows = reading.frame(spark, table, list(windows)).persist()
+            rows = reading.frame(spark, table, list(windows), table.entities).persist()
             most = pipeline.most_categories(choice.estimator, self._estimator)
             # Spark plans each of them on one core; whichever is first fills the cache for the others.
             texts = background.begin("texts", window_facts.texts, rows, table, most, [_TRAIN], _TEST)
@@ -95,7 +96,8 @@ class Spark:
             self._categories = window_facts.categories(found, table, most)
             text_counts = window_facts.counts_of_texts(found, about[_TRAIN], about[_TEST], table)
             about[_TRAIN] = window_facts.with_distinct(about[_TRAIN], found)
-            self.warnings = [*_judged(about, table), *checks.check_copies(equal.result(), table)]
+            known = [checks.check_entities(window_facts.entities(rows, name, _TEST), table) for name in table.entities]
+            self.warnings = [*_judged(about, table), *checks.check_copies(equal.result(), table), *chain(*known)]
             self._versions_rows = self._rows_for_versions(extra)
         self._numeric, self._row_counts = numeric, [facts.rows for facts in about]
         self._numbers = window_facts.numbers(numeric[:1], about[_TRAIN].rows)

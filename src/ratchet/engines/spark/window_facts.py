@@ -13,7 +13,7 @@ from ratchet.engines.base import MonthSummary, WindowSummary
 from ratchet.engines.spark.features import Numeric
 from ratchet.engines.spark.pipeline import Categories, Numbers, quoted
 from ratchet.errors import DataError
-from ratchet.io.table.checks import ColumnFacts, Copies, WindowFacts
+from ratchet.io.table.checks import ColumnFacts, Copies, Entities, WindowFacts
 from ratchet.io.table.inspection import DAY, LABEL, EventTable
 from ratchet.io.table.reader import OTHER, UNREADABLE, WINDOW
 
@@ -112,6 +112,20 @@ def copies(rows: Any, table: EventTable, newest: int) -> Copies:
         f.sum(test), f.sum(f.when(before > 0, test)), f.sum(before), f.sum(f.when(before > 1, before))
     ).collect()[0]
     return Copies(*(int(number or 0) for number in found))
+
+
+def entities(rows: Any, name: str, newest: int) -> Entities:
+    """Test rows by the entity in a column. newest: the place of the test window."""
+    from pyspark.sql import functions as f
+
+    entity, in_test = f.col(quoted(name)), f.col(WINDOW) == newest
+    grouped = rows.where((f.col(WINDOW) != UNREADABLE) & entity.isNotNull()).groupBy(entity.alias("entity"))
+    counted = grouped.agg(f.count_if(in_test).alias("test"), f.count_if(~in_test).alias("before"))
+    test, before = f.col("test"), f.col("before")
+    found = counted.agg(f.sum(test), f.sum(f.when(before > 0, test)), f.count_if((test > 0) & (before > 0))).collect()[
+        0
+    ]
+    return Entities(*(int(number or 0) for number in found))
 
 
 def _column(name: str, inside: Sequence[Group], numeric: Numeric | None) -> ColumnFacts:

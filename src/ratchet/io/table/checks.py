@@ -87,6 +87,32 @@ def check_together(windows: Sequence[WindowFacts], table: EventTable) -> None:
     _check_labels(windows, table)
 
 
+@dataclass(frozen=True)
+class Entities:
+    """Rows of the test window by the entity that they belong to.
+
+    rows: those with an entity. known: those whose entity occurs in the training or calibration window. entities: how
+    many such entities there are.
+    """
+
+    rows: int
+    known: int
+    entities: int
+
+
+def check_entities(found: Entities, table: EventTable) -> list[str]:
+    """Tell how many test rows belong to entities that the model has learnt from: of new ones it knows less."""
+    if not found.known:
+        return []
+    share, name = found.known / found.rows, table.settings.entity
+    values = f"{found.entities:,} {'value' if found.entities == 1 else 'values'} of {name!r}"
+    warning = (
+        f"{found.known:,} of {_rows(found.rows)} of the test window ({share:.1%}) belong to {values} that also occur "
+        f"in the training or calibration window of {table.uri}: F1 may be lower for new ones"
+    )
+    return [warning]
+
+
 def check_copies(copies: Copies, table: EventTable) -> list[str]:
     """Warn of test rows that the model has learnt by heart: more than chance puts there.
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from ratchet.core.slices import Slice
 from ratchet.errors import ConfigurationError, DataError
 from ratchet.io.table.clock import is_text
 from ratchet.settings import Data
@@ -120,12 +119,15 @@ def features(schema: pa.Schema, settings: Data, uri: str) -> tuple[tuple[str, ..
     return numeric, categorical
 
 
-def check_slice(schema: pa.Schema, each: Slice, uri: str) -> None:
-    """Raises DataError for a slice's column that is not in the table or of an unfit type."""
-    check_present(uri, [each.column], schema.names, uri)
-    kind = schema.field(each.column).type
+def check_extra(schema: pa.Schema, role: str, name: str, uri: str) -> None:
+    """Raises DataError for a column, besides the features, that is not in the table or of an unfit type.
+
+    role: such as `slice`.
+    """
+    check_present(uri, [name], schema.names, uri)
+    kind = schema.field(name).type
     if not (is_number(kind) or is_text(kind)):
-        message = f"the slice {each.column!r} of {uri} has the type {kind}; text, numbers or booleans are accepted"
+        message = f"the {role} {name!r} of {uri} has the type {kind}; text, numbers or booleans are accepted"
         raise DataError(message)
 
 
@@ -151,13 +153,14 @@ def _check_free(names: Iterable[str], uri: str) -> None:
 
 def is_needed(name: str, settings: Data) -> bool:
     """Whether a column of this name has a role, or may get one."""
-    if name in (settings.timestamp, settings.label.column, *(settings.numeric or ()), *(settings.categorical or ())):
+    own = (settings.timestamp, settings.label.column, settings.entity)
+    if name in (*own, *(settings.numeric or ()), *(settings.categorical or ())):
         return True
     return name not in settings.exclude and (settings.numeric is None or settings.categorical is None)
 
 
 def _others(schema: pa.Schema, settings: Data) -> list[str]:
-    taken = {settings.timestamp, settings.label.column, *settings.exclude}
+    taken = {settings.timestamp, settings.label.column, settings.entity, *settings.exclude}
     taken.update(settings.numeric or (), settings.categorical or ())
     return [name for name in schema.names if name not in taken]
 

@@ -59,6 +59,8 @@ def inspect(settings: Data, looked: table_files.Looked | None = None) -> EventTa
     columns.check_present(settings.uri, _needed(settings), schema.names, settings.uri)
     columns.check_timestamp(schema, settings, settings.uri)
     labels.check_comparable(schema, settings.label)
+    if settings.entity is not None:
+        columns.check_extra(schema, "entity", settings.entity, settings.uri)
     numeric, categorical = columns.features(schema, settings, settings.uri)
     _check_everywhere(store, looked.files, settings)
     table = EventTable(
@@ -92,7 +94,9 @@ def _wanted(settings: Data, clock: Clock) -> table_files.Wanted:
 
 
 def _needed(settings: Data) -> list[str]:
-    return [settings.timestamp, settings.label.column, *(settings.numeric or ()), *(settings.categorical or ())]
+    entity = () if settings.entity is None else (settings.entity,)
+    features = (*(settings.numeric or ()), *(settings.categorical or ()))
+    return [settings.timestamp, settings.label.column, *entity, *features]
 
 
 def _check_everywhere(store: Store, found: Sequence[File], settings: Data) -> None:

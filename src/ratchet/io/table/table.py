@@ -122,6 +122,11 @@ class EventTable(Table):
     end: date
     version: str | None
 
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """The column of `data.entity`; empty without it."""
+        return () if self.settings.entity is None else (self.settings.entity,)
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringTable(Table):

@@ -48,7 +48,7 @@ def slice_columns(settings: Settings, table: EventTable) -> tuple[str, ...]:
     Raises DataError for a column that is not in the table or of an unfit type, ConfigurationError for ranges of text.
     """
     for each in settings.evaluation.sliced:
-        columns.check_slice(table.schema, each, table.uri)
+        columns.check_extra(table.schema, "slice", each.column, table.uri)
         if each.edges is not None and not reader.as_number(table, each.column):
             raise columns.text_in_ranges(each.column, table.uri)
     return tuple(each.column for each in settings.evaluation.sliced if each.column not in table.features)
