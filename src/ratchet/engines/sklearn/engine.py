@@ -43,7 +43,7 @@ _REQUIREMENTS = ("cloudpickle", "mlflow", "numpy", "pandas", "scikit-learn", "sc
 
 
 class ScikitLearn:
-    """Implements `engines.base.Engine`; what the calls mean is said there."""
+    """Implements `engines.base.Engine`, which documents the calls."""
 
     name = "sklearn"
 
@@ -83,7 +83,7 @@ class ScikitLearn:
         for frame, name in product(frames[:2], {*table.entities} - {*table.features}):
             frame.pop(name)
         self._train, self._calibration, self._test = frames
-        # Counted now: the fit gives the training rows' memory back.
+        # Counted now, because the fit releases the training rows.
         self._features_then = counted(loaded[0].frame, table)
         train, calibration, test = map(_summary, loaded)
         return train, calibration, test
@@ -98,7 +98,7 @@ class ScikitLearn:
 
     def _fitted(self, frame: pd.DataFrame) -> Pipeline:
         choice = self._settings.sklearn
-        # A column without a single value teaches nothing, and boosting can't put it in bins.
+        # A column without any value carries no information, and boosting can't bin it.
         numeric, categorical = (
             [name for name in names if frame[name].notna().any()]
             for names in (self._table.numeric, self._table.categorical)
@@ -135,7 +135,7 @@ class ScikitLearn:
 
     def confusion_of(self, model_uri: str) -> Confusion:
         with downloaded("it", model_uri) as local:
-            # Its requirements differ from what is installed where it is old; to be told so costs an eighth of the time.
+            # An old version's requirements differ from what is installed; checking that takes an eighth of the time.
             model = loading("it", mlflow.pyfunc.load_model, local, suppress_warnings=True)
         rows = self._rows_for_versions(model.metadata.get_input_schema())
         try:
@@ -210,7 +210,7 @@ class ScikitLearn:
         return frame[list(self._table.features)]
 
     def _rows_for_versions(self, schema: Schema | None) -> pd.DataFrame:
-        """The test rows as versions with this signature get them, made once for all that need the same columns.
+        """The test rows as a version with this signature receives them; one frame for all that need the same columns.
 
         Raises DataError if a column is missing.
         """
@@ -267,5 +267,5 @@ def _outcome(model_uri: str, rows: Callable[[Schema | None], pd.DataFrame]) -> t
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Categories as text, as they come to a model that is served."""
+    """Categories as text, as a served model receives them."""
     return frame.astype({name: object for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)})

@@ -39,14 +39,14 @@ _ALL = _TRAIN, _CALIBRATION, _TEST = range(3)
 
 @dataclass(frozen=True)
 class _Picked:
-    """Some test rows, the same ones each time however they lie: in Spark's cache, and their features here."""
+    """A sample of the test rows that is independent of their order: in Spark's cache, and its features in Python."""
 
     rows: Any
     features: pd.DataFrame
 
 
 class Spark:
-    """Implements `engines.base.Engine`; what the calls mean is said there. Spark begins to start when it is made."""
+    """Implements `engines.base.Engine`, which documents the calls. Creating one starts Spark in the background."""
 
     name = "spark"
 
@@ -83,7 +83,7 @@ class Spark:
             placed = list(enumerate(windows))
             rows = reading.frame(spark, table, list(windows), table.entities).persist()
             most = pipeline.most_categories(choice.estimator, self._estimator)
-            # Spark plans each of them on one core; whichever is first fills the cache for the others.
+            # Spark plans each of them on one core; the first one fills the cache for the others.
             texts = background.begin("texts", window_facts.texts, rows, table, most, [_TRAIN], _TEST)
             numbers = background.begin("numbers", features.numbers, rows, table.numeric, _ALL)
             equal = background.begin("copies", window_facts.copies, rows, table, _TEST)
@@ -116,7 +116,7 @@ class Spark:
         rows = self._window(_TEST)
         if extra:
             rows = reading.frame(spark, self._table, [self._windows.test], extra).where(f"{WINDOW} = 0")
-        # Each version is a job over these few rows: with a task for each file, starting tasks would be most of it.
+        # Each version is one job over few rows: with one task per file, starting tasks would dominate.
         return rows.coalesce(spark.sparkContext.defaultParallelism).persist()
 
     def fit(self) -> Mapping[str, str]:
@@ -235,7 +235,7 @@ class Spark:
         names = list(self._table.features)
         if role not in self._samples:
             rows = self._picking.result().rows
-            # The model adds columns to what it is given, and takes away those that it read.
+            # The model adds columns and drops those that it read, so copies are kept.
             given = [reading.column(name).alias(f"given{place}") for place, name in enumerate(names)]
             with spark_errors("labelling the sample"):
                 labelled = self._model(role).transform(rows.select("*", *given))
