@@ -59,7 +59,7 @@ ui-cluster:
 .PHONY: images
 images: ## Build the images, and print what each adds to its base
 	for name in $(IMAGES); do \
-		DOCKER_BUILDKIT=1 docker build --tag ratchet/$$name:$(VERSION) --file images/$$name/Dockerfile .; \
+		DOCKER_BUILDKIT=1 docker build --tag ratchet/$$name:$(VERSION) $$(images/dockerfile $$name) .; \
 	done
 	images/sizes $(VERSION) $(IMAGES)
 
