@@ -1,9 +1,10 @@
 """The protocol of an engine; `jobs.training.train` uses engines only through it.
 
 The calls come in this order: `read`, `fit`, `calibrate`, `set_threshold`, `count_test`, `confusion_of` (once for each
-existing version), `count_features`, `refit` (where that is on), `log_model`, `sample`, `mislabelled`, `close`. A watch
-calls only `measure`. An engine holds rows and returns counts. A `BatchScorer` is the other half of an engine, for
-`jobs.score`: it trains nothing and holds as few rows as possible.
+existing version), `draw` and `score_permuted` (where importance is wanted), `count_features`, `refit` (where that is
+on), `log_model`, `sample`, `mislabelled`, `close`. A watch calls only `measure`. An engine holds rows and returns
+counts; what it returns of rows are small samples. A `BatchScorer` is the other half of an engine, for `jobs.score`: it
+trains nothing and holds as few rows as possible.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +12,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
-from ratchet.core.evaluation.counts import Confusion, Counts
+from ratchet.core.evaluation.counts import Bools, Confusion, Counts, Ints
 from ratchet.core.evaluation.feature_counts import FeatureCounts
+from ratchet.core.evaluation.importance import Permuted
 from ratchet.core.model_inputs import ModelInputs
 from ratchet.core.windows import Window, Windows
 from ratchet.io.table.score_target import Target
@@ -63,6 +65,15 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """Test rows drawn by chance: columns as they come to a server, and the day and label of each row."""
+
+    columns: "pd.DataFrame"
+    day: Ints
+    label: Bools
+
+
+@dataclass(frozen=True)
 class Measured:
     """A version's counts on new days. threshold: the version's own. features: their counts, as in training."""
 
@@ -103,6 +114,21 @@ class Engine(Protocol):
         """Label the test rows with a registered version, at its own threshold; threads may call it at the same time.
 
         Raises RatchetError, with the reason in one sentence, if it can't be loaded or a column is missing.
+        """
+
+    def draw(self, rows: int) -> Drawn:
+        """At most so many test rows, drawn with the settings' seed, with the columns that existing versions need, too.
+
+        The same rows in the same order, however they lie in files; `score_permuted` takes them.
+        """
+
+    def score_permuted(
+        self, columns: "pd.DataFrame", permuted: "pd.DataFrame", model_uri: str | None = None
+    ) -> Permuted:
+        """Score rows, and a copy of them for each feature of a model, in which that feature is taken from `permuted`.
+
+        model_uri: of a registered version; None: the measured model. May run in a separate thread. Raises RatchetError,
+        with the reason in one sentence, if the version can't be loaded, lacks a column or gives no probability.
         """
 
     def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:

@@ -16,6 +16,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ratchet.core.evaluation.drift import FeatureDrift
+from ratchet.core.evaluation.explanation import Explanation
 from ratchet.core.evaluation.metrics import ClassRow
 from ratchet.core.evaluation.resampling import Interval
 from ratchet.core.evaluation.rolling import RollingDay
@@ -38,6 +39,7 @@ MEANINGS = {
     "threshold": ("Threshold", "rows with at least this score are labelled positive"),
 }
 _STEP = 0.05
+_TOP_FEATURES = 10
 _SURE = 0.001
 
 
@@ -78,7 +80,8 @@ class Evidence:
     classes: the classification report. pictures: PNG files by name. links: addresses of the run and related pages, or
     ids without an address, by name. drift: of the features, from training to the test window. warnings: sentences on
     the data. refit: a clause on the model that is to serve, empty if there is only the measured one. refit_flips: the
-    share of test rows that the measured and the refitted model label differently.
+    share of test rows that the measured and the refitted model label differently. explained: what the model rests on,
+    and where it differs from the champion.
     """
 
     model: str
@@ -103,6 +106,7 @@ class Evidence:
     set_aside: Mapping[int, str] = field(default_factory=dict)
     refit: str = ""
     refit_flips: float | None = None
+    explained: Explanation = field(default_factory=Explanation)
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,7 @@ def render(evidence: Evidence) -> str:
         or 1.0,
         missing=sorted({name for summary in evidence.summaries for name in summary.missing}),
         meanings=MEANINGS,
+        top_features=_TOP_FEATURES,
     )
 
 

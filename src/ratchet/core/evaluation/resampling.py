@@ -13,7 +13,7 @@ distribution of random scale, and each resample's deviation from the measured va
 square root of m / chi-square(m - 1). `docs/coverage.md` shows how often the intervals hold the truth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,21 +114,23 @@ class Resampling:
         """F1 of each model on each resample, not yet widened: (samples, models). All have counts on the same days."""
         parts = ("true_positive", "false_positive", "false_negative")
         counts = np.stack([getattr(one, part) for part in parts for one in confusions], axis=1).astype(np.float64)
-        sums = np.empty((len(self._weights), counts.shape[1]))
-        for first in range(0, len(sums), _AT_ONCE):
-            some = slice(first, first + _AT_ONCE)
-            sums[some] = self._weights[some].astype(np.float64) @ counts
+        sums = np.concatenate(list(self.sums(counts)))
         return f1(*np.split(sums, len(parts), axis=1))
+
+    def sums(self, by_day: Floats) -> Iterator[Floats]:
+        """The sums of columns of (days, columns) over each resample's days: some resamples at a time, in order."""
+        for first in range(0, len(self._weights), _AT_ONCE):
+            yield self._weights[first : first + _AT_ONCE].astype(np.float64) @ by_day
 
     def widened(self, measured: float, resampled: Floats) -> Floats:
         """The resampled values of one measure, each further from the measured value by the resample's scale."""
         return measured + self._scale * (resampled - measured)
 
-    def interval(self, measured: float, resampled: Floats) -> Interval:
-        """Of a measure between 0 and 1. One day alone says nothing about others: 0 to 1."""
+    def interval(self, measured: float, resampled: Floats, least: float = 0.0) -> Interval:
+        """Of a measure between `least` and 1. One day alone says nothing about others: `least` to 1."""
         if self._weights.shape[1] == 1:
-            return Interval(0.0, 1.0)
-        low, high = np.clip(np.quantile(self.widened(measured, resampled), [0.025, 0.975]), 0, 1)
+            return Interval(least, 1.0)
+        low, high = np.clip(np.quantile(self.widened(measured, resampled), [0.025, 0.975]), least, 1)
         return Interval(float(low), float(high))
 
 

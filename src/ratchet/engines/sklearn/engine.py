@@ -19,17 +19,20 @@ from sklearn.pipeline import Pipeline
 
 from ratchet.core.evaluation.counts import Confusion, Counts
 from ratchet.core.evaluation.feature_counts import FeatureCounts
+from ratchet.core.evaluation.importance import Permuted
 from ratchet.core.model_inputs import BOOLEANS
 from ratchet.core.windows import Window, Windows
-from ratchet.engines.base import LOGGED_AS, Measured, MonthSummary, Role, Sample, WindowSummary
+from ratchet.engines.base import LOGGED_AS, Drawn, Measured, MonthSummary, Role, Sample, WindowSummary
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.requirements import pinned
 from ratchet.engines.sklearn import calibration
 from ratchet.engines.sklearn.features import copies, counted
 from ratchet.engines.sklearn.logging import parameters_logged
+from ratchet.engines.sklearn.permuting import scored_permuted
 from ratchet.engines.sklearn.pipeline import pipeline
 from ratchet.engines.sklearn.refitting import with_pipeline, with_threshold
-from ratchet.engines.sklearn.row_order import ordered
+from ratchet.engines.sklearn.row_order import drawn, ordered
+from ratchet.engines.sklearn.scorer import OnePass, ScikitLearnScorer
 from ratchet.errors import ConfigurationError, DataError, FailedError, first_line
 from ratchet.io.table import checks, inspection
 from ratchet.io.table.inspection import DAY, LABEL, EventTable, Rows
@@ -123,21 +126,39 @@ class ScikitLearn:
         return self._counts(self._test)
 
     def confusion_of(self, model_uri: str) -> Confusion:
+        model, names = self._version(model_uri)
+        try:
+            predicted = np.asarray(model.predict(self._rows_for_versions(names))).astype(np.int64)
+        except Exception as error:
+            raise _unscored(error) from error
+        return self._confusion(predicted)
+
+    def draw(self, rows: int) -> Drawn:
+        few = drawn(self._test, rows, self._settings.seed)
+        return Drawn(_plain(few.drop(columns=[DAY, LABEL])), few[DAY].to_numpy(), few[LABEL].to_numpy())
+
+    def score_permuted(self, columns: pd.DataFrame, permuted: pd.DataFrame, model_uri: str | None = None) -> Permuted:
+        if model_uri is None:
+            return scored_permuted(OnePass(self._models["measured"]).score, self._table.features, columns, permuted)
+        model, names = self._version(model_uri)
+        scorer = ScikitLearnScorer(model)
+        try:
+            return scored_permuted(scorer.score, names, columns, permuted)
+        except Exception as error:
+            raise _unscored(error) from error
+
+    def _version(self, model_uri: str) -> tuple[Any, tuple[str, ...]]:
+        """A registered version, and the columns that it needs; raises as `confusion_of` does."""
         with downloaded("it", model_uri) as local:
             # Its requirements differ from what is installed where it is old; to be told so costs an eighth of the time.
             model = loading("it", mlflow.pyfunc.load_model, local, suppress_warnings=True)
         schema = model.metadata.get_input_schema()
-        names = list(self._table.features) if schema is None else schema.input_names()
+        names = tuple(self._table.features) if schema is None else tuple(schema.input_names())
         lacking = [name for name in names if name not in self._test.columns]
         if lacking:
             message = f"the column {lacking[0]!r} that it needs is not in the data"
             raise DataError(message)
-        try:
-            predicted = np.asarray(model.predict(self._rows_for_versions(tuple(names)))).astype(np.int64)
-        except Exception as error:
-            message = f"it can't score the data: {first_line(error)}"
-            raise FailedError(message) from error
-        return self._confusion(predicted)
+        return model, names
 
     def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:
         return self._features_then, counted(self._test, self._table, self._features_then)
@@ -230,6 +251,10 @@ def _summary(read: Rows) -> WindowSummary:
         tuple(MonthSummary(f"{month:%Y-%m}", int(row["size"]), int(row["sum"])) for month, row in table.iterrows()),
         {column.name: column.missing for column in read.facts.columns if column.missing},
     )
+
+
+def _unscored(error: Exception) -> FailedError:
+    return FailedError(f"it can't score the data: {first_line(error)}")
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

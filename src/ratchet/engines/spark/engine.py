@@ -15,10 +15,11 @@ import pandas as pd
 from ratchet import background
 from ratchet.core.evaluation.counts import Confusion, Counts
 from ratchet.core.evaluation.feature_counts import FeatureCounts
+from ratchet.core.evaluation.importance import Permuted
 from ratchet.core.windows import Window, Windows
-from ratchet.engines.base import LOGGED_AS, Measured, Role, Sample, WindowSummary
+from ratchet.engines.base import LOGGED_AS, Drawn, Measured, Role, Sample, WindowSummary
 from ratchet.engines.loading import downloaded, loading
-from ratchet.engines.spark import calibration, features, logging, pipeline, reading, score_grid, window_facts
+from ratchet.engines.spark import calibration, features, logging, permuting, pipeline, reading, score_grid, window_facts
 from ratchet.engines.spark.errors import spark_errors
 from ratchet.engines.spark.features import Numeric
 from ratchet.engines.spark.pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
@@ -27,7 +28,7 @@ from ratchet.errors import DataError
 from ratchet.io.table import checks
 from ratchet.io.table.checks import WindowFacts
 from ratchet.io.table.inspection import DAY, LABEL, EventTable
-from ratchet.io.table.reader import WINDOW
+from ratchet.io.table.reader import OTHER, WINDOW
 from ratchet.settings import Settings
 
 _SAMPLE_ROWS = 200
@@ -195,6 +196,29 @@ class Spark:
         return Measured(counts, threshold, (*features.counts(numeric), *texts))
 
     def confusion_of(self, model_uri: str) -> Confusion:
+        model, names = self._version(model_uri)
+        with spark_errors("scoring with it"):
+            counted = model.transform(self._versions_rows.select(*map(pipeline.quoted, names), LABEL, DAY))
+            found = counted.groupBy(DAY, LABEL, PREDICTION).count().toPandas()
+        return Confusion.from_rows(found[DAY], found[LABEL], found[PREDICTION], found["count"])
+
+    def draw(self, rows: int) -> Drawn:
+        self._session.get()  # active in this thread, too
+        with spark_errors("sampling the test window"):
+            few = permuting.drawn(self._versions_rows.drop(OTHER, WINDOW), rows, self._settings.seed)
+        return Drawn(few.drop(columns=[DAY, LABEL]), few[DAY].to_numpy(), few[LABEL].to_numpy() == 1)
+
+    def score_permuted(self, columns: pd.DataFrame, permuted: pd.DataFrame, model_uri: str | None = None) -> Permuted:
+        spark = self._session.get()  # active in this thread, too
+        if model_uri is None:
+            model, names = self._model("measured"), list(self._table.features)
+        else:
+            model, names = self._version(model_uri)
+        with spark_errors("scoring permuted rows"):
+            return permuting.scored_permuted(spark, model, names, columns, permuted)
+
+    def _version(self, model_uri: str) -> tuple[Any, list[str]]:
+        """A registered version, and the columns that it needs; raises as `confusion_of` does."""
         import mlflow
 
         self._session.get()  # active in this thread, too
@@ -205,11 +229,7 @@ class Spark:
             if lacking:
                 message = f"the column {lacking[0]!r} that it needs is not in the data"
                 raise DataError(message)
-            model = self._loaded(local)
-        with spark_errors("scoring with it"):
-            counted = model.transform(self._versions_rows.select(*map(pipeline.quoted, names), LABEL, DAY))
-            found = counted.groupBy(DAY, LABEL, PREDICTION).count().toPandas()
-        return Confusion.from_rows(found[DAY], found[LABEL], found[PREDICTION], found["count"])
+            return self._loaded(local), names
 
     def log_model(self, role: Role = "measured") -> str:
         self._session.get()  # active in this thread, too
