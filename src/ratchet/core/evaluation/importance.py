@@ -19,7 +19,16 @@ from ratchet.core.evaluation.f1 import f1_of
 from ratchet.core.evaluation.resampling import Interval, Resampling, block_length, influence
 
 NAME = "importance.csv"
-_HEAD = ("model", "feature", "f1", "f1_low", "f1_high", "average_precision", "ap_low", "ap_high")
+_HEAD = (
+    "model",
+    "feature",
+    "f1",
+    "f1_low",
+    "f1_high",
+    "average_precision",
+    "average_precision_low",
+    "average_precision_high",
+)
 # The ends of an interval hardly move with more resamples, and each costs a sum over the scores of every copy.
 _MOST_SAMPLES = 1_000
 # Scores are told apart this finely: the cost grows with the number of different scores.
