@@ -35,7 +35,8 @@ def importance_picture(explained: Explanation) -> Figure:
     right.set(xlabel="fall in average precision")
     left.set(ylim=(len(shown) - 0.4, -0.6))
     left.tick_params(axis="y", labelcolor=INK)
-    figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncols=2)
+    if explained.champion:
+        figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncols=2)
     return figure
 
 
