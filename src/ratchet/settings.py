@@ -216,6 +216,10 @@ class Evaluation(Section):
     """Calendar days in a rolling window, including the day itself."""
     bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)] = 10_000
     """Resamples of blocks of test days; 10,000 have a standard error of at most 0.5 % on a probability."""
+    importance: Flag = True
+    """Whether a trainer measures which features its model and the champion rest on (permutation importance)."""
+    importance_rows: Annotated[int, Field(ge=100, le=1_000_000)] = 4_000
+    """Test rows drawn for that; each feature scores them anew. More rows narrow the intervals, and take longer."""
 
     @property
     def sliced(self) -> tuple[Slice, ...]:

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 import shutil
+from collections import defaultdict
 from datetime import date
 from urllib.parse import urlsplit
 
@@ -14,7 +16,7 @@ from ratchet.io.records.registered_model import versions_of
 from ratchet.jobs.promotion.register import register
 from ratchet.jobs.training.train import train
 from tests.integration.candidate_runs import read_artifact
-from tests.integration.trainer_fixtures import small_settings, write_configuration
+from tests.integration.trainer_fixtures import FEATURES, small_settings, write_configuration
 from tests.integration.verbs import events, ratchet
 
 EARLY, LATE = "2013-05-01", "2013-06-01"
@@ -99,6 +101,14 @@ def run_of(client, cycle):
     return run
 
 
+def importance(settings, run):
+    """The lines of importance.csv by model, in their order."""
+    found = defaultdict(list)
+    for line in csv.DictReader(io.StringIO(read_artifact(settings, run.info.run_id, "importance.csv"))):
+        found[line.pop("model")].append(line)
+    return dict(found)
+
+
 def comparison(settings, run):
     return list(csv.DictReader(io.StringIO(read_artifact(settings, run.info.run_id, "comparison.csv"))))
 
@@ -132,6 +142,25 @@ def test_the_same_data_and_settings_again_are_held_by_the_tie(second, settings, 
     (row,) = comparison(settings, run)
     assert (row["basis"], float(row["difference"]), float(row["probability"])) == ("same_rows", 0, 0)
     assert versions_from(client, run) == []
+
+
+def test_the_same_model_rests_on_the_same_features_and_disagrees_on_no_row(second, settings, client):
+    run = run_of(client, "second")
+    found = importance(settings, run)
+    assert found["candidate"] == found["champion"]
+    assert {line["feature"] for line in found["candidate"]} == set(FEATURES)
+    report = read_artifact(settings, run.info.run_id, "report.html")
+    assert re.search(r"The two label 0 of [\d,]+ drawn rows differently", report)
+    assert "On 0 of 30 days the candidate’s F1 is greater than that of the champion, version 1" in report
+    assert "champion" not in importance(settings, run_of(client, "first"))
+
+
+def test_a_champion_with_other_features_is_scored_on_the_same_rows(later, settings, client):
+    run = run_of(client, "later")
+    found = importance(settings, run)
+    assert [line["feature"] for line in found["candidate"]] == ["hour"]
+    assert {line["feature"] for line in found["champion"]} == set(FEATURES)
+    assert "Where it wins or loses against the champion" in read_artifact(settings, run.info.run_id, "report.html")
 
 
 def test_a_cycle_that_is_run_twice_has_one_run_and_one_version(folder, first, second, client, settings):

@@ -19,6 +19,7 @@ from sklearn.frozen import FrozenEstimator
 
 from ratchet.core.evaluation.counts import day_number
 from ratchet.core.evaluation.day_sums import MEASURES
+from ratchet.core.evaluation.importance import importances, permutation
 from ratchet.core.evaluation.metrics import metrics
 from ratchet.core.evaluation.score_grid import rounded
 from ratchet.core.evaluation.threshold import choose
@@ -33,7 +34,7 @@ from ratchet.engines.spark.pipeline import threshold_of
 from ratchet.errors import ConfigurationError, DataError, FailedError, TemporaryError
 from ratchet.io.table import checks, inspection
 from ratchet.io.table.reader import WINDOW
-from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC
+from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, small_settings
 from tests.unit.event_tables import DECEMBER, FIRST, NOVEMBER, ROWS, columns, csv, parquet, settings, unpacked
 from tests.unit.strategies import awkward_scores, points
 
@@ -93,6 +94,9 @@ def trained(engine, flight_settings, tmp_path_factory):
         refitted_uri = engine.log_model("refitted")
         refitted_wrong = engine.mislabelled(refitted_uri, "refitted")
         refitted = engine.confusion_of(refitted_uri)
+        drawn = engine.draw(300)
+        shuffled = drawn.columns.iloc[permutation(300, 0)].reset_index(drop=True)
+        permuted = [engine.score_permuted(drawn.columns, shuffled, version) for version in (None, uri)]
     return {
         "experiment": experiment,
         "table": table,
@@ -111,6 +115,9 @@ def trained(engine, flight_settings, tmp_path_factory):
         "flips": flips,
         "refitted_wrong": refitted_wrong,
         "refitted": refitted,
+        "drawn": drawn,
+        "shuffled": shuffled,
+        "permuted": permuted,
     }
 
 
@@ -193,6 +200,64 @@ def test_the_sums_of_all_rows_and_of_each_slice_are_those_of_the_counts(trained)
     for group, sums in sliced.sums.items():
         assert np.array_equal(again.sums[group].confusion.true_positive, sums.confusion.true_positive)
         assert again.sums[group].log_loss == pytest.approx(sums.log_loss)
+
+
+def test_drawn_rows_are_test_rows_and_each_copy_is_scored_with_one_feature_permuted(trained):
+    drawn, (own, logged) = trained["drawn"], trained["permuted"]
+    _, _, window = trained["windows"]
+    rows = inspection.load(trained["table"], window, trained["table"].features).frame
+    assert len(drawn.day) == 300
+    assert set(drawn.day) <= set(rows[inspection.DAY])
+    assert drawn.label.mean() == pytest.approx(rows[inspection.LABEL].mean(), abs=0.1)
+    assert own.features == tuple(FEATURES)
+    assert np.array_equal(own.scores, logged.scores)
+    assert np.array_equal(own.labels, own.scores >= trained["threshold"])
+    model = mlflow.pyfunc.load_model(trained["uri"])
+    for name in ("hour", "carrier"):
+        copy = drawn.columns.assign(**{name: trained["shuffled"][name]})
+        assert model.predict(copy) == own.labels[1 + FEATURES.index(name)].astype(float).tolist()
+    assert not np.array_equal(own.scores[0], own.scores[1])
+
+
+def test_both_engines_find_the_same_features_important(engine, tmp_path):
+    """Within their intervals: they draw all rows of one test window, and shuffle them differently."""
+    random = np.random.default_rng(0)
+    rows = 8_000
+    day = np.datetime64("2023-10-01") + np.sort(random.integers(0, 92, rows))
+    speed, stops = random.normal(size=rows), random.integers(3, size=rows)
+    carrier = np.array(["AA", "BB", "CC"])[random.integers(3, size=rows)]
+    late = speed + 0.5 * stops + (carrier == "AA") + random.normal(size=rows) > 1.5
+    frame = pd.DataFrame({"at": day, "speed": speed, "stops": stops, "noise": random.normal(size=rows),
+                          "carrier": carrier, "late": late}).iloc[random.permutation(rows)]  # fmt: skip
+    (tmp_path / "events").mkdir()
+    for part in range(3):
+        frame.iloc[part::3].to_parquet(tmp_path / "events" / f"{part}.parquet", index=False)
+    theirs, drawn = importance_of(engine, tmp_path / "events")
+    small = small_settings(str(tmp_path / "events"), tmp_path, sklearn={"estimator": "logistic_regression"})
+    own, drawn_here = importance_of(ScikitLearn(small), tmp_path / "events")
+    assert sorted(zip(drawn.day, drawn.columns["speed"], drawn.label, strict=True)) == sorted(
+        zip(drawn_here.day, drawn_here.columns["speed"], drawn_here.label, strict=True)
+    )
+    assert own[0].feature == theirs[0].feature == "speed"
+    for one in own:
+        (other,) = (other for other in theirs if other.feature == one.feature)
+        assert other.f1_interval.low <= one.f1 <= other.f1_interval.high, one.feature
+        assert one.f1_interval.low <= other.f1 <= one.f1_interval.high, one.feature
+        low, high = other.average_precision_interval.low, other.average_precision_interval.high
+        assert low <= one.average_precision <= high, one.feature
+
+
+def importance_of(engine, uri):
+    """What an engine's model of a table of events rests on, and the rows on which that was measured."""
+    table = inspection.inspect(settings(uri))
+    engine.read(table, windows_until(table.end, *PERIODS, None), ())
+    engine.fit()
+    engine.set_threshold(choose(engine.calibrate()).value)
+    drawn = engine.draw(4_000)
+    pd.testing.assert_frame_equal(drawn.columns, engine.draw(4_000).columns)
+    shuffled = drawn.columns.iloc[permutation(len(drawn.day), 0)].reset_index(drop=True)
+    scored = engine.score_permuted(drawn.columns, shuffled)
+    return importances(drawn.day, drawn.label, scored, 1_000, 0), drawn
 
 
 def test_a_watch_scores_as_the_trainer_did_and_takes_the_threshold_from_the_model(trained):
@@ -282,6 +347,8 @@ def test_a_version_that_lacks_a_column_or_its_files_says_so(trained, engine, tmp
     try:
         with pytest.raises(DataError, match="the column 'hour' that it needs is not in the data"):
             engine.confusion_of(trained["uri"])
+        with pytest.raises(DataError, match="the column 'hour' that it needs is not in the data"):
+            engine.score_permuted(trained["drawn"].columns, trained["shuffled"], trained["uri"])
     finally:
         engine._versions_rows = versions_rows
     with pytest.raises(FailedError, match="it can't be loaded: "):
@@ -399,6 +466,10 @@ def test_a_feature_may_have_any_name(engine, tmp_path):
     assert set(sample.rows["DAY"]) == {"x", "y"}
     assert sample.rows["Score"].tolist() != sample.rows["score"].tolist()
     assert {one.feature for one in engine.count_features()[0]} == set(sample.rows.columns)
+    drawn = engine.draw(50)
+    scored = engine.score_permuted(drawn.columns, drawn.columns[::-1].reset_index(drop=True))
+    assert set(scored.features) == set(drawn.columns.columns) == set(sample.rows.columns)
+    assert scored.scores.shape == (len(scored.features) + 1, 50)
     assert 0 <= engine.refit() <= 1
     assert list(engine.sample("refitted").rows.columns) == list(sample.rows.columns)
 

@@ -35,7 +35,7 @@ ROLLING = {"rolling_accuracy", "rolling_precision", "rolling_recall", "rolling_f
 FILES = {
     "confusion_matrix.png", "roc_curve.png", "pr_curve.png", "calibration_curve.png", "threshold_curve.png",
     "rolling_metrics.png", "classification_report.csv", "rolling_metrics.csv", "comparison.csv", "report.html",
-    "counts.csv", "feature_counts.csv", "drift.csv",
+    "counts.csv", "feature_counts.csv", "drift.csv", "importance.csv", "importance.png",
 }  # fmt: skip
 
 
@@ -105,7 +105,43 @@ def test_the_report_shows_the_run_and_loads_nothing(trained, client, tmp_path):
     page = Path(client.download_artifacts(trained.info.run_id, "report.html", tmp_path)).read_text()
     assert trained.info.run_id in page
     assert 'src="http' not in page
-    assert page.count("data:image/png;base64,") == 6
+    assert page.count("data:image/png;base64,") == 7
+
+
+def test_importance_is_what_each_feature_costs_the_model_on_the_test_rows(trained, client, test_rows, tmp_path):
+    """The window has fewer rows than are drawn, so all of them are; the shuffles differ."""
+    found = pd.read_csv(client.download_artifacts(trained.info.run_id, "importance.csv", tmp_path))
+    assert sorted(found["feature"]) == sorted(FEATURES)
+    assert set(found["model"]) == {"candidate"}
+    features, late = test_rows
+    measured = trained.data.metrics["f1"]
+    random = np.random.default_rng(1)
+    for line in found.itertuples():
+        shuffled = features.assign(**{line.feature: random.permutation(features[line.feature].to_numpy())})
+        predicted = labels_of(trained, shuffled, "ratchet.measured_model_uri")
+        assert line.f1_low <= measured - f1_score(late, predicted) <= line.f1_high
+
+
+def test_without_importance_there_is_neither_table_nor_picture(settings, client, tmp_path):
+    evaluation = settings.evaluation.model_copy(update={"importance": False})
+    found = train(settings.model_copy(update={"evaluation": evaluation}), "sklearn", "without-importance", None)
+    files = {file.path for file in client.list_artifacts(found.run_id)}
+    assert files & {"importance.csv", "importance.png"} == set()
+    page = Path(client.download_artifacts(found.run_id, "report.html", tmp_path)).read_text()
+    assert 'id="why"' not in page
+
+
+def test_a_failure_of_importance_is_a_sentence_in_the_report_of_a_complete_run(settings, client, tmp_path, monkeypatch):
+    def fails(*_args):
+        message = "no memory is left"
+        raise MemoryError(message)
+
+    monkeypatch.setattr(ScikitLearn, "score_permuted", fails)
+    found = train(settings, "sklearn", "importance-fails", None)
+    assert client.get_run(found.run_id).data.tags["ratchet.complete"] == "true"
+    page = Path(client.download_artifacts(found.run_id, "report.html", tmp_path)).read_text()
+    assert "What the model rests on is not known: no memory is left." in page
+    assert "importance.csv" not in {file.path for file in client.list_artifacts(found.run_id)}
 
 
 def test_both_windows_are_inputs_with_source_schema_and_digest(trained, flights_slice):
@@ -220,13 +256,16 @@ def test_the_same_rows_in_other_files_and_another_order_give_the_same_model(tmp_
     (tmp_path / "many").mkdir()
     for part, place in enumerate(np.array_split(random.permutation(rows), 5)):
         frame.iloc[place].to_parquet(tmp_path / "many" / f"{part}.parquet", index=False)
-    scores = [scores_of(uri) for uri in (tmp_path / "one.parquet", tmp_path / "many")]
-    assert len(np.unique(scores[0])) > 10
-    assert np.array_equal(*scores)
+    (scores, drawn), (again, drawn_again) = (scores_of(uri) for uri in (tmp_path / "one.parquet", tmp_path / "many"))
+    assert len(np.unique(scores)) > 10
+    assert np.array_equal(scores, again)
+    assert (len(drawn.day), len(drawn.columns.drop_duplicates())) == (500, 500)
+    pd.testing.assert_frame_equal(drawn.columns, drawn_again.columns)
+    assert np.array_equal([drawn.day, drawn.label], [drawn_again.day, drawn_again.label])
 
 
 def scores_of(uri):
-    """The scores that a model trained on a table gives some rows."""
+    """The scores that a model trained on a table gives some rows, and rows drawn from its test window."""
     settings = small_settings(str(uri), uri.parent)
     sklearn = settings.sklearn.model_copy(update={"params": {"max_iter": 5}})
     chosen = settings.model_copy(update={"data": event_settings(uri), "sklearn": sklearn})
@@ -237,7 +276,7 @@ def scores_of(uri):
     engine.calibrate()
     grid = np.linspace(-3, 3, 40)
     some = pd.DataFrame({"speed": np.repeat(grid, 40), "weight": np.tile(grid, 40)})
-    return engine._calibrated.predict_proba(some[list(table.features)])[:, 1]
+    return engine._calibrated.predict_proba(some[list(table.features)])[:, 1], engine.draw(500)
 
 
 def test_a_cycle_that_has_its_run_is_not_trained_again(settings, trained, client):

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from matplotlib import pyplot as plt
 
 from ratchet.core.evaluation.counts import Counts, day_number
+from ratchet.core.evaluation.explanation import Explanation
+from ratchet.core.evaluation.importance import Importance
+from ratchet.core.evaluation.resampling import Interval
 from ratchet.core.evaluation.rolling import rolling
 from ratchet.core.evaluation.threshold import choose
 from ratchet.core.windows import Window
 from ratchet.report.picture_style import MEASURES, apart, thinned
-from ratchet.report.pictures import draw
+from ratchet.report.pictures import draw, draw_importance
 
 NAMES = {
     "calibration_curve.png",
@@ -134,3 +137,37 @@ def test_labels_keep_their_order_and_their_distance_below_the_top(heights):
 
 def test_labels_that_have_room_stay_where_they_belong():
     assert apart(np.array([0.9, 0.1, 0.5]), 0.1, 1.0).tolist() == pytest.approx([0.9, 0.1, 0.5])
+
+
+def explained(features, champion):
+    def rows(factor):
+        falls = [factor * 0.1 / (1 + place) for place in range(features)]
+        return tuple(
+            Importance(
+                f"a feature with a rather long name {place}",
+                fall,
+                Interval(fall - 0.02, fall + 0.03),
+                fall,
+                Interval(0, fall),
+            )
+            for place, fall in enumerate(falls)
+        )
+
+    return Explanation(
+        rows=4_000, candidate=rows(1), champion=rows(0.8) if champion else (), version=3 if champion else None
+    )
+
+
+@pytest.mark.parametrize("champion", [False, True])
+@pytest.mark.parametrize("features", [1, 5, 100])
+def test_importance_is_drawn_for_at_most_15_features(features, champion):
+    pictures = draw_importance(explained(features, champion))
+    assert list(pictures) == ["importance.png"]
+    width, height = struct.unpack(">II", pictures["importance.png"][16:24])
+    assert width == 1_320
+    assert height == int(150 * (0.75 + 0.95 + 0.3 * (min(features, 15) + 1)))
+    assert pictures == draw_importance(explained(features, champion))
+
+
+def test_an_unknown_importance_is_not_drawn():
+    assert draw_importance(Explanation(failed="no memory is left")) == {}

@@ -13,7 +13,10 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from ratchet.core.decision import Decision
+from ratchet.core.evaluation.disagreement import DayLead, DayLeads, Disagreement, Group
 from ratchet.core.evaluation.drift import FeatureDrift
+from ratchet.core.evaluation.explanation import Explanation
+from ratchet.core.evaluation.importance import Importance
 from ratchet.core.evaluation.metrics import METRICS, ClassRow
 from ratchet.core.evaluation.resampling import Interval
 from ratchet.core.evaluation.rolling import RollingDay
@@ -115,6 +118,30 @@ class Page(HTMLParser):
 
 def text_of(html: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html.partition("<body>")[2]))
+
+
+def importance(feature: str, f1: float = 0.05) -> Importance:
+    return Importance(feature, f1, Interval(f1 - 0.01, f1 + 0.02), f1 / 2, Interval(0.0, f1))
+
+
+def explained(**changes) -> Explanation:
+    usual = Explanation(
+        rows=4_000,
+        candidate=(importance("hour"), importance("<carrier>", 0.03)),
+        champion=(importance("hour", 0.071), importance("gate")),
+        version=7,
+        days=DayLeads(
+            18, 12, 1, (DayLead(date(2013, 12, 5), 900, 300, 0.5, 0.62), DayLead(date(2013, 12, 9), 800, 80, 0.4, 0.2))
+        ),
+        disagreement=Disagreement(4_000, 400, 230, (Group("hour", "18 to 21", 700, 140, 90),)),
+    )
+    return replace(usual, **changes)
+
+
+def why(**changes) -> str:
+    html = render(evidence(explained=explained(**changes)))
+    Page(html)
+    return html.partition('<section id="why">')[2].partition("</section>")[0]
 
 
 def test_the_answers_come_in_their_order():
@@ -268,6 +295,61 @@ def test_each_month_has_its_base_rate_and_a_bar():
         ("calibration", "60.6"),
         ("test", "100.0"),
     ]
+
+
+def test_what_the_model_rests_on_stands_beside_the_champion():
+    part = why()
+    assert re.findall(r'scope="row" class="wrap">([^<]*)</th><td>([^<]*)</td><td>([^<]*)</td><td>([^<]*)</td>', part)[
+        :2
+    ] == [
+        ("hour", "0.050", "0.040 to 0.070", "0.071"),
+        ("&lt;carrier&gt;", "0.030", "0.020 to 0.050", "–"),
+    ]
+    text = text_of("<body>" + part)
+    assert "shuffled among 4,000 test rows" in text
+    assert (
+        "On 18 of 31 days the candidate’s F1 is greater than that of the champion, version 7, on 12 it is less" in text
+    )
+    assert "2013-12-05 900 33.3 % 0.500 0.620 −0.1200" in text
+    assert "label 400 of 4,000 drawn rows differently (10.0 %); the candidate is right on 230" in text
+    assert "hour 18 to 21 700 140 (20.0 %) 90 50" in text
+    assert '<a href="#why">' in render(evidence(explained=explained()))
+
+
+def test_without_a_champion_the_importance_is_the_candidates_alone():
+    part = why(champion=(), version=None, days=None, disagreement=None)
+    assert "hampion" not in part
+    assert part.count("<table>") == 1
+
+
+def test_why_the_champion_is_not_beside_it_is_said():
+    text = text_of("<body>" + why(champion=(), disagreement=None, no_champion="the column 'gate' is not in the data"))
+    assert "The champion, version 7, is not beside it: the column &#39;gate&#39; is not in the data." in text
+
+
+def test_an_importance_that_failed_is_said_and_the_days_stay():
+    text = text_of("<body>" + why(rows=0, candidate=(), champion=(), disagreement=None, failed="no memory is left"))
+    assert "What the model rests on is not known: no memory is left." in text
+    assert "On 18 of 31 days" in text
+
+
+def test_of_a_hundred_features_the_first_ten_are_listed():
+    many = tuple(importance(f"feature {place:03}", 0.1 - place / 1_000) for place in range(100))
+    part = why(candidate=many, champion=many)
+    assert "The first 10 of 100 features" in part
+    assert re.findall(r'class="wrap">(feature \d+)<', part) == [f"feature {place:03}" for place in range(10)]
+
+
+def test_models_that_agree_or_differ_by_chance_alone_are_said_to_do_so():
+    agree = text_of("<body>" + why(disagreement=Disagreement(4_000, 0, 0, ())))
+    assert "label 0 of 4,000 drawn rows differently (0.0 %)." in agree
+    by_chance = text_of("<body>" + why(disagreement=Disagreement(4_000, 9, 5, ())))
+    assert "No feature separates these rows from the others by more than chance." in by_chance
+
+
+def test_without_an_explanation_there_is_no_such_section():
+    assert 'id="why"' not in render(evidence())
+    assert 'href="#why"' not in render(evidence())
 
 
 def test_drift_is_listed_with_a_bar_where_it_was_measured():

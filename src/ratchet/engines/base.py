@@ -1,9 +1,10 @@
 """The protocol of an engine; `jobs.training.train` uses engines only through it.
 
 The calls come in this order: `read`, `fit`, `calibrate`, `set_threshold`, `count_test`, `confusion_of` (once for each
-existing version), `count_slices`, `count_features`, `refit` (where that is on), `log_model`, `sample`, `mislabelled`,
-`close`. A watch calls only `measure`. An engine holds rows and returns counts. A `BatchScorer` is the other half of an
-engine, for `jobs.score`: it trains nothing and holds as few rows as possible.
+existing version), `count_slices` (if there are slices), `draw` and `score_permuted` (if importance is wanted),
+`count_features`, `refit` (if that is on), `log_model`, `sample`, `mislabelled`, `close`. A watch calls only `measure`.
+An engine holds rows and returns counts; what it returns of rows are small samples. A `BatchScorer` is the other half of
+an engine, for `jobs.score`: it trains nothing and holds as few rows as possible.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,9 +12,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
-from ratchet.core.evaluation.counts import Confusion, Counts
+from ratchet.core.evaluation.counts import Bools, Confusion, Counts, Ints
 from ratchet.core.evaluation.day_sums import DaySums
 from ratchet.core.evaluation.feature_counts import FeatureCounts
+from ratchet.core.evaluation.importance import Permuted
 from ratchet.core.model_inputs import ModelInputs
 from ratchet.core.slices import Group, Grouping, Slice
 from ratchet.core.windows import Window, Windows
@@ -62,6 +64,15 @@ class Sample:
     rows: "pd.DataFrame"
     labels: Sequence[int]
     probabilities: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Test rows drawn by chance: columns as they come to a server, and the day and label of each row."""
+
+    columns: "pd.DataFrame"
+    day: Ints
+    label: Bools
 
 
 @dataclass(frozen=True)
@@ -121,6 +132,21 @@ class Engine(Protocol):
         slices: the same ones in each call; their columns are features or were `extra` in `read`. Raises RatchetError,
         with the reason in one sentence, if the version can't be loaded or is not of this engine, or a column is
         missing.
+        """
+
+    def draw(self, rows: int) -> Drawn:
+        """At most so many test rows, drawn with the settings' seed, with the columns that existing versions need, too.
+
+        The same rows in the same order, however they lie in files; `score_permuted` takes them.
+        """
+
+    def score_permuted(
+        self, columns: "pd.DataFrame", permuted: "pd.DataFrame", model_uri: str | None = None
+    ) -> Permuted:
+        """Score rows, and a copy of them for each feature of a model, in which that feature is taken from `permuted`.
+
+        model_uri: of a registered version; None: the measured model. May run in a separate thread. Raises RatchetError,
+        with the reason in one sentence, if the version can't be loaded, lacks a column or gives no probability.
         """
 
     def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:

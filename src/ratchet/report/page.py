@@ -8,14 +8,14 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from importlib.resources import files
 from math import ceil, floor, isfinite
 from typing import Protocol
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ratchet.core.evaluation.drift import FeatureDrift
+from ratchet.core.evaluation.explanation import Explanation
 from ratchet.core.evaluation.guardrails import SliceRow
 from ratchet.core.evaluation.metrics import ClassRow
 from ratchet.core.evaluation.resampling import Interval
@@ -40,6 +40,7 @@ MEANINGS = {
     "threshold": ("Threshold", "rows with at least this score are labelled positive"),
 }
 _STEP = 0.05
+_TOP_FEATURES = 10
 _SURE = 0.001
 
 
@@ -82,6 +83,7 @@ class Evidence:
     the data. refit: a clause on the model that is to serve, empty if there is only the measured one. refit_flips: the
     share of test rows that the measured and the refitted model label differently. slices: groups of test rows, worst
     first. guardrails: their results. champion_not_sliced: why the champion is not beside them; empty if it is.
+    explained: what the model rests on, and where it differs from the champion.
     """
 
     model: str
@@ -109,6 +111,7 @@ class Evidence:
     champion_not_sliced: str = ""
     refit: str = ""
     refit_flips: float | None = None
+    explained: Explanation = field(default_factory=Explanation)
 
 
 @dataclass(frozen=True)
@@ -131,11 +134,17 @@ class Scale:
 
 def render(evidence: Evidence) -> str:
     """The page as HTML, with the decision still open. The evidence is escaped as text, never inserted as markup."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        loader=PackageLoader("ratchet.report", ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     environment.filters |= {
         filter_.__name__: filter_ for filter_ in (count, last_day, measure, probability, share, signed)
     }
-    template = environment.from_string(files("ratchet.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
+    template = environment.get_template("page.html.j2")
     return template.render(
         e=evidence,
         decision=Markup(decision_section.open_section()),  # noqa: S704  # made of that module's constants
@@ -148,6 +157,7 @@ def render(evidence: Evidence) -> str:
         meanings=MEANINGS,
         guardrails=guardrail_lines(evidence.guardrails),
         slices=[row for row in evidence.slices if row.f1 is not None],
+        top_features=_TOP_FEATURES,
     )
 
 

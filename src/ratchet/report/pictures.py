@@ -12,9 +12,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator
 
 from ratchet.core.evaluation.counts import Counts
+from ratchet.core.evaluation.explanation import Explanation
 from ratchet.core.evaluation.metrics import calibration_points, metrics, pr_points, roc_points
 from ratchet.core.evaluation.rolling import RollingDay
 from ratchet.core.evaluation.threshold import Threshold
+from ratchet.report.importance_picture import importance_picture
 from ratchet.report.picture_style import (
     BLUE,
     GREY,
@@ -54,6 +56,14 @@ def draw(counts: Counts, threshold: Threshold, rolling: Sequence[RollingDay]) ->
             "threshold_curve.png": png(_threshold_curve(threshold)),
             "rolling_metrics.png": png(rolling_metrics(rolling)),
         }
+
+
+def draw_importance(explained: Explanation) -> dict[str, bytes]:
+    """Draw the importance of the features, if it is known; as `draw` otherwise."""
+    if not explained.candidate:
+        return {}
+    with style():
+        return {"importance.png": png(importance_picture(explained))}
 
 
 def _confusion_matrix(counts: Counts, numbers: Mapping[str, float]) -> Figure:

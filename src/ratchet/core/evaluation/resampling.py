@@ -13,7 +13,7 @@ distribution of random scale, and each resample's deviation from the measured va
 square root of m / chi-square(m - 1). `docs/coverage.md` shows how often the intervals hold the truth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,13 +120,14 @@ class Resampling:
         counts = np.stack([getattr(one, part) for part in parts for one in confusions], axis=1).astype(np.float64)
         return f1(*np.split(self.sums(counts), len(parts), axis=1))
 
-    def sums(self, columns: Floats) -> Floats:
-        """The sums over the days of each resample: (samples, columns). columns: (days, columns)."""
-        found = np.empty((len(self._weights), columns.shape[1]))
-        for first in range(0, len(found), _AT_ONCE):
-            some = slice(first, first + _AT_ONCE)
-            found[some] = self._weights[some].astype(np.float64) @ columns
-        return found
+    def sums(self, by_day: Floats) -> Floats:
+        """The sums of columns of (days, columns) over each resample's days: (samples, columns)."""
+        return np.concatenate(list(self.some_sums(by_day)))
+
+    def some_sums(self, by_day: Floats) -> Iterator[Floats]:
+        """The same, some resamples at a time, in order."""
+        for first in range(0, self.samples, _AT_ONCE):
+            yield self._weights[first : first + _AT_ONCE].astype(np.float64) @ by_day
 
     def widened(self, measured: float | Floats, resampled: Floats) -> Floats:
         """Resampled values, each further from the measured value by the resample's scale.
@@ -136,11 +137,11 @@ class Resampling:
         scale = self._scale if resampled.ndim == 1 else self._scale[:, None]
         return np.asarray(measured + scale * (resampled - measured))
 
-    def interval(self, measured: float, resampled: Floats) -> Interval:
-        """Of a measure between 0 and 1. One day alone says nothing about others: 0 to 1."""
+    def interval(self, measured: float, resampled: Floats, least: float = 0.0) -> Interval:
+        """Of a measure between `least` and 1. One day alone says nothing about others: `least` to 1."""
         if self._weights.shape[1] == 1:
-            return Interval(0.0, 1.0)
-        low, high = np.clip(np.quantile(self.widened(measured, resampled), [0.025, 0.975]), 0, 1)
+            return Interval(least, 1.0)
+        low, high = np.clip(np.quantile(self.widened(measured, resampled), [0.025, 0.975]), least, 1)
         return Interval(float(low), float(high))
 
 

@@ -4,7 +4,7 @@ The registered model is a FixedThresholdClassifier around the calibrated pipelin
 chosen threshold to calibrated probabilities without knowing of Ratchet.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from types import TracebackType
 from typing import Any, Self
@@ -21,18 +21,21 @@ from sklearn.pipeline import Pipeline
 from ratchet.core.evaluation import score_grid
 from ratchet.core.evaluation.counts import Confusion, Counts, Floats
 from ratchet.core.evaluation.feature_counts import FeatureCounts
+from ratchet.core.evaluation.importance import Permuted
 from ratchet.core.model_inputs import BOOLEANS
 from ratchet.core.slices import Grouping, Slice
 from ratchet.core.windows import Window, Windows
-from ratchet.engines.base import LOGGED_AS, Measured, MonthSummary, Role, Sample, Sliced, WindowSummary
+from ratchet.engines.base import LOGGED_AS, Drawn, Measured, MonthSummary, Role, Sample, Sliced, WindowSummary
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.requirements import pinned
 from ratchet.engines.sklearn import calibration, slicing
 from ratchet.engines.sklearn.features import copies, counted, entities
 from ratchet.engines.sklearn.logging import parameters_logged
+from ratchet.engines.sklearn.permuting import scored_permuted
 from ratchet.engines.sklearn.pipeline import pipeline
 from ratchet.engines.sklearn.refitting import with_pipeline, with_threshold
-from ratchet.engines.sklearn.row_order import ordered
+from ratchet.engines.sklearn.row_order import drawn, ordered
+from ratchet.engines.sklearn.scorer import OnePass, ScikitLearnScorer
 from ratchet.errors import ConfigurationError, DataError, FailedError, first_line
 from ratchet.io.table import checks, inspection
 from ratchet.io.table.inspection import DAY, LABEL, EventTable, Rows
@@ -134,26 +137,52 @@ class ScikitLearn:
         return self._counted(self._test, self._test_score)
 
     def confusion_of(self, model_uri: str) -> Confusion:
+        model, names = self._version(model_uri)
+        try:
+            predicted = np.asarray(model.predict(self._rows_for_versions(names))).astype(np.int64)
+        except Exception as error:
+            raise _unscored(error) from error
+        return self._confusion(predicted)
+
+    def draw(self, rows: int) -> Drawn:
+        few = drawn(self._test, rows, self._settings.seed)
+        return Drawn(_plain(few.drop(columns=[DAY, LABEL])), few[DAY].to_numpy(), few[LABEL].to_numpy())
+
+    def score_permuted(self, columns: pd.DataFrame, permuted: pd.DataFrame, model_uri: str | None = None) -> Permuted:
+        if model_uri is None:
+            return scored_permuted(OnePass(self._models["measured"]).score, self._table.features, columns, permuted)
+        model, names = self._version(model_uri)
+        scorer = ScikitLearnScorer(model)
+        try:
+            return scored_permuted(scorer.score, names, columns, permuted)
+        except Exception as error:
+            raise _unscored(error) from error
+
+    def _version(self, model_uri: str) -> tuple[Any, tuple[str, ...]]:
+        """A registered version, and the columns that it needs; raises as `confusion_of` does."""
         with downloaded("it", model_uri) as local:
             # An old version's requirements differ from what is installed; checking that takes an eighth of the time.
             model = loading("it", mlflow.pyfunc.load_model, local, suppress_warnings=True)
-        rows = self._rows_for_versions(model.metadata.get_input_schema())
-        try:
-            predicted = np.asarray(model.predict(rows)).astype(np.int64)
-        except Exception as error:
-            message = f"it can't score the data: {first_line(error)}"
-            raise FailedError(message) from error
-        return self._confusion(predicted)
+        schema = model.metadata.get_input_schema()
+        names = tuple(self._table.features) if schema is None else tuple(schema.input_names())
+        lacking = [name for name in names if name not in self._test.columns]
+        if lacking:
+            message = f"the column {lacking[0]!r} that it needs is not in the data"
+            raise DataError(message)
+        return model, names
 
     def count_slices(self, slices: Sequence[Slice], model_uri: str | None = None) -> Sliced:
         if model_uri is None:
-            score, threshold = self._test_score, float(self._models["measured"].threshold)
+            score, predicted = self._test_score, self._test_score >= self._models["measured"].threshold
             self._groupings = slicing.groupings(self._test, slices)
         else:
-            score, threshold = _outcome(model_uri, self._rows_for_versions)
-        levels = self._settings.evaluation.score_levels
-        rounded = score_grid.rounded(score, levels)
-        return Sliced(self._groupings, slicing.sums(self._test, self._groupings, rounded, score >= threshold))
+            model, names = self._version(model_uri)
+            try:
+                predicted, score = ScikitLearnScorer(model).score(self._rows_for_versions(names))
+            except Exception as error:
+                raise _unscored(error) from error
+        rounded = score_grid.rounded(score, self._settings.evaluation.score_levels)
+        return Sliced(self._groupings, slicing.sums(self._test, self._groupings, rounded, np.asarray(predicted) == 1))
 
     def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:
         return self._features_then, counted(self._test, self._table, self._features_then)
@@ -163,9 +192,20 @@ class ScikitLearn:
     ) -> Measured:
         rows = inspection.load(table, window, table.features)
         checks.check_newest(rows.facts, table)
-        score, threshold = _outcome(model_uri, lambda _: _plain(rows.frame[list(table.features)]))
+        with downloaded("it", model_uri) as local:
+            model = loading("it", mlflow.sklearn.load_model, local)
+        if not isinstance(model, FixedThresholdClassifier):
+            message = (
+                f"{model_uri} is a {type(model).__name__}, not what Ratchet's trainer registers: it has no threshold"
+            )
+            raise FailedError(message)
+        try:
+            score = model.predict_proba(_plain(rows.frame[list(table.features)]))[:, 1]
+        except Exception as error:
+            message = f"{model_uri} can't score the data: {first_line(error)}"
+            raise DataError(message) from error
         counts = Counts.from_rows(rows.frame[DAY], score, rows.frame[LABEL], levels)
-        return Measured(counts, threshold, counted(rows.frame, table, training))
+        return Measured(counts, float(model.threshold), counted(rows.frame, table, training))
 
     def log_model(self, role: Role = "measured") -> str:
         inputs = [ColSpec(DataType.double, name) for name in self._table.numeric]
@@ -209,15 +249,8 @@ class ScikitLearn:
     def _features(self, frame: pd.DataFrame) -> pd.DataFrame:
         return frame[list(self._table.features)]
 
-    def _rows_for_versions(self, schema: Schema | None) -> pd.DataFrame:
-        """The test rows as a version with this signature receives them; one frame for all that need the same columns.
-
-        Raises DataError if a column is missing.
-        """
-        names = tuple(self._table.features if schema is None else schema.input_names())
-        if lacking := [name for name in names if name not in self._test.columns]:
-            message = f"the column {lacking[0]!r} that it needs is not in the data"
-            raise DataError(message)
+    def _rows_for_versions(self, names: tuple[str, ...]) -> pd.DataFrame:
+        """The test rows as versions receive them; one frame for all that need the same columns."""
         if names not in self._plain_test:
             self._plain_test[names] = _plain(self._test[list(names)])
         return self._plain_test[names]
@@ -250,20 +283,8 @@ def _summary(read: Rows) -> WindowSummary:
     )
 
 
-def _outcome(model_uri: str, rows: Callable[[Schema | None], pd.DataFrame]) -> tuple[Floats, float]:
-    """The scores of a registered version for the rows that it needs, and its threshold. rows: by its signature."""
-    with downloaded("it", model_uri) as local:
-        model = loading("it", mlflow.sklearn.load_model, local)
-        schema = mlflow.models.Model.load(local).get_input_schema()
-    if not isinstance(model, FixedThresholdClassifier):
-        message = f"{model_uri} is a {type(model).__name__}, not what Ratchet's trainer registers: it has no threshold"
-        raise FailedError(message)
-    given = rows(schema)
-    try:
-        return model.predict_proba(given)[:, 1], float(model.threshold)
-    except Exception as error:
-        message = f"{model_uri} can't score the data: {first_line(error)}"
-        raise DataError(message) from error
+def _unscored(error: Exception) -> FailedError:
+    return FailedError(f"it can't score the data: {first_line(error)}")
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

@@ -23,7 +23,7 @@ class ScikitLearnScorer:
         from mlflow.pyfunc import PyFuncModel
 
         # MLflow's own wrapper enforces the signature just as `model.predict` does.
-        self._served = PyFuncModel(model.metadata, _OnePass(model.get_raw_model()), predict_fn="score")
+        self._served = PyFuncModel(model.metadata, OnePass(model.get_raw_model()), predict_fn="score")
 
     def score(self, rows: Any) -> Scored:
         """Score any input that the model's `predict` accepts, such as a DataFrame; raises the same errors."""
@@ -31,8 +31,11 @@ class ScikitLearnScorer:
         return scored
 
 
-class _OnePass:
-    """The labels of `predict`, derived from the probabilities if the model was trained by Ratchet."""
+class OnePass:
+    """The labels of `predict`, derived from the probabilities if the model was trained by Ratchet.
+
+    model: of scikit-learn's own kind. Raises FailedError if it has no probabilities of two classes.
+    """
 
     def __init__(self, model: Any) -> None:
         classes = list(getattr(model, "classes_", ()))

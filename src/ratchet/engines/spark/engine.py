@@ -16,11 +16,22 @@ import pandas as pd
 from ratchet import background
 from ratchet.core.evaluation.counts import Confusion, Counts
 from ratchet.core.evaluation.feature_counts import FeatureCounts
+from ratchet.core.evaluation.importance import Permuted
 from ratchet.core.slices import Grouping, Slice
 from ratchet.core.windows import Window, Windows
-from ratchet.engines.base import LOGGED_AS, Measured, Role, Sample, Sliced, WindowSummary
+from ratchet.engines.base import LOGGED_AS, Drawn, Measured, Role, Sample, Sliced, WindowSummary
 from ratchet.engines.loading import downloaded, loading
-from ratchet.engines.spark import calibration, features, logging, pipeline, reading, score_grid, slicing, window_facts
+from ratchet.engines.spark import (
+    calibration,
+    features,
+    logging,
+    permuting,
+    pipeline,
+    reading,
+    score_grid,
+    slicing,
+    window_facts,
+)
 from ratchet.engines.spark.errors import spark_errors
 from ratchet.engines.spark.features import Numeric
 from ratchet.engines.spark.pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
@@ -29,7 +40,7 @@ from ratchet.errors import DataError
 from ratchet.io.table import checks
 from ratchet.io.table.checks import WindowFacts
 from ratchet.io.table.inspection import DAY, LABEL, EventTable
-from ratchet.io.table.reader import WINDOW
+from ratchet.io.table.reader import OTHER, WINDOW
 from ratchet.settings import Settings
 
 _SAMPLE_ROWS = 200
@@ -178,19 +189,16 @@ class Spark:
             return self._counts(self._model("measured").transform(self._window(_TEST)))
 
     def count_slices(self, slices: Sequence[Slice], model_uri: str | None = None) -> Sliced:
-        levels = self._settings.evaluation.score_levels
         if model_uri is None:
             with spark_errors("counting the values of the slices"):
                 self._groupings = slicing.groupings(self._versions_rows, slices)
             model, names = self._model("measured"), list(self._table.features)
         else:
-            with downloaded("it", model_uri) as local:
-                names = self._inputs(local)
-                model = self._loaded(local)
+            model, names = self._version(model_uri)
             pipeline.threshold_of(model, model_uri)
         with spark_errors("summing up the slices"):
             rows = slicing.numbered(self._versions_rows, self._groupings, names)
-            return Sliced(self._groupings, slicing.sums(model.transform(rows), levels))
+            return Sliced(self._groupings, slicing.sums(model.transform(rows), self._settings.evaluation.score_levels))
 
     def count_features(self) -> tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]:
         return self._features
@@ -214,14 +222,40 @@ class Spark:
         return Measured(counts, threshold, (*features.counts(numeric), *texts))
 
     def confusion_of(self, model_uri: str) -> Confusion:
-        self._session.get()  # active in this thread, too
-        with downloaded("it", model_uri) as local:
-            names = self._inputs(local)
-            model = self._loaded(local)
+        model, names = self._version(model_uri)
         with spark_errors("scoring with it"):
             counted = model.transform(self._versions_rows.select(*map(pipeline.quoted, names), LABEL, DAY))
             found = counted.groupBy(DAY, LABEL, PREDICTION).count().toPandas()
         return Confusion.from_rows(found[DAY], found[LABEL], found[PREDICTION], found["count"])
+
+    def draw(self, rows: int) -> Drawn:
+        self._session.get()  # active in this thread, too
+        with spark_errors("sampling the test window"):
+            few = permuting.drawn(self._versions_rows.drop(OTHER, WINDOW), rows, self._settings.seed)
+        return Drawn(few.drop(columns=[DAY, LABEL]), few[DAY].to_numpy(), few[LABEL].to_numpy() == 1)
+
+    def score_permuted(self, columns: pd.DataFrame, permuted: pd.DataFrame, model_uri: str | None = None) -> Permuted:
+        spark = self._session.get()  # active in this thread, too
+        if model_uri is None:
+            model, names = self._model("measured"), list(self._table.features)
+        else:
+            model, names = self._version(model_uri)
+        with spark_errors("scoring permuted rows"):
+            return permuting.scored_permuted(spark, model, names, columns, permuted)
+
+    def _version(self, model_uri: str) -> tuple[Any, list[str]]:
+        """A registered version, and the columns that it needs; raises as `confusion_of` does."""
+        import mlflow
+
+        self._session.get()  # active in this thread, too
+        with downloaded("it", model_uri) as local:
+            schema = mlflow.models.Model.load(local).get_input_schema()
+            names = list(self._table.features) if schema is None else schema.input_names()
+            lacking = [name for name in names if name not in self._versions_rows.columns]
+            if lacking:
+                message = f"the column {lacking[0]!r} that it needs is not in the data"
+                raise DataError(message)
+            return self._loaded(local), names
 
     def log_model(self, role: Role = "measured") -> str:
         self._session.get()  # active in this thread, too
@@ -287,17 +321,6 @@ class Spark:
             rows = self._window(_TEST).orderBy(f.xxhash64(DAY, *columns)).limit(_SAMPLE_ROWS)
             rows = rows.select(*columns).persist()
             return _Picked(rows, rows.toPandas())
-
-    def _inputs(self, local: str) -> list[str]:
-        """The features that a downloaded version needs; raises DataError if one is not in the test rows."""
-        import mlflow
-
-        schema = mlflow.models.Model.load(local).get_input_schema()
-        names = list(self._table.features) if schema is None else schema.input_names()
-        if lacking := [name for name in names if name not in self._versions_rows.columns]:
-            message = f"the column {lacking[0]!r} that it needs is not in the data"
-            raise DataError(message)
-        return names
 
     def _loaded(self, local: str) -> Any:
         import mlflow

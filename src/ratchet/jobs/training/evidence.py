@@ -7,13 +7,14 @@ count table bounds the work, not the number of rows.
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
 from ratchet.core import guardrail
-from ratchet.core.evaluation import drift, feature_counts, metrics
+from ratchet.core.evaluation import drift, feature_counts, importance, metrics
 from ratchet.core.evaluation.counts import Counts
 from ratchet.core.evaluation.drift import FeatureDrift
+from ratchet.core.evaluation.explanation import Explanation
 from ratchet.core.evaluation.f1 import f1_all_positive
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.evaluation.floor import floor_of
@@ -77,9 +78,10 @@ def evaluate(result: Result) -> Findings:
     )
 
 
-def log(result: Result, found: Findings, served: Served, run: Run) -> None:
+def log(result: Result, found: Findings, served: Served, explained: Explanation, run: Run) -> None:
     """Log metrics, plots, tables and the report. served: the logged model that is to serve."""
-    html = page.render(_evidence(result, found, served, run))
+    found = replace(found, pictures={**found.pictures, **pictures.draw_importance(explained)})
+    html = page.render(replace(_evidence(result, found, served, run), explained=explained))
     run.metrics({**found.metrics, **_refit_numbers(served), **drift.metrics(found.drift)}, found.days)
     tables = {
         "classification_report.csv": _table(ClassRow, found.classes),
@@ -90,6 +92,8 @@ def log(result: Result, found: Findings, served: Served, run: Run) -> None:
         "feature_counts.csv": feature_counts.to_csv(result.features[0]),
         "drift.csv": drift.to_csv(found.drift),
     }
+    if explained.candidate:
+        tables[importance.NAME] = importance.to_csv(explained.by_model())
     texts = {name: text.encode() for name, text in tables.items()}
     run.artifacts({"report.html": html.encode(), **found.pictures, **texts})
 

@@ -41,13 +41,14 @@ class Compared:
     """The candidate's own interval, its rivals, and why other versions are not rivals, by number.
 
     probability: that the candidate is better, on days like these, than the best of the versions scored on its rows;
-    None if unknown.
+    None if unknown. champion: its counts on the days that it has not learnt from; None if it was not scored on them.
     """
 
     interval: Interval
     probability: float | None
     rivals: tuple[Rival, ...]
     set_aside: Mapping[int, str] = field(default_factory=dict)
+    champion: Confusion | None = None
 
 
 def to_rescore(
@@ -123,7 +124,8 @@ def compare(
     rivals = tuple(rival for version in counting(versions, promotion) if (rival := row(version)) is not None)
     scored_best = hardest_first((rival for rival in rivals if rival.basis == "same_rows"), f1_of(own))
     probability = scored_best[0].probability if scored_best else None
-    return Compared(measured.interval, probability, rivals, set_aside(versions, promotion))
+    champion = next((scored.get(version.number) for version in chosen if version.champion), None)
+    return Compared(measured.interval, probability, rivals, set_aside(versions, promotion), champion)
 
 
 def _scored(

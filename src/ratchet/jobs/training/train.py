@@ -16,6 +16,7 @@ import structlog
 
 from ratchet import background
 from ratchet.core.evaluation.counts import Counts
+from ratchet.core.evaluation.explanation import Explanation
 from ratchet.core.evaluation.f1 import f1_all_positive, f1_of
 from ratchet.core.evaluation.few_positives import PARAMETER, calibration_method
 from ratchet.core.evaluation.threshold import choose, choose_expected
@@ -32,6 +33,7 @@ from ratchet.io.table import inspection
 from ratchet.io.table.inspection import EventTable
 from ratchet.io.table.snapshot import Snapshot
 from ratchet.jobs.training import guarding, pinned_snapshot, refit, rivals
+from ratchet.jobs.training.explaining import explain
 from ratchet.jobs.training.guarding import Guarded
 from ratchet.jobs.training.refit import Served
 from ratchet.jobs.training.rivals import Compared
@@ -124,6 +126,8 @@ def _train(work: _Work) -> float:
     counts = _timed("score", engine.count_test)
     compared = _timed("compare", rivals.compare, settings, engine, versions, chosen, counts, threshold.value)
     guarded = _timed("guard", guarding.guard, settings, engine, versions, counts, threshold.value)
+    own = counts.confusion(threshold.value)
+    explaining = background.begin("explain", _timed, "explain", explain, settings, engine, versions, own, compared)
     serving = run.beside(lambda: _served(work, counts, threshold.value, compared, guarded, logged))
     features = _timed("count_features", engine.count_features)
     run.params(_not_yet_logged(run, parameters))
@@ -131,7 +135,7 @@ def _train(work: _Work) -> float:
 
     data = (work.cycle, work.snapshot, windows, summaries, warnings)
     result = Result(settings, engine.name, *data, parameters, threshold, counts, compared, guarded, features)
-    return _log(work, result, serving)
+    return _log(work, result, serving, explaining)
 
 
 def _served(
@@ -158,7 +162,7 @@ def _tell_of_data(work: _Work) -> tuple[str, ...]:
     return warnings
 
 
-def _log(work: _Work, result: "Result", serving: Future[Served]) -> float:
+def _log(work: _Work, result: "Result", serving: Future[Served], explaining: Future[Explanation]) -> float:
     """Log the results, and the models once saved; a run is complete only if the model to serve is verified."""
     from ratchet.jobs.training import evidence
 
@@ -167,7 +171,8 @@ def _log(work: _Work, result: "Result", serving: Future[Served]) -> float:
     served = _timed("log_model", serving.result)
     sample = _timed("sample", engine.sample, served.role)
     checking = background.begin("verify", engine.mislabelled, served.uri, served.role)
-    _timed("log", evidence.log, result, found, served, run)
+    explained = explaining.result()
+    _timed("log", evidence.log, result, found, served, explained, run)
     run.artifacts({samples.NAME: samples.to_json(sample.rows, sample.labels, sample.probabilities).encode()})
     wrong = _timed("verify", checking.result)
     verified = {"ratchet.model_uri": served.uri, "ratchet.verified": "false" if wrong else "true"}
