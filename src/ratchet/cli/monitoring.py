@@ -26,7 +26,10 @@ def watch(engine: str | None, environment: str, overrides: tuple[str, ...]) -> N
         return
     from ratchet.jobs import watch_step
 
-    click.echo(watch_step.watch(settings, engine).sentence)
+    done = watch_step.watch(settings, engine)
+    click.echo(done.sentence)
+    if done.estimate is not None:
+        click.echo(done.estimate.sentence())
 
 
 def _watch_all(settings: "Settings", options: list[str]) -> None:
