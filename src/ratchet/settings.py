@@ -324,6 +324,8 @@ class Exporter(Section):
     """Poll interval for the cluster, in seconds. A step takes minutes."""
     keep_seconds: Annotated[int, Field(ge=0, le=86_400)] = 600
     """Seconds for which the last values of an unavailable source are still exported."""
+    estimate_alert: Flag = False
+    """Whether an estimated F1 below its floor is an alert. Off, because an estimate is no measurement."""
 
 
 class Settings(Section):

@@ -12,6 +12,16 @@ from typing import Self
 from ratchet.errors import FailedError
 
 TAG = "ratchet.estimate"
+ESTIMATED = {
+    "f1": "rolling_f1_estimated",
+    "precision": "rolling_precision_estimated",
+    "recall": "rolling_recall_estimated",
+    "positives": "rolling_positives_estimated",
+    "f1_floor": "rolling_f1_estimated_floor",
+}
+"""The metrics of an estimated day, by what they estimate."""
+ESTIMATED_ERROR = "rolling_f1_estimated_error"
+"""The mean absolute error of past estimates."""
 MOST_MONTHS = 36
 """Of the months with an error, so many of the newest are kept: a tag is bounded."""
 BLIND_SPOT = (

@@ -11,12 +11,10 @@ from datetime import date, timedelta
 import structlog
 
 from ratchet.core.evaluation.counts import Counts, day_number, day_of
-from ratchet.core.evaluation.estimate import EstimatedDay, past_error, rolling_estimates
+from ratchet.core.evaluation.estimate import EstimatedDay, estimates_with_floor, past_error, rolling_estimates
 from ratchet.core.evaluation.floor import Floor
-from ratchet.core.watch_estimate import WatchEstimate
-from ratchet.core.watch_verdict import floor_of
+from ratchet.core.watch_estimate import ESTIMATED, ESTIMATED_ERROR, WatchEstimate
 from ratchet.core.windows import Window
-from ratchet.io.records.tracking import ESTIMATED, ESTIMATED_ERROR
 from ratchet.io.records.watch_record import Record, Span
 from ratchet.settings import Settings
 
@@ -51,7 +49,9 @@ def estimate(
     logged = set(record.history(ESTIMATED["f1"]))
     stretches = _stretches(record, unlabelled)
     days = [day for stretch in stretches for day in _unlogged(settings, record, stretch, logged)]
-    record.log_estimates(_floored(settings, record, floor, day) for day in days)
+    if floor is not None:
+        days = estimates_with_floor(days, floor, settings.evaluation.rolling_days)
+    record.log_estimates(days)
     found = _newest(settings, record)
     if found is None:
         return None
@@ -86,14 +86,6 @@ def _unlogged(settings: Settings, record: Record, stretch: _Stretch, logged: set
             yield day
 
 
-def _floored(settings: Settings, record: Record, floor: Floor | None, day: EstimatedDay) -> EstimatedDay:
-    """The day with its floor if it has a full window, at the expected share of positives."""
-    if day.days < settings.evaluation.rolling_days:
-        return day
-    measured = None if floor is None else floor.at(day.expected.rows, round(day.expected.positives))
-    return replace(day, f1_floor=floor_of(settings.watch.floor, measured, record.version.f1))
-
-
 def _newest(settings: Settings, record: Record) -> WatchEstimate | None:
     """The estimate of the newest day, and the error of the past ones, from what is logged."""
     curves = {field: record.history(metric) for field, metric in ESTIMATED.items()}
@@ -109,7 +101,7 @@ def _newest(settings: Settings, record: Record) -> WatchEstimate | None:
         f1=curves["f1"][newest],
         precision=curves["precision"][newest],
         recall=curves["recall"][newest],
-        floor=curves["f1_floor"].get(newest),
+        floor=settings.watch.floor or curves["f1_floor"].get(newest),
         mean_absolute_error=None if past is None else past.mean_absolute,
         error_by_month={} if past is None else past.by_month,
     )

@@ -14,14 +14,13 @@ from ratchet.core.evaluation.counts import Counts, day_number
 from ratchet.core.evaluation.floor import Floor
 from ratchet.core.evaluation.floor import floor_of as measured_floor
 from ratchet.core.evaluation.rolling import RollingDay, rolling, with_floor
-from ratchet.core.watch_estimate import WatchEstimate
+from ratchet.core.watch_estimate import ESTIMATED, WatchEstimate
 from ratchet.core.watch_verdict import WatchVerdict, floor_of, judge
 from ratchet.core.windows import Window
 from ratchet.engines.opening import open_engine
 from ratchet.errors import FailedError
 from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.records.registered_model import RegisteredModel
-from ratchet.io.records.tracking import ESTIMATED
 from ratchet.io.records.watch_record import Record, Span
 from ratchet.io.table import inspection
 from ratchet.io.table.inspection import EventTable

@@ -16,10 +16,12 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from ratchet.core.evaluation.drift import FeatureDrift
+from ratchet.core.evaluation.estimate import Expected, PastError
 from ratchet.core.evaluation.metrics import ClassRow
 from ratchet.core.evaluation.resampling import Interval
 from ratchet.core.evaluation.rolling import RollingDay
 from ratchet.core.rival import Rival
+from ratchet.core.watch_estimate import BLIND_SPOT
 from ratchet.core.windows import Window
 from ratchet.report import decision_section
 
@@ -78,7 +80,8 @@ class Evidence:
     classes: the classification report. pictures: PNG files by name. links: addresses of the run and related pages, or
     ids without an address, by name. drift: of the features, from training to the test window. warnings: sentences on
     the data. refit: a clause on the model that is to serve, empty if there is only the measured one. refit_flips: the
-    share of test rows that the measured and the refitted model label differently.
+    share of test rows that the measured and the refitted model label differently. expected: of the test window, from
+    the scores alone; past_error: of the rolling estimates in it.
     """
 
     model: str
@@ -103,6 +106,8 @@ class Evidence:
     set_aside: Mapping[int, str] = field(default_factory=dict)
     refit: str = ""
     refit_flips: float | None = None
+    expected: Expected | None = None
+    past_error: PastError | None = None
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,7 @@ def render(evidence: Evidence) -> str:
         or 1.0,
         missing=sorted({name for summary in evidence.summaries for name in summary.missing}),
         meanings=MEANINGS,
+        blind_spot=BLIND_SPOT,
     )
 
 

@@ -11,8 +11,8 @@ It sees a change of the features and of the base rate as far as the features sho
 where features and label relate differently than in the calibration window, a score is no longer a probability.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from math import nan, sqrt
 
@@ -20,6 +20,7 @@ import numpy as np
 
 from ratchet.core.evaluation.counts import Counts, Floats, Ints, day_number, day_of
 from ratchet.core.evaluation.f1 import f1
+from ratchet.core.evaluation.floor import Floor
 from ratchet.core.windows import Window
 
 
@@ -131,6 +132,14 @@ def rolling_estimates(
         EstimatedDay(day_of(day), day - start + 1, expected(confusion, start, day))
         for day in range(begin, last + 1)
         for start in [max(first, day - days + 1)]
+    ]
+
+
+def estimates_with_floor(days: Sequence[EstimatedDay], floor: Floor, length: int) -> list[EstimatedDay]:
+    """The same days, each that has a full window of `length` days with its floor at the expected positives."""
+    return [
+        replace(day, f1_floor=floor.at(day.expected.rows, round(day.expected.positives))) if day.days == length else day
+        for day in days
     ]
 
 

@@ -27,6 +27,7 @@ from mlflow.types import ColSpec, DataType, Schema
 
 from ratchet import background
 from ratchet.core.evaluation.counts import day_number
+from ratchet.core.watch_estimate import ESTIMATED
 from ratchet.errors import Interrupted, TemporaryError
 from ratchet.io.records import orphaned_runs
 from ratchet.settings import Tracking
@@ -40,15 +41,6 @@ METRICS_A_BATCH = 1000
 _LONGEST_PARAM = 6000
 _INPUT_TRIES = 4
 _INPUT_PAUSE_SECONDS = 0.3
-ESTIMATED = {
-    "f1": "rolling_f1_estimated",
-    "precision": "rolling_precision_estimated",
-    "recall": "rolling_recall_estimated",
-    "positives": "rolling_positives_estimated",
-    "f1_floor": "rolling_f1_estimated_floor",
-}
-"""The metrics of an estimated day, by what they estimate."""
-ESTIMATED_ERROR = "rolling_f1_estimated_error"
 _ROLLING = ("accuracy", "precision", "recall", "f1", "f1_floor", "roc_auc")
 
 

@@ -19,12 +19,12 @@ from ratchet.core.evaluation.estimate import EstimatedDay
 from ratchet.core.evaluation.feature_counts import NAME as FEATURES
 from ratchet.core.evaluation.feature_counts import FeatureCounts, from_csv
 from ratchet.core.evaluation.rolling import RollingDay
+from ratchet.core.watch_estimate import ESTIMATED_ERROR, WatchEstimate
 from ratchet.core.watch_estimate import TAG as ESTIMATE
-from ratchet.core.watch_estimate import WatchEstimate
 from ratchet.core.watch_verdict import TAG, WatchVerdict
 from ratchet.core.windows import Window
 from ratchet.errors import FailedError
-from ratchet.io.records.tracking import ESTIMATED_ERROR, METRICS_A_BATCH, estimated_metrics, rolling_metrics
+from ratchet.io.records.tracking import METRICS_A_BATCH, estimated_metrics, rolling_metrics
 from ratchet.io.records.version import Version, columns_of
 
 COUNTS = "counts.csv"
