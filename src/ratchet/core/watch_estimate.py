@@ -54,8 +54,7 @@ class WatchEstimate:
 
     def to_tag(self) -> str:
         """The estimate as a tag's value."""
-        newest = sorted(self.error_by_month.items())[-MOST_MONTHS:]
-        return json.dumps({**asdict(self), "error_by_month": {month: round(error, 4) for month, error in newest}})
+        return json.dumps({**asdict(self), "error_by_month": dict(sorted(self.error_by_month.items())[-MOST_MONTHS:])})
 
     @classmethod
     def from_tag(cls, text: str, where: str) -> Self:

@@ -103,5 +103,5 @@ def _newest(settings: Settings, record: Record) -> WatchEstimate | None:
         recall=curves["recall"][newest],
         floor=settings.watch.floor or curves["f1_floor"].get(newest),
         mean_absolute_error=None if past is None else past.mean_absolute,
-        error_by_month={} if past is None else past.by_month,
+        error_by_month={} if past is None else {month: round(error, 4) for month, error in past.by_month.items()},
     )
