@@ -290,7 +290,7 @@ class Watch(Section):
     cool_down_days: Annotated[int, Field(ge=0, le=366)] | None = None
     """Days with new labels to wait for after a cycle that a watch started. None: half a test window."""
     lag_days: Annotated[int, Field(ge=0, le=366)] = 0
-    """Days at the end of the data left to a later watch, because a day is measured once, when it is complete."""
+    """Days at the end of the data that a watch only estimates, because a day is measured once, when it is complete."""
 
     @model_validator(mode="after")
     def _reachable(self) -> "Watch":

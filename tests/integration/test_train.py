@@ -120,7 +120,9 @@ def test_the_report_gives_what_the_scores_led_to_expect_beside_the_f1_and_what_t
     found = re.search(r'<div id="estimate">(.*?)</div>', page, re.DOTALL)[1]
     metrics = trained.data.metrics
     assert f"an F1 of <strong>{metrics['f1_estimated']:.4f}</strong>; it came to {metrics['f1']:.4f}." in found
-    assert f"it was off by {metrics[ESTIMATED_ERROR]:.3f} on average; estimated minus measured in 2013-05 " in found
+    assert (
+        f"it was off by {metrics[ESTIMATED_ERROR]:.3f} on average (estimated minus measured, mean of 2013-05: " in found
+    )
     assert BLIND_SPOT in html.unescape(found)
     text = Path(client.download_artifacts(trained.info.run_id, "counts.csv", tmp_path)).read_text()
     counts = Counts.from_csv(text, 16_384)

@@ -193,7 +193,7 @@ def test_killed_before_any_act_it_is_run_again_to_the_same_end(world, monkeypatc
     assert world.verdict() == found.verdict
     assert sorted(world.steps("rolling_f1_estimated")) == days("2013-03-01", "2013-05-31")
     assert world.estimate() == found.estimate
-    assert world.steps("rolling_f1_estimated_error") == [0, *days("2013-05-31", "2013-05-31")]
+    assert sorted(world.steps("rolling_f1_estimated_error")) == [0, *days("2013-05-31", "2013-05-31")]
 
 
 def test_killed_between_drift_and_counts_the_days_are_measured_anew(world, monkeypatch):
