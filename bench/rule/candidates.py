@@ -41,24 +41,41 @@ class Candidate:
     flips: float
 
 
+@dataclass(frozen=True)
+class Trained:
+    """The two models of a version and their threshold."""
+
+    measured: CalibratedClassifierCV
+    refitted: CalibratedClassifierCV
+    threshold: float
+
+
 def candidates(world: World, settings: Settings) -> Iterator[Candidate]:
     """Train the candidate of each decision, in order."""
     for number, as_of in enumerate(world.decisions, 1):
         yield _candidate(world, number, world.windows(as_of), settings)
 
 
-def _candidate(world: World, number: int, windows: Windows, settings: Settings) -> Candidate:
+def train(world: World, windows: Windows, settings: Settings) -> Trained:
+    """Train and refit a version."""
     levels = settings.evaluation.score_levels
     calibration = world.between(windows.calibration.start, windows.calibration.end)
     model = CalibratedClassifierCV(
         FrozenEstimator(_fitted(world, world.between(None, windows.train.end), settings)), method="isotonic"
     )
     model.fit(calibration[world.features], calibration[LABEL].astype(np.int64))
-    threshold = choose(_counts(calibration, _scores(model, world, calibration), levels)).value
+    threshold = choose(_counts(calibration, scores(model, world, calibration), levels)).value
+    return Trained(model, _refitted(model, world, windows, settings), threshold)
+
+
+def _candidate(world: World, number: int, windows: Windows, settings: Settings) -> Candidate:
+    levels = settings.evaluation.score_levels
+    trained = train(world, windows, settings)
+    threshold = trained.threshold
     later = world.between(windows.test.start, None)
-    score = _scores(model, world, later)
+    score = scores(trained.measured, world, later)
     measured = score >= threshold
-    refitted = _scores(_refitted(model, world, windows, settings), world, later) >= threshold
+    refitted = scores(trained.refitted, world, later) >= threshold
     test = slice(len(world.between(windows.test.start, windows.test.end)))
     return Candidate(
         number,
@@ -88,7 +105,8 @@ def _refitted(
     return served
 
 
-def _scores(model: CalibratedClassifierCV, world: World, rows: pd.DataFrame) -> Floats:
+def scores(model: CalibratedClassifierCV, world: World, rows: pd.DataFrame) -> Floats:
+    """The calibrated scores of rows."""
     return np.asarray(model.predict_proba(rows[world.features])[:, 1], dtype=np.float64)
 
 

@@ -26,6 +26,9 @@ _LATE = np.array([0.2, 0.3, 0.6, -0.4, 0.9, -0.8])
 _CATEGORIES = np.array([-0.6, -0.3, 0.0, 0.2, 0.7])
 _SHOCK = 0.4
 
+CHANGE = _START + timedelta(days=_PERIODS * _PERIOD_DAYS // 2)
+"""The day of the abrupt change."""
+
 type Drift = Callable[[Floats], tuple[Floats, Floats]]
 """From the time in years to the base log-odds, and to the way from the early to the late concept, 0 to 1."""
 

@@ -393,7 +393,7 @@ class Watch(Section):
     cool_down_days: Annotated[int, Field(ge=0, le=366)] | None = None
     """Days with new labels to wait for after a cycle that a watch started. None: half a test window."""
     lag_days: Annotated[int, Field(ge=0, le=366)] = 0
-    """Days at the end of the data left to a later watch, because a day is measured once, when it is complete."""
+    """Days at the end of the data that a watch only estimates, because a day is measured once, when it is complete."""
 
     @model_validator(mode="after")
     def _reachable(self) -> "Watch":
@@ -427,6 +427,8 @@ class Exporter(Section):
     """Poll interval for the cluster, in seconds. A step takes minutes."""
     keep_seconds: Annotated[int, Field(ge=0, le=86_400)] = 600
     """Seconds for which the last values of an unavailable source are still exported."""
+    estimate_alert: Flag = False
+    """Whether an estimated F1 below its floor is an alert. Off, because an estimate is no measurement."""
 
 
 class Settings(Section):

@@ -20,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from ratchet.io.records.decision_counts import DecisionCounts
 from ratchet.io.records.model_facts import Models
 from ratchet.jobs.promotion import promote, register
+from ratchet.settings import Exporter
 from tests.integration.candidate_runs import add_run
 from tests.integration.conftest import free_port, settings_for, start_server, stop_server, wait_until_up
 
@@ -63,6 +64,8 @@ def settings(server):
     client = MlflowClient(found.tracking.uri)
     rolling = [Metric("rolling_f1", value, day * 86_400_000, day) for day, value in ((DAY - 1, 0.4), (DAY, 0.5))]
     others = [Metric("rolling_precision", 0.55, DAY * 86_400_000, DAY), Metric("drift.hour", 0.125, 0, DAY)]
+    others += [Metric("rolling_f1_estimated", 0.48, day * 86_400_000, day) for day in (DAY + 1, DAY + 3)]
+    others += [Metric("rolling_f1_estimated_error", error, 0, step) for step, error in ((0, 0.01), (DAY, 0.02))]
     client.log_batch(first, metrics=[*rolling, *others])
     return found
 
@@ -133,6 +136,11 @@ def test_it_tells_the_truth_and_outlives_the_server(server, settings):
         assert told["ratchet_rolling_f1", SKLEARN] == 0.5
         assert told["ratchet_rolling_precision", SKLEARN] == 0.55
         assert told["ratchet_rolling_day_timestamp_seconds", SKLEARN] == DAY * 86_400
+        assert told["ratchet_rolling_f1_estimated", SKLEARN] == 0.48
+        assert told["ratchet_rolling_f1_estimated_error", SKLEARN] == 0.02
+        assert told["ratchet_estimated_day_timestamp_seconds", SKLEARN] == (DAY + 3) * 86_400
+        assert told["ratchet_estimate_alert", SKLEARN] == 0
+        assert ("ratchet_rolling_f1_estimated_floor", SKLEARN) not in told
         assert told["ratchet_drift", (("feature", "hour"), *SKLEARN)] == 0.125
         assert told["ratchet_versions", SKLEARN] == 2
         assert time.time() - 300 < told["ratchet_champion_since_timestamp_seconds", SKLEARN] < time.time()
@@ -224,7 +232,7 @@ def test_a_model_that_was_never_trained_is_told_as_such(settings):
 
 def test_what_the_registrar_and_the_validation_wrote_is_told(settings):
     own = settings_for(settings.tracking.uri, model="validated", retrain=ENGINES, watch={"floor": 0.25})
-    add_run(own, "one", 0.6)
+    run = add_run(own, "one", 0.6)
     register.register(own, "one")
     client, models = MlflowClient(own.tracking.uri), Models(own)
     assert models()[0].validation_failed is False
@@ -233,6 +241,10 @@ def test_what_the_registrar_and_the_validation_wrote_is_told(settings):
     client.set_model_version_tag("validated-sklearn", "1", "ratchet.validation", "by hand")
     assert models()[0].validation_failed is False
     assert models()[0].champion.floor == 0.25
+    client.log_batch(run, metrics=[Metric("rolling_f1_estimated", 0.48, 0, DAY)])
+    assert models()[0].champion.rolling["f1_estimated_floor"] == 0.25
+    assert models()[0].estimate_alert is False
+    assert Models(own.model_copy(update={"exporter": Exporter(estimate_alert=True)}))()[0].estimate_alert is True
 
 
 def test_a_champion_that_somebody_named_in_mlflow_itself_has_no_beginning(settings):

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import mlflow
 import numpy as np
@@ -17,7 +18,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
-from ratchet.core.evaluation.counts import day_number
+from ratchet.core.evaluation.counts import Counts, day_number
 from ratchet.core.evaluation.day_sums import MEASURES
 from ratchet.core.evaluation.importance import importances, permutation
 from ratchet.core.evaluation.metrics import metrics
@@ -50,6 +51,14 @@ EVENTS = Windows(
     Window("training", None, date(2023, 11, 21)),
     Window("calibration", date(2023, 11, 21), date(2023, 12, 1)),
     Window("test", date(2023, 12, 1), date(2024, 1, 1)),
+)
+
+
+# Of the flights, whose last month is the test window.
+NONE = Window("unlabelled", date(2013, 6, 1), date(2013, 6, 1))
+HALVES = (
+    Window("newest", date(2013, 5, 1), date(2013, 5, 20)),
+    Window("unlabelled", date(2013, 5, 20), date(2013, 6, 1)),
 )
 
 
@@ -89,7 +98,8 @@ def trained(engine, flight_settings, tmp_path_factory):
         confusion = engine.confusion_of(uri)
         sliced, again = engine.count_slices(SLICES), engine.count_slices(SLICES, uri)
         features = engine.count_features()
-        measured = engine.measure(uri, table, windows.test, 16_384, features[0])
+        measured = engine.measure(uri, table, windows.test, NONE, 16_384, features[0])
+        young = engine.measure(uri, _without_labels(table, tmp_path_factory), *HALVES, 16_384, features[0])
         flips = engine.refit()
         refitted_uri = engine.log_model("refitted")
         refitted_wrong = engine.mislabelled(refitted_uri, "refitted")
@@ -112,6 +122,7 @@ def trained(engine, flight_settings, tmp_path_factory):
         "sliced": (sliced, again),
         "features": features,
         "measured": measured,
+        "young": young,
         "flips": flips,
         "refitted_wrong": refitted_wrong,
         "refitted": refitted,
@@ -119,6 +130,16 @@ def trained(engine, flight_settings, tmp_path_factory):
         "shuffled": shuffled,
         "permuted": permuted,
     }
+
+
+def _without_labels(table, tmp_path_factory):
+    """The same table, without the labels of the second half of its last month."""
+    folder = tmp_path_factory.mktemp("without-labels")
+    for file in sorted(Path(table.settings.uri).glob("*/*.parquet")):
+        frame = pd.read_parquet(file).astype({"late": "boolean"})
+        frame.loc[frame["scheduled_departure"] >= "2013-05-20", "late"] = pd.NA
+        frame.to_parquet(folder / f"{file.parent.name}.parquet", index=False)
+    return inspection.inspect(table.settings.model_copy(update={"uri": str(folder)}))
 
 
 def test_the_summaries_are_those_of_the_rows_that_scikit_learn_reads(trained):
@@ -264,6 +285,16 @@ def test_a_watch_scores_as_the_trainer_did_and_takes_the_threshold_from_the_mode
     assert trained["measured"].counts.to_csv() == trained["counts"].to_csv()
     assert trained["measured"].threshold == trained["threshold"]
     assert as_sets(trained["measured"].features) == as_sets(trained["features"][1])
+    assert trained["measured"].unlabelled.total == 0
+
+
+def test_a_watch_scores_rows_without_labels_and_measures_only_those_before(trained):
+    first, middle, last = (day_number(day) for day in (date(2013, 5, 1), date(2013, 5, 20), date(2013, 5, 31)))
+    assert trained["young"].counts.to_csv() == trained["counts"].between(first, middle - 1).to_csv()
+    later = trained["counts"].between(middle, last)
+    unlabelled = Counts.from_table(later.day, later.score, np.zeros(len(later.day)), later.rows, 16_384)
+    assert trained["young"].unlabelled.to_csv() == unlabelled.to_csv()
+    assert sum(trained["young"].features[0].by_value.values()) < sum(trained["features"][1][0].by_value.values())
 
 
 def test_a_model_without_the_trainers_last_stage_has_no_threshold(trained, engine):

@@ -1,5 +1,6 @@
 """The scikit-learn trainer on a slice of the flights: what it leaves in MLflow, and what its models do elsewhere."""
 
+import html
 import json
 import os
 import re
@@ -19,7 +20,9 @@ from mlflow.tracking import MlflowClient
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
-from ratchet.core.evaluation.counts import day_number
+from ratchet.core.evaluation.counts import Counts, day_number
+from ratchet.core.evaluation.estimate import expected, expected_confusion
+from ratchet.core.watch_estimate import BLIND_SPOT, ESTIMATED, ESTIMATED_ERROR
 from ratchet.core.windows import Period, windows_until
 from ratchet.engines.sklearn.engine import ScikitLearn
 from ratchet.errors import ConfigurationError
@@ -32,6 +35,7 @@ from tests.unit.event_tables import settings as event_settings
 CYCLE = "retrain-one"
 METRICS = {"accuracy", "precision", "recall", "f1", "roc_auc", "average_precision", "brier", "log_loss", "threshold"}
 ROLLING = {"rolling_accuracy", "rolling_precision", "rolling_recall", "rolling_f1", "rolling_roc_auc"}
+ESTIMATES = {"f1_estimated", ESTIMATED_ERROR, *ESTIMATED.values()}
 FILES = {
     "confusion_matrix.png", "roc_curve.png", "pr_curve.png", "calibration_curve.png", "threshold_curve.png",
     "rolling_metrics.png", "classification_report.csv", "rolling_metrics.csv", "comparison.csv", "report.html",
@@ -80,6 +84,7 @@ def test_all_metrics_of_the_test_rows_are_logged_and_none_of_the_training_rows(t
     assert (
         METRICS
         | ROLLING
+        | ESTIMATES
         | {"f1_low", "f1_high", "f1_all_positive", "f1_calibration", "refit_flips", "rolling_f1_floor"}
         | drift
         == logged
@@ -142,6 +147,23 @@ def test_a_failure_of_importance_is_a_sentence_in_the_report_of_a_complete_run(s
     page = Path(client.download_artifacts(found.run_id, "report.html", tmp_path)).read_text()
     assert "What the model rests on is not known: no memory is left." in page
     assert "importance.csv" not in {file.path for file in client.list_artifacts(found.run_id)}
+
+
+def test_the_report_gives_what_the_scores_led_to_expect_beside_the_f1_and_what_they_can_not_see(
+    trained, client, tmp_path
+):
+    page = Path(client.download_artifacts(trained.info.run_id, "report.html", tmp_path)).read_text()
+    found = re.search(r'<div id="estimate">(.*?)</div>', page, re.DOTALL)[1]
+    metrics = trained.data.metrics
+    assert f"an F1 of <strong>{metrics['f1_estimated']:.4f}</strong>; it came to {metrics['f1']:.4f}." in found
+    assert (
+        f"it was off by {metrics[ESTIMATED_ERROR]:.3f} on average (estimated minus measured, mean of 2013-05: " in found
+    )
+    assert BLIND_SPOT in html.unescape(found)
+    text = Path(client.download_artifacts(trained.info.run_id, "counts.csv", tmp_path)).read_text()
+    counts = Counts.from_csv(text, 16_384)
+    whole = expected(expected_confusion(counts, metrics["threshold"]))
+    assert metrics["f1_estimated"] == pytest.approx(whole.f1, abs=1e-12)
 
 
 def test_both_windows_are_inputs_with_source_schema_and_digest(trained, flights_slice):

@@ -1,6 +1,7 @@
 """A champion that is watched: on later months than its own, again and again, and killed between any two acts."""
 
 import json
+import tempfile
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -12,12 +13,16 @@ from mlflow.tracking import MlflowClient
 from ratchet.core import cycle_ids
 from ratchet.core.evaluation import drift
 from ratchet.core.evaluation.counts import Counts, day_number
+from ratchet.core.evaluation.estimate import rolling_estimates
+from ratchet.core.watch_estimate import WatchEstimate
 from ratchet.core.watch_verdict import WatchVerdict
+from ratchet.core.windows import Window
 from ratchet.errors import DataError, FailedError
 from ratchet.io.records import process_identity, watch_record
 from ratchet.io.records.connection import connect
 from ratchet.io.records.model_facts import Models
 from ratchet.io.records.registered_model import versions_of
+from ratchet.jobs import estimate as estimating
 from ratchet.jobs import watch as watching
 from ratchet.jobs.promotion.register import register
 from ratchet.jobs.retrain import Cycle
@@ -58,8 +63,26 @@ class World:
     def files(self):
         return [file.path for file in self.client.list_artifacts(self.champion().run_id, "watch")]
 
+    def history(self, metric):
+        found = self.client.get_metric_history(self.champion().run_id, metric)
+        return {entry.step: entry.value for entry in found}
+
     def verdict(self):
         return WatchVerdict.from_tag(self.champion().tags["ratchet.watch"], "it")
+
+    def estimate(self):
+        return WatchEstimate.from_tag(self.champion().tags["ratchet.estimate"], "it")
+
+    def without_labels(self, *missing, **sections):
+        """Settings for the same table without the labels of some days: each a first and a last one."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder))
+        for file in sorted(Path(self.slice).glob("*/*.parquet")):
+            frame = pd.read_parquet(file).astype({"late": "boolean"})
+            day = frame["scheduled_departure"].dt.strftime("%Y-%m-%d")
+            for first, last in missing:
+                frame.loc[day.between(first, last), "late"] = pd.NA
+            frame.to_parquet(folder / f"{file.parent.name}.parquet", index=False)
+        return self.settings(data={**_data(self), "uri": str(folder)}, **sections)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +173,9 @@ def test_of_a_long_absence_only_the_newest_days_are_measured_and_no_window_spans
     assert verdict.verdict == "fine"
 
 
-@pytest.mark.parametrize("act", ["add", "log_days", "log_drift", "conclude"])
+@pytest.mark.parametrize(
+    "act", ["add", "log_days", "log_drift", "conclude", "log_estimates", "log_estimate_error", "write_estimate"]
+)
 def test_killed_before_any_act_it_is_run_again_to_the_same_end(world, monkeypatch, act):
     settings = world.settings(watch=NEVER_LOW)
 
@@ -166,6 +191,9 @@ def test_killed_before_any_act_it_is_run_again_to_the_same_end(world, monkeypatc
     assert sorted(world.steps("drift_max")) == [0, *days("2013-05-31", "2013-05-31")]
     assert len(world.files()) == 2
     assert world.verdict() == found.verdict
+    assert sorted(world.steps("rolling_f1_estimated")) == days("2013-03-01", "2013-05-31")
+    assert world.estimate() == found.estimate
+    assert sorted(world.steps("rolling_f1_estimated_error")) == [0, *days("2013-05-31", "2013-05-31")]
 
 
 def test_killed_between_drift_and_counts_the_days_are_measured_anew(world, monkeypatch):
@@ -430,3 +458,90 @@ def _watched(monkeypatch, settings):
     asked = []
     monkeypatch.setattr(watching, "retrain", lambda *words, **_: asked.append(words[2]) or _done())
     return watching.watch(settings, []), asked
+
+
+def test_days_without_labels_at_the_end_have_an_estimate_and_are_measured_when_their_labels_come(world):
+    young = world.without_labels(("2013-05-22", "2013-05-31"), watch=NEVER_LOW)
+    found = watch(young, "sklearn")
+    assert world.files()[0] == "watch/counts-2013-04-01-to-2013-05-21.csv"
+    assert (found.verdict.until, found.estimate.until) == ("2013-05-22", "2013-06-01")
+    assert sorted(world.steps("rolling_f1")) == days("2013-03-01", "2013-05-21")
+    assert sorted(world.steps("rolling_f1_estimated")) == days("2013-03-01", "2013-05-31")
+    assert sorted(world.steps("drift_max")) == [0, *days("2013-05-21", "2013-05-21")]
+    told = world.history("rolling_f1_estimated")
+    again = watch(young, "sklearn")
+    assert again.sentence.endswith("no day is new")
+    assert again.estimate == found.estimate
+    later = watch(world.settings(watch=NEVER_LOW), "sklearn")
+    assert world.files()[1] == "watch/counts-2013-05-22-to-2013-05-31.csv"
+    assert sorted(world.steps("rolling_f1")) == days("2013-03-01", "2013-05-31")
+    assert sorted(world.steps("rolling_f1_estimated")) == days("2013-03-01", "2013-05-31"), "once for each day"
+    assert world.history("rolling_f1_estimated") == told, "what was expected before the labels came"
+    realised = world.history("rolling_f1")
+    may = [told[day] - realised[day] for day in days("2013-05-01", "2013-05-31")]
+    assert later.estimate.error_by_month["2013-05"] == pytest.approx(sum(may) / 31, abs=5e-5)
+    assert later.estimate.error_by_month.keys() == {"2013-03", "2013-04", "2013-05"}
+    full = [abs(told[day] - realised[day]) for day in days("2013-03-07", "2013-05-31")]
+    error = world.history("rolling_f1_estimated_error")[max(realised)]
+    assert error == later.estimate.mean_absolute_error == pytest.approx(sum(full) / len(full))
+
+
+def test_the_estimate_before_the_labels_is_that_of_the_counts_with_them(world):
+    lagging = watch(world.settings(watch={**NEVER_LOW, "lag_days": 12}), "sklearn").estimate
+    assert world.files()[0] == "watch/counts-2013-04-01-to-2013-05-19.csv"
+    told = world.history("rolling_f1_estimated")
+    watch(world.settings(watch=NEVER_LOW), "sklearn")
+    record = watch_record.Record(world.client, _version(world))
+    counts = Counts.together([Counts.from_csv(record.read(span.path), 16_384) for span in record.spans], 16_384)
+    last = rolling_estimates(counts, record.threshold, Window("all", _day("2013-03-01"), _day("2013-06-01")), 7)
+    assert [day_number(day.day) for day in last] == sorted(told)
+    assert [told[day_number(day.day)] for day in last] == pytest.approx([day.expected.f1 for day in last])
+    assert lagging.positives == pytest.approx(last[-1].expected.positives)
+    assert (lagging.precision, lagging.recall) == pytest.approx((last[-1].expected.precision, last[-1].expected.recall))
+    assert lagging.floor == 0.01
+
+
+def test_where_no_new_day_has_labels_there_is_only_an_estimate_and_it_starts_no_cycle(world, monkeypatch):
+    settings = world.without_labels(("2013-04-01", "2013-05-31"), watch=ALWAYS_LOW, retrain={"engines": ["sklearn"]})
+    found = watch(settings, "sklearn")
+    assert found.sentence == "version 1 of flights-sklearn has no labelled day after its test window yet"
+    assert (found.verdict, found.estimate.until, world.files()) == (None, "2013-06-01", [])
+    assert found.estimate.f1 < found.estimate.floor
+    done, asked = _watched(monkeypatch, settings)
+    assert asked == []
+    assert done.sentences == [
+        "version 1 of flights-sklearn has not been measured on a new day yet",
+        f"version 1 of flights-sklearn: {found.estimate.sentence()}",
+    ]
+
+
+def test_a_label_that_is_missing_before_days_with_labels_is_an_error_as_in_training(world):
+    gap = world.without_labels(("2013-05-10", "2013-05-10"), ("2013-05-31", "2013-05-31"), watch=NEVER_LOW)
+    with pytest.raises(DataError, match=r"'late' of .* is missing in \d+ rows of the newest window"):
+        watch(gap, "sklearn")
+    assert world.files() == []
+    end = world.without_labels(("2013-03-31", "2013-03-31"))
+    with pytest.raises(DataError, match=r"'late' of .* is missing in \d+ rows of the test window"):
+        train(end, "sklearn", "second", _day(AS_OF))
+
+
+def test_an_infinite_number_on_a_day_without_labels_is_an_error_too(world):
+    settings = world.without_labels(("2013-05-31", "2013-05-31"), watch=NEVER_LOW)
+    (file,) = Path(settings.data.uri).glob("*2013-05.parquet")
+    frame = pd.read_parquet(file).astype({"distance": "float64"})
+    frame.loc[frame.index[-1], "distance"] = float("inf")
+    frame.to_parquet(file, index=False)
+    with pytest.raises(DataError, match=r"'distance' of .* is infinite in 1 row of the unlabelled window"):
+        watch(settings, "sklearn")
+
+
+def test_a_version_that_was_trained_before_there_were_estimates_gets_them_for_its_test_window_too(world):
+    watch(world.settings(watch=NEVER_LOW), "sklearn")
+    whole = world.history("rolling_f1_estimated")
+    kept = set(days("2013-04-01", "2013-05-31"))
+    record = watch_record.Record(world.client, _version(world))
+    found = estimating._stretches(record, None)
+    missing = [day for one in found for day in estimating._unlogged(world.settings(), record, one, kept)]
+    assert {day_number(day.day): day.expected.f1 for day in missing} == pytest.approx(
+        {day: value for day, value in whole.items() if day not in kept}
+    )

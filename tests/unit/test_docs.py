@@ -17,6 +17,7 @@ import yaml
 from ratchet import cli, configuration, errors
 from ratchet.core import exported
 from ratchet.core.evaluation.metrics import METRICS
+from ratchet.core.watch_estimate import ESTIMATED, ESTIMATED_ERROR
 from ratchet.io.serving.scoring_server import Measures
 from ratchet.report.page import MEANINGS
 
@@ -253,6 +254,8 @@ def test_every_dependency_has_its_line_and_every_line_its_dependency():
 
 def test_the_metrics_in_the_document_are_those_of_a_run():
     extra = literals("jobs/training/evidence.py", "_numbers") | literals("jobs/training/evidence.py", "_refit_numbers")
+    extra |= {name for name in literals("jobs/training/estimated.py", "metrics") if name.isidentifier()}
+    extra |= {*ESTIMATED.values(), ESTIMATED_ERROR}
     rolling = {
         f"rolling_{name}"
         for name in ast.literal_eval(
@@ -315,6 +318,6 @@ def test_the_tags_in_the_document_are_those_in_the_code():
         for path in SOURCES
         if path.parent.name in ("records", "table", "jobs", "promotion", "training")
     ]
-    modules += [Path("core/watch_verdict.py"), Path("core/trial.py")]
+    modules += [Path("core/watch_verdict.py"), Path("core/watch_estimate.py"), Path("core/trial.py")]
     written = {text for module in modules for text in literals(module) if re.fullmatch(r"ratchet\.[a-z0-9_.]+", text)}
     assert sorted(name.removesuffix("…") for name in first_cells(section("Tags"))) == sorted(written)

@@ -14,8 +14,21 @@ CHAMPION = Champion(
     f1=0.54,
     f1_all_positive=0.45,
     floor=0.486,
-    rolling={"f1": 0.51, "precision": 0.5, "recall": 0.52, "accuracy": 0.7, "roc_auc": 0.71},
+    rolling={
+        "f1": 0.51,
+        "precision": 0.5,
+        "recall": 0.52,
+        "accuracy": 0.7,
+        "roc_auc": 0.71,
+        "f1_estimated": 0.47,
+        "precision_estimated": 0.46,
+        "recall_estimated": 0.48,
+        "positives_estimated": 812.5,
+        "f1_estimated_floor": 0.44,
+        "f1_estimated_error": 0.02,
+    },
     day=1_699_920_000.0,
+    estimated_day=1_700_006_400.0,
     drift={"hour": 0.02, "carrier": 0.11},
 )
 MODEL = ModelFacts("flights-sklearn", CHAMPION, 5, {"promoted": 3, "held": 9, "staged": 0}, validation_failed=True)
@@ -34,6 +47,10 @@ def test_everything_that_is_known_is_told():
     assert told["ratchet_champion_info", ("flights-sklearn", "3")] == 1
     assert told["ratchet_rolling_f1", ("flights-sklearn",)] == 0.51
     assert told["ratchet_rolling_f1_floor", ("flights-sklearn",)] == 0.486
+    assert told["ratchet_rolling_f1_estimated", ("flights-sklearn",)] == 0.47
+    assert told["ratchet_rolling_f1_estimated_error", ("flights-sklearn",)] == 0.02
+    assert told["ratchet_estimated_day_timestamp_seconds", ("flights-sklearn",)] == 1_700_006_400
+    assert told["ratchet_estimate_alert", ("flights-sklearn",)] == 0
     assert told["ratchet_validation_failed", ("flights-sklearn",)] == 1
     assert told["ratchet_decisions", ("flights-sklearn", "held")] == 9
     assert told["ratchet_drift", ("flights-sklearn", "carrier")] == 0.11
@@ -53,6 +70,7 @@ def test_what_is_not_known_is_left_out():
         "ratchet_champion_info",
         "ratchet_versions",
         "ratchet_validation_failed",
+        "ratchet_estimate_alert",
     }
     assert samples(exported.of_cycles(CycleFacts())) == {("ratchet_cycle_running", ()): 0}
     away = samples(exported.of_sources([SourceState("mlflow", up=False, answered=None)]))

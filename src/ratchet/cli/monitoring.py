@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def watch(engine: str | None, environment: str, overrides: tuple[str, ...]) -> None:
     """Score the newest labelled days with the champions, log their metrics, and start one cycle if one performs badly.
 
+    Of days whose labels are not known yet, it gives what the scores lead to expect, which starts no cycle.
+
     With an [ENGINE], sklearn or spark, only measure and judge that engine's champion. The verb may be run again: it
     measures no day twice, and starts no second cycle for the same days.
     """
@@ -26,7 +28,10 @@ def watch(engine: str | None, environment: str, overrides: tuple[str, ...]) -> N
         return
     from ratchet.jobs import watch_step
 
-    click.echo(watch_step.watch(settings, engine).sentence)
+    done = watch_step.watch(settings, engine)
+    click.echo(done.sentence)
+    if done.estimate is not None:
+        click.echo(done.estimate.sentence())
 
 
 def _watch_all(settings: "Settings", options: list[str]) -> None:

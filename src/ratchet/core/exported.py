@@ -42,6 +42,25 @@ METRICS = (
     Metric("ratchet_rolling_roc_auc", ("model",), "Its area under the ROC curve over the same window"),
     Metric("ratchet_rolling_day_timestamp_seconds", ("model",), "Midnight, in UTC, of the newest measured day"),
     Metric("ratchet_rolling_f1_floor", ("model",), "Rolling F1 below which the newest measured day is low"),
+    Metric(
+        "ratchet_rolling_f1_estimated",
+        ("model",),
+        "F1 expected from the scores alone over the window that ends on the newest scored day; blind to a changed"
+        " concept",
+    ),
+    Metric("ratchet_rolling_precision_estimated", ("model",), "Precision expected over the same window"),
+    Metric("ratchet_rolling_recall_estimated", ("model",), "Recall expected over the same window"),
+    Metric("ratchet_rolling_positives_estimated", ("model",), "Number of positive rows expected in the same window"),
+    Metric("ratchet_rolling_f1_estimated_floor", ("model",), "F1 below which that window is low"),
+    Metric(
+        "ratchet_rolling_f1_estimated_error",
+        ("model",),
+        "Mean absolute error of the estimated rolling F1 on past days",
+    ),
+    Metric(
+        "ratchet_estimated_day_timestamp_seconds", ("model",), "Midnight, in UTC, of the newest day with an estimate"
+    ),
+    Metric("ratchet_estimate_alert", ("model",), "1 if `exporter.estimate_alert` is on, else 0"),
     Metric("ratchet_versions", ("model",), "Number of registered versions"),
     Metric("ratchet_decisions", ("model", "decision"), "Number of runs with this decision"),
     Metric(
@@ -74,7 +93,8 @@ class Champion:
     """The serving version.
 
     since: a Unix time, None if unknown. rolling: the newest rolling metrics by name, without `rolling_`. day: midnight
-    of the newest measured day, as a Unix time. drift: distances by feature.
+    of the newest measured day, as a Unix time. estimated_day: that of the newest day with an estimate. drift: distances
+    by feature.
     """
 
     version: int
@@ -84,18 +104,24 @@ class Champion:
     floor: float | None = None
     rolling: Mapping[str, float] = field(default_factory=dict)
     day: float | None = None
+    estimated_day: float | None = None
     drift: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """A registered model. decisions: number of runs by decision. validation_failed: of the newest validated version."""
+    """A registered model.
+
+    decisions: number of runs by decision. validation_failed: of the newest validated version. estimate_alert: whether
+    an estimate below its floor is an alert.
+    """
 
     model: str
     champion: Champion | None = None
     versions: int = 0
     decisions: Mapping[str, int] = field(default_factory=dict)
     validation_failed: bool = False
+    estimate_alert: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +150,7 @@ def of_model(facts: ModelFacts) -> Iterator[Sample]:
     own = (facts.model,)
     yield "ratchet_versions", own, facts.versions
     yield "ratchet_validation_failed", own, float(facts.validation_failed)
+    yield "ratchet_estimate_alert", own, float(facts.estimate_alert)
     for decision, count in facts.decisions.items():
         yield "ratchet_decisions", (*own, decision), count
     if facts.champion is not None:
@@ -157,6 +184,7 @@ def _of_champion(own: tuple[str], champion: Champion) -> Iterator[Sample]:
     yield from _known("ratchet_champion_f1_all_positive", own, champion.f1_all_positive)
     yield from _known("ratchet_rolling_f1_floor", own, champion.floor)
     yield from _known("ratchet_rolling_day_timestamp_seconds", own, champion.day)
+    yield from _known("ratchet_estimated_day_timestamp_seconds", own, champion.estimated_day)
     for name, value in champion.rolling.items():
         yield f"ratchet_rolling_{name}", own, value
     moved_most = sorted(champion.drift.items(), key=lambda entry: (-entry[1], entry[0]))[:MOST_FEATURES]

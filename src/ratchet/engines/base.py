@@ -77,11 +77,15 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Measured:
-    """A version's counts on new days. threshold: the version's own. features: their counts, as in training."""
+    """A version's counts on new days. threshold: the version's own. features: their counts, as in training.
+
+    unlabelled: the counts of the days whose labels are not known yet, in which no row is positive.
+    """
 
     counts: Counts
     threshold: float
     features: tuple[FeatureCounts, ...]
+    unlabelled: Counts
 
 
 @dataclass(frozen=True)
@@ -153,13 +157,20 @@ class Engine(Protocol):
         """The counts of the features in the training and in the test window; may be called at any time after `read`."""
 
     def measure(
-        self, model_uri: str, table: EventTable, window: Window, levels: int, training: Sequence[FeatureCounts]
+        self,
+        model_uri: str,
+        table: EventTable,
+        window: Window,
+        unlabelled: Window,
+        levels: int,
+        training: Sequence[FeatureCounts],
     ) -> Measured:
-        """Score a window's rows with a registered version, at its own threshold.
+        """Score the rows of two windows with a registered version, at its own threshold; either may have no rows.
 
-        table: with the features that the version was trained on. levels: of its scores, see `core.evaluation.counts`.
-        training: the counts of these features then; they name the texts to count separately. Raises DataError for bad
-        data, FailedError if the version can't be loaded or is not of this engine.
+        table: with the features that the version was trained on. unlabelled: the days after `window`, in which a label
+        may be missing and none counts. levels: of the scores, see `core.evaluation.counts`. training: the counts of the
+        features then; they name the texts to count separately. Raises DataError for bad data, FailedError if the
+        version can't be loaded or is not of this engine.
         """
 
     def refit(self) -> float:

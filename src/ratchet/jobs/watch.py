@@ -19,6 +19,8 @@ from pathlib import Path
 import structlog
 
 from ratchet.core import cycle_ids
+from ratchet.core.watch_estimate import TAG as ESTIMATE
+from ratchet.core.watch_estimate import WatchEstimate
 from ratchet.core.watch_verdict import TAG, WatchVerdict
 from ratchet.core.windows import Period
 from ratchet.errors import RatchetError
@@ -26,6 +28,7 @@ from ratchet.io.records import orphaned_runs
 from ratchet.io.records.candidates import Candidates
 from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.records.registered_model import RegisteredModel
+from ratchet.io.records.version import Version
 from ratchet.io.runner import Order, Runner
 from ratchet.jobs import progress
 from ratchet.jobs.retrain import Cycle, retrain, run_steps, runner_for
@@ -86,14 +89,21 @@ def _judged(settings: Settings, engines: Sequence[str], done: Watch) -> list[_Lo
         label = name if champion is None else f"version {champion.number} of {name}"
         if champion is None or TAG not in champion.tags:
             why = "has no champion yet" if champion is None else "has not been measured on a new day yet"
-            done.sentences.append(f"{label} {why}")
+            done.sentences += [f"{label} {why}", *([] if champion is None else _expected(champion, label))]
             continue
         verdict = WatchVerdict.from_tag(champion.tags[TAG], label)
         done.sentences.append(verdict.sentence(label))
+        done.sentences += _expected(champion, label)
         log.info("watch.verdict", engine=engine, version=champion.number, **vars(verdict))
         if verdict.verdict == "low":
             low.append(_Low(engine, verdict.sentence(label), verdict.newest))
     return low
+
+
+def _expected(champion: Version, label: str) -> list[str]:
+    """The sentence on what its scores lead to expect, which starts no cycle."""
+    text = champion.tags.get(ESTIMATE)
+    return [] if text is None else [f"{label}: {WatchEstimate.from_tag(text, label).sentence()}"]
 
 
 def _start(settings: Settings, options: Sequence[str], runner: Runner, low: Sequence[_Low], done: Watch) -> None:

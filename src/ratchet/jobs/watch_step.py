@@ -14,6 +14,7 @@ from ratchet.core.evaluation.counts import Counts, day_number
 from ratchet.core.evaluation.floor import Floor
 from ratchet.core.evaluation.floor import floor_of as measured_floor
 from ratchet.core.evaluation.rolling import RollingDay, rolling, with_floor
+from ratchet.core.watch_estimate import ESTIMATED, WatchEstimate
 from ratchet.core.watch_verdict import WatchVerdict, floor_of, judge
 from ratchet.core.windows import Window
 from ratchet.engines.opening import open_engine
@@ -23,6 +24,8 @@ from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.records.watch_record import Record, Span
 from ratchet.io.table import inspection
 from ratchet.io.table.inspection import EventTable
+from ratchet.io.table.label_days import labelled_until
+from ratchet.jobs.estimate import Unlabelled, estimate
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
@@ -33,10 +36,14 @@ _EVERY_DAY = "rolling_accuracy"  # defined for every day with rows
 
 @dataclass(frozen=True)
 class Watched:
-    """The outcome of a watch of one engine. verdict: None if there is no champion, or no day to judge it by."""
+    """The outcome of a watch of one engine.
+
+    verdict: None if there is no champion, or no day to judge it by. estimate: None if no day is new to either.
+    """
 
     sentence: str
     verdict: WatchVerdict | None = None
+    estimate: WatchEstimate | None = None
 
 
 def watch(settings: Settings, engine: str) -> Watched:
@@ -50,46 +57,62 @@ def watch(settings: Settings, engine: str) -> Watched:
         record = Record(client, champion)
         own = settings.data.model_copy(update=dict(record.columns()))
         table = inspection.inspect(own)
-        window = _new_days(settings, record, table)
-        if window is not None:
-            _measure(settings, engine, record, table, window)
-        label = f"version {champion.number} of {name}"
-        if record.end == record.tested_until:
-            return Watched(f"{label} was measured up to the end of the data, {record.tested_until}: no day is new")
-        verdict = _concluded(settings, record, name)
-    log.info("watch.judged", engine=engine, version=champion.number, new=window is not None, **vars(verdict))
-    return Watched(verdict.sentence(label) + ("" if window else "; no day is new"), verdict)
+        days = _new_days(settings, record, table)
+        unlabelled = None if days is None else _measure(settings, engine, record, table, *days)
+        label, new = f"version {champion.number} of {name}", days is not None and days[0].start != days[0].end
+        floor = _floor(settings, record)
+        if record.end > record.tested_until:
+            verdict = _concluded(settings, record, name, floor)
+            log.info("watch.judged", engine=engine, version=champion.number, new=new, **vars(verdict))
+            expected = estimate(settings, record, name, floor, unlabelled)
+            return Watched(verdict.sentence(label) + ("" if new else "; no day is new"), verdict, expected)
+        if unlabelled is not None:
+            expected = estimate(settings, record, name, floor, unlabelled)
+            return Watched(f"{label} has no labelled day after its test window yet", None, expected)
+    return Watched(f"{label} was measured up to the end of the data, {record.tested_until}: no day is new")
 
 
-def _new_days(settings: Settings, record: Record, table: EventTable) -> Window | None:
-    """The newest unmeasured days; None if there are none."""
+def _new_days(settings: Settings, record: Record, table: EventTable) -> tuple[Window, Window] | None:
+    """The newest unmeasured days: those with labels, then those without. None if all are measured or estimated.
+
+    Either may be empty. Days that `watch.lag_days` leaves to a later watch count as unlabelled.
+    """
     end = table.end - timedelta(days=settings.watch.lag_days)
     start = max(record.end, end - timedelta(days=settings.watch.most_days))
-    return Window("newest", start, end) if start < end else None
+    labelled = Window("newest", start, start)
+    if start < end:
+        labelled = replace(labelled, end=labelled_until(table, replace(labelled, end=end)))
+    elif start >= table.end or day_number(table.end) - 1 in record.logged(ESTIMATED["f1"]):
+        return None
+    return labelled, Window("unlabelled", labelled.end, table.end)
 
 
-def _measure(settings: Settings, engine: str, record: Record, table: EventTable, window: Window) -> None:
-    """Score a window's rows and store the counts."""
+def _measure(
+    settings: Settings, engine: str, record: Record, table: EventTable, window: Window, unlabelled: Window
+) -> Unlabelled:
+    """Score the rows of both windows and store the counts of the first."""
     training = record.features()
     with open_engine(engine, settings) as opened:
         levels = record.levels(settings.evaluation.score_levels)
-        measured = opened.measure(record.version.uri, table, window, levels, training)
+        measured = opened.measure(record.version.uri, table, window, unlabelled, levels, training)
     if measured.threshold != record.threshold:
         message = (
             f"{record.version.uri} labels a row positive from {measured.threshold!r} on, and its run"
             f" {record.version.run_id} says {record.threshold!r}"
         )
         raise FailedError(message)
-    record.add(window, measured.counts, drift.to_csv(drift.drift(training, measured.features)))
-    log.info("watch.measured", engine=engine, window=str(window), rows=measured.counts.total)
+    if window.start != window.end:
+        record.add(window, measured.counts, drift.to_csv(drift.drift(training, measured.features)))
+        log.info("watch.measured", engine=engine, window=str(window), rows=measured.counts.total)
+    return Unlabelled(unlabelled, measured.unlabelled)
 
 
-def _concluded(settings: Settings, record: Record, name: str) -> WatchVerdict:
+def _concluded(settings: Settings, record: Record, name: str, floor: Floor | None) -> WatchVerdict:
     """Log the metrics of measured days that are not yet logged, and write the verdict."""
     logged = record.logged(_EVERY_DAY)
     length = settings.evaluation.rolling_days
     newest = [day for block in record.blocks() for day in _days(settings, record, block, logged)]
-    if (floor := _floor(settings, record)) is not None:
+    if floor is not None:
         newest = with_floor(newest, floor, length)
     record.log_days(day for day in newest if day_number(day.day) not in logged)
     last = record.spans[-1]

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from ratchet.core.evaluation.drift import FeatureDrift
+from ratchet.core.evaluation.estimate import Expected, PastError
 from ratchet.core.evaluation.explanation import Explanation
 from ratchet.core.evaluation.guardrails import SliceRow
 from ratchet.core.evaluation.metrics import ClassRow
@@ -22,6 +23,7 @@ from ratchet.core.evaluation.resampling import Interval
 from ratchet.core.evaluation.rolling import RollingDay
 from ratchet.core.guardrail import GuardrailResult
 from ratchet.core.rival import Rival
+from ratchet.core.watch_estimate import BLIND_SPOT
 from ratchet.core.windows import Window
 from ratchet.report import decision_section
 
@@ -83,7 +85,8 @@ class Evidence:
     the data. refit: a clause on the model that is to serve, empty if there is only the measured one. refit_flips: the
     share of test rows that the measured and the refitted model label differently. slices: groups of test rows, worst
     first. guardrails: their results. champion_not_sliced: why the champion is not beside them; empty if it is.
-    explained: what the model rests on, and where it differs from the champion.
+    explained: what the model rests on, and where it differs from the champion. expected: of the test window, from the
+    scores alone; past_error: of the rolling estimates in it.
     """
 
     model: str
@@ -112,6 +115,8 @@ class Evidence:
     refit: str = ""
     refit_flips: float | None = None
     explained: Explanation = field(default_factory=Explanation)
+    expected: Expected | None = None
+    past_error: PastError | None = None
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,7 @@ def render(evidence: Evidence) -> str:
         guardrails=guardrail_lines(evidence.guardrails),
         slices=[row for row in evidence.slices if row.f1 is not None],
         top_features=_TOP_FEATURES,
+        blind_spot=BLIND_SPOT,
     )
 
 

@@ -188,10 +188,17 @@ class ScikitLearn:
         return self._features_then, counted(self._test, self._table, self._features_then)
 
     def measure(
-        self, model_uri: str, table: EventTable, window: Window, levels: int, training: Sequence[FeatureCounts]
+        self,
+        model_uri: str,
+        table: EventTable,
+        window: Window,
+        unlabelled: Window,
+        levels: int,
+        training: Sequence[FeatureCounts],
     ) -> Measured:
-        rows = inspection.load(table, window, table.features)
+        rows, newest = (inspection.load(table, days, table.features) for days in (window, unlabelled))
         checks.check_newest(rows.facts, table)
+        checks.check_unlabelled(newest.facts, table)
         with downloaded("it", model_uri) as local:
             model = loading("it", mlflow.sklearn.load_model, local)
         if not isinstance(model, FixedThresholdClassifier):
@@ -199,13 +206,10 @@ class ScikitLearn:
                 f"{model_uri} is a {type(model).__name__}, not what Ratchet's trainer registers: it has no threshold"
             )
             raise FailedError(message)
-        try:
-            score = model.predict_proba(_plain(rows.frame[list(table.features)]))[:, 1]
-        except Exception as error:
-            message = f"{model_uri} can't score the data: {first_line(error)}"
-            raise DataError(message) from error
+        score, young = (_scored(model, model_uri, read.frame[list(table.features)]) for read in (rows, newest))
         counts = Counts.from_rows(rows.frame[DAY], score, rows.frame[LABEL], levels)
-        return Measured(counts, float(model.threshold), counted(rows.frame, table, training))
+        without = Counts.from_rows(newest.frame[DAY], young, np.zeros(len(young), dtype=np.bool_), levels)
+        return Measured(counts, float(model.threshold), counted(rows.frame, table, training), without)
 
     def log_model(self, role: Role = "measured") -> str:
         inputs = [ColSpec(DataType.double, name) for name in self._table.numeric]
@@ -285,6 +289,16 @@ def _summary(read: Rows) -> WindowSummary:
 
 def _unscored(error: Exception) -> FailedError:
     return FailedError(f"it can't score the data: {first_line(error)}")
+
+
+def _scored(model: FixedThresholdClassifier, model_uri: str, features: pd.DataFrame) -> Floats:
+    if features.empty:
+        return np.empty(0)
+    try:
+        return np.asarray(model.predict_proba(_plain(features))[:, 1])
+    except Exception as error:
+        message = f"{model_uri} can't score the data: {first_line(error)}"
+        raise DataError(message) from error
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

@@ -204,22 +204,29 @@ class Spark:
         return self._features
 
     def measure(
-        self, model_uri: str, table: EventTable, window: Window, levels: int, training: Sequence[FeatureCounts]
+        self,
+        model_uri: str,
+        table: EventTable,
+        window: Window,
+        unlabelled: Window,
+        levels: int,
+        training: Sequence[FeatureCounts],
     ) -> Measured:
         spark = self._session.get()
         with spark_errors(f"reading {table.uri}"):
-            rows = reading.frame(spark, table, [window]).persist()
+            rows = reading.frame(spark, table, [window, unlabelled]).persist()
             groups = window_facts.groups(rows, table)
-            (numeric,) = features.numbers(rows, table.numeric, (0,))
+            numeric, young = features.numbers(rows, table.numeric, (0, 1))
             checks.check_newest(window_facts.facts(groups, numeric, 0, window, table), table)
-            rows = rows.where(f"{WINDOW} = 0")
+            checks.check_unlabelled(window_facts.facts(groups, young, 1, unlabelled, table), table)
         with downloaded("it", model_uri) as local:
             model = self._loaded(local)
         threshold = pipeline.threshold_of(model, model_uri)
         with spark_errors(f"scoring with {model_uri}"):
-            counts = self._counts(model.transform(rows), levels)
-            texts = features.texts(rows, table.categorical, training)
-        return Measured(counts, threshold, (*features.counts(numeric), *texts))
+            counts = self._counts(model.transform(rows.where(f"{WINDOW} = 0")), levels)
+            without = self._counts(model.transform(_without_labels(rows.where(f"{WINDOW} = 1"))), levels)
+            texts = features.texts(rows.where(f"{WINDOW} = 0"), table.categorical, training)
+        return Measured(counts, threshold, (*features.counts(numeric), *texts), without)
 
     def confusion_of(self, model_uri: str) -> Confusion:
         model, names = self._version(model_uri)
@@ -326,6 +333,12 @@ class Spark:
         import mlflow
 
         return loading("it", mlflow.spark.load_model, local, dfs_tmpdir=self._session.temporary)
+
+
+def _without_labels(rows: Any) -> Any:
+    from pyspark.sql import functions as f
+
+    return rows.withColumn(LABEL, f.lit(0.0))
 
 
 def _judged(about: Sequence[WindowFacts], table: EventTable) -> list[str]:

@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core import trial
 from ratchet.core.exported import Champion, ModelFacts
+from ratchet.core.watch_estimate import ESTIMATED, ESTIMATED_ERROR
 from ratchet.core.watch_verdict import TAG as WATCH
 from ratchet.core.watch_verdict import floor_of
 from ratchet.io.records.connection import connect, ignoring_absent, mlflow_errors
@@ -25,6 +26,7 @@ from ratchet.settings import Settings, Watch
 
 _DAY_SECONDS = 86_400
 _ROLLING = ("f1", "precision", "recall", "accuracy", "roc_auc")
+_CURVES = (*(f"rolling_{name}" for name in _ROLLING), *ESTIMATED.values(), ESTIMATED_ERROR)
 _DRIFT = "drift."
 
 
@@ -47,7 +49,7 @@ class Models:
         name = self._settings.registered_name(engine)
         model = RegisteredModel.read(client, name)
         if model is None:
-            return ModelFacts(name, decisions=decisions)
+            return ModelFacts(name, decisions=decisions, estimate_alert=self._settings.exporter.estimate_alert)
         versions = sorted(listed(client, name), key=lambda version: int(version.version), reverse=True)
         number = model.aliases.get(CHAMPION)
         named = next((version for version in versions if int(version.version) == number), None)
@@ -57,6 +59,7 @@ class Models:
             versions=len(versions),
             decisions=decisions,
             validation_failed=_validation_failed(versions),
+            estimate_alert=self._settings.exporter.estimate_alert,
         )
 
 
@@ -72,14 +75,23 @@ def _champion(client: MlflowClient, model: RegisteredModel, version: ModelVersio
         f1=f1,
         f1_all_positive=_number(metrics.get("f1_all_positive")),
         floor=_number(floor_of(watch.floor, _measured_floor(version, metrics), f1)),
-        rolling={name: metrics[f"rolling_{name}"] for name in _ROLLING if isfinite(_of(metrics, f"rolling_{name}"))},
-        day=None if run is None else _day(run),
+        rolling=_rolling(metrics, watch),
+        day=None if run is None else _day(run, "rolling_f1"),
+        estimated_day=None if run is None else _day(run, ESTIMATED["f1"]),
         drift={
             name.removeprefix(_DRIFT): value
             for name, value in metrics.items()
             if name.startswith(_DRIFT) and isfinite(value)
         },
     )
+
+
+def _rolling(metrics: Mapping[str, float], watch: Watch) -> dict[str, float]:
+    """The newest values of the curves, without `rolling_`."""
+    curves = {name: metrics[name] for name in _CURVES if isfinite(_of(metrics, name))}
+    if watch.floor is not None and ESTIMATED["f1"] in curves:
+        curves[ESTIMATED["f1_floor"]] = watch.floor
+    return {name.removeprefix("rolling_"): value for name, value in curves.items()}
 
 
 def _measured_floor(version: ModelVersion, metrics: Mapping[str, float]) -> float | None:
@@ -98,10 +110,10 @@ def _since(model: RegisteredModel, version: int) -> float | None:
     return at.replace(tzinfo=at.tzinfo or UTC).timestamp() if record.get("version") == version else None
 
 
-def _day(run: Run) -> float | None:
-    """Midnight of the newest day with a rolling F1; its step is the day's number."""
+def _day(run: Run, metric: str) -> float | None:
+    """Midnight of the newest day with a rolling metric; its step is the day's number."""
     # Only the protocol buffer of a run still has the steps.
-    steps = [metric.step for metric in run.data.to_proto().metrics if metric.key == "rolling_f1"]
+    steps = [entry.step for entry in run.data.to_proto().metrics if entry.key == metric]
     return float(max(steps) * _DAY_SECONDS) if steps else None
 
 

@@ -27,11 +27,13 @@ from mlflow.types import ColSpec, DataType, Schema
 
 from ratchet import background
 from ratchet.core.evaluation.counts import day_number
+from ratchet.core.watch_estimate import ESTIMATED
 from ratchet.errors import Interrupted, TemporaryError
 from ratchet.io.records import orphaned_runs
 from ratchet.settings import Tracking
 
 if TYPE_CHECKING:  # it imports scikit-learn, which would delay a trainer's start
+    from ratchet.core.evaluation.estimate import EstimatedDay
     from ratchet.core.evaluation.rolling import RollingDay
 
 _PARAMS_A_BATCH = 100
@@ -87,11 +89,14 @@ class Run:
         for start in range(0, len(entities), _PARAMS_A_BATCH):
             self.client.log_batch(self.run_id, params=entities[start : start + _PARAMS_A_BATCH])
 
-    def metrics(self, metrics: Mapping[str, float], days: Sequence["RollingDay"]) -> None:
+    def metrics(
+        self, metrics: Mapping[str, float], days: Sequence["RollingDay"], estimated: Sequence["EstimatedDay"] = ()
+    ) -> None:
         """Log the metrics of the test window, and those of its days at the day's number and time; NaN is skipped."""
         now = int(time.time() * 1000)
         entities = [Metric(key, value, now, 0) for key, value in metrics.items()]
         entities.extend(rolling_metrics(days))
+        entities.extend(estimated_metrics(estimated))
         for start in range(0, len(entities), METRICS_A_BATCH):
             self.client.log_batch(self.run_id, metrics=entities[start : start + METRICS_A_BATCH])
 
@@ -177,8 +182,17 @@ def _remove_twins(run: Run, attempt: str) -> None:
 def rolling_metrics(days: Iterable["RollingDay"]) -> Iterator[Metric]:
     """The metrics of days, at the day's number and time; NaN is skipped."""
     for day in days:
-        number = day_number(day.day)
-        for name in _ROLLING:
-            value = getattr(day, name)
-            if value == value:  # noqa: PLR0124  # NaN is not equal to itself
-                yield Metric(f"rolling_{name}", value, number * 86_400_000, number)
+        yield from _of_day(day_number(day.day), {f"rolling_{name}": getattr(day, name) for name in _ROLLING})
+
+
+def estimated_metrics(days: Iterable["EstimatedDay"]) -> Iterator[Metric]:
+    """The estimates of days, like `rolling_metrics`."""
+    for day in days:
+        own = {ESTIMATED[name]: getattr(day.expected, name) for name in ("f1", "precision", "recall", "positives")}
+        yield from _of_day(day_number(day.day), own | {ESTIMATED["f1_floor"]: day.f1_floor})
+
+
+def _of_day(number: int, values: Mapping[str, float]) -> Iterator[Metric]:
+    for name, value in values.items():
+        if value == value:  # noqa: PLR0124  # NaN is not equal to itself
+            yield Metric(name, value, number * 86_400_000, number)

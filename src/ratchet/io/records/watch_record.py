@@ -15,13 +15,16 @@ from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 
 from ratchet.core.evaluation.counts import Counts, day_number
+from ratchet.core.evaluation.estimate import EstimatedDay
 from ratchet.core.evaluation.feature_counts import NAME as FEATURES
 from ratchet.core.evaluation.feature_counts import FeatureCounts, from_csv
 from ratchet.core.evaluation.rolling import RollingDay
+from ratchet.core.watch_estimate import ESTIMATED_ERROR, WatchEstimate
+from ratchet.core.watch_estimate import TAG as ESTIMATE
 from ratchet.core.watch_verdict import TAG, WatchVerdict
 from ratchet.core.windows import Window
 from ratchet.errors import FailedError
-from ratchet.io.records.tracking import METRICS_A_BATCH, rolling_metrics
+from ratchet.io.records.tracking import METRICS_A_BATCH, estimated_metrics, rolling_metrics
 from ratchet.io.records.version import Version, columns_of
 
 COUNTS = "counts.csv"
@@ -127,13 +130,30 @@ class Record:
 
     def logged(self, metric: str) -> set[int]:
         """The steps at which the run has a metric."""
-        return {entry.step for entry in self._client.get_metric_history(self.version.run_id, metric)}
+        return set(self.history(metric))
+
+    def history(self, metric: str) -> dict[int, float]:
+        """The values of a metric in the run, by step."""
+        return {entry.step: entry.value for entry in self._client.get_metric_history(self.version.run_id, metric)}
 
     def log_days(self, days: Iterable[RollingDay]) -> None:
         """Log the rolling metrics of days; each request contains complete days, so that no day is partial."""
+        self._log_whole(list(rolling_metrics([day])) for day in days)
+
+    def log_estimates(self, days: Iterable[EstimatedDay]) -> None:
+        """Log the estimates of days, like `log_days`."""
+        self._log_whole(list(estimated_metrics([day])) for day in days)
+
+    def log_estimate_error(self, error: float, newest: date) -> None:
+        """Log the mean absolute error of past estimates, at the newest of the days."""
+        step = day_number(newest)
+        self._client.log_batch(
+            self.version.run_id, metrics=[Metric(ESTIMATED_ERROR, error, step * _MILLISECONDS, step)]
+        )
+
+    def _log_whole(self, days: Iterable[list[Metric]]) -> None:
         batch: list[Metric] = []
-        for day in days:
-            own = list(rolling_metrics([day]))
+        for own in days:
             if len(batch) + len(own) > METRICS_A_BATCH:
                 self._client.log_batch(self.version.run_id, metrics=batch)
                 batch = []
@@ -151,6 +171,10 @@ class Record:
     def conclude(self, name: str, verdict: WatchVerdict) -> None:
         """Write the verdict to the version. name: of the registered model."""
         self._client.set_model_version_tag(name, str(self.version.number), TAG, verdict.to_tag())
+
+    def write_estimate(self, name: str, estimate: WatchEstimate) -> None:
+        """Write the newest estimate to the version. name: of the registered model."""
+        self._client.set_model_version_tag(name, str(self.version.number), ESTIMATE, estimate.to_tag())
 
     def _spans(self) -> tuple[Span, ...]:
         tags = self._run.data.tags

@@ -82,6 +82,12 @@ def check_newest(facts: WindowFacts, table: EventTable) -> None:
     _check_infinite(facts, table)
 
 
+def check_unlabelled(facts: WindowFacts, table: EventTable) -> None:
+    """Judge days whose labels don't count, because some are not known yet. Raises DataError."""
+    _check_timestamps(facts, table)
+    _check_infinite(facts, table)
+
+
 def check_together(windows: Sequence[WindowFacts], table: EventTable) -> None:
     """Check over all windows that the label has only one value besides the positive one. Raises DataError."""
     _check_labels(windows, table)

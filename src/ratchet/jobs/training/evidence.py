@@ -17,7 +17,7 @@ from ratchet.core.evaluation.drift import FeatureDrift
 from ratchet.core.evaluation.explanation import Explanation
 from ratchet.core.evaluation.f1 import f1_all_positive
 from ratchet.core.evaluation.feature_counts import FeatureCounts
-from ratchet.core.evaluation.floor import floor_of
+from ratchet.core.evaluation.floor import Floor, floor_of
 from ratchet.core.evaluation.guardrails import SliceRow
 from ratchet.core.evaluation.metrics import ClassRow
 from ratchet.core.evaluation.rolling import RollingDay, rolling, with_floor
@@ -28,6 +28,7 @@ from ratchet.core.windows import Windows
 from ratchet.engines.base import WindowSummary
 from ratchet.io.records.tracking import Run
 from ratchet.io.table.snapshot import Snapshot
+from ratchet.jobs.training.estimated import Estimated, estimated
 from ratchet.jobs.training.guarding import Guarded
 from ratchet.jobs.training.refit import Served
 from ratchet.jobs.training.rivals import Compared
@@ -63,18 +64,20 @@ class Findings:
     days: Sequence[RollingDay]
     drift: Sequence[FeatureDrift]
     pictures: Mapping[str, bytes]
+    estimate: Estimated
 
 
 def evaluate(result: Result) -> Findings:
     """Compute the metrics and draw the plots."""
-    value = result.threshold.value
-    days = _rolling(result)
+    value, floor = result.threshold.value, _floor(result)
+    days = with_floor(rolling(result.counts, value, result.windows.test, _length(result)), floor, _length(result))
     return Findings(
         _numbers(result),
         metrics.classification_report(result.counts, value),
         days,
         drift.drift(*result.features),
         pictures.draw(result.counts, result.threshold, days),
+        estimated(result.counts, value, result.windows.test, days, _length(result), floor),
     )
 
 
@@ -82,7 +85,8 @@ def log(result: Result, found: Findings, served: Served, explained: Explanation,
     """Log metrics, plots, tables and the report. served: the logged model that is to serve."""
     found = replace(found, pictures={**found.pictures, **pictures.draw_importance(explained)})
     html = page.render(replace(_evidence(result, found, served, run), explained=explained))
-    run.metrics({**found.metrics, **_refit_numbers(served), **drift.metrics(found.drift)}, found.days)
+    numbers = {**found.metrics, **found.estimate.metrics(), **_refit_numbers(served), **drift.metrics(found.drift)}
+    run.metrics(numbers, found.days, found.estimate.days)
     tables = {
         "classification_report.csv": _table(ClassRow, found.classes),
         "rolling_metrics.csv": _table(RollingDay, found.days),
@@ -103,13 +107,15 @@ def _slice_tables(guarded: Guarded) -> dict[str, str]:
     return tables | ({guardrail.NAME: GuardrailResult.to_csv(guarded.results)} if guarded.results else {})
 
 
-def _rolling(result: Result) -> list[RollingDay]:
-    settings, test, value = result.settings, result.windows.test, result.threshold.value
-    length = settings.evaluation.rolling_days
-    days = rolling(result.counts, value, test, length)
-    own, first = result.counts.confusion(value), test.start or test.end
+def _length(result: Result) -> int:
+    return result.settings.evaluation.rolling_days
+
+
+def _floor(result: Result) -> Floor:
+    settings, test = result.settings, result.windows.test
+    own, first = result.counts.confusion(result.threshold.value), test.start or test.end
     samples, share = settings.evaluation.bootstrap_samples, settings.watch.false_alarms
-    return with_floor(days, floor_of(own, first, test.end, length, share, samples, settings.seed), length)
+    return floor_of(own, first, test.end, _length(result), share, samples, settings.seed)
 
 
 def _numbers(result: Result) -> dict[str, float]:
@@ -155,6 +161,8 @@ def _evidence(result: Result, found: Findings, served: Served, run: Run) -> page
         champion_not_sliced=result.guarded.why,
         refit=served.why,
         refit_flips=served.flips,
+        expected=found.estimate.whole,
+        past_error=found.estimate.past,
     )
 
 
