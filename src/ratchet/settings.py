@@ -10,8 +10,20 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 
+from ratchet.core import objective
+from ratchet.core.objective import F1, Objective
 from ratchet.core.steps import ENGINES, EngineName
 from ratchet.core.windows import Period
 
@@ -75,6 +87,12 @@ PeriodText = Annotated[str, AfterValidator(_period)]
 Memory = Annotated[str, AfterValidator(_bytes)]
 Text = Annotated[str, Field(min_length=1)]
 Scalar = bool | int | float | str
+ObjectiveForm = Annotated[
+    Objective,
+    PlainValidator(Objective.parse),
+    PlainSerializer(lambda chosen: chosen.form),
+    WithJsonSchema(objective.SCHEMA),
+]
 
 
 class Section(BaseModel):
@@ -197,6 +215,8 @@ class Evaluation(Section):
 class Promotion(Section):
     """The conditions for promoting a new version."""
 
+    objective: ObjectiveForm = F1
+    """What is optimised: `f1`, `{beta: 2}` or `{cost: {false_positive: 1, false_negative: 8}}`, in any unit per row."""
     compare: Literal["same_rows", "recorded"] = "same_rows"
     """`same_rows`: score existing versions on the candidate's test rows. `recorded`: use the F1 of their own runs."""
     against: Literal["all", "champion"] = "all"
@@ -222,6 +242,9 @@ class Promotion(Section):
     def _measurable(self) -> "Promotion":
         if self.compare == "recorded" and self.confidence is not None:
             message = "confidence needs a comparison on the same rows; set compare to same_rows or omit confidence"
+            raise ValueError(message)
+        if self.compare == "recorded" and self.objective != F1:
+            message = "only recorded F1 is compared; set compare to same_rows, or objective to f1"
             raise ValueError(message)
         return self
 
@@ -278,7 +301,7 @@ class Watch(Section):
     """The conditions under which a champion performs badly on the newest labelled days."""
 
     floor: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Rolling F1 below which a day counts as low. None: what chance alone explains, see `false_alarms`."""
+    """Rolling F1, or F-beta, below which a day counts as low. None: what chance explains, see `false_alarms`."""
     false_alarms: Annotated[float, Field(gt=0, le=0.2)] = 0.01
     """Share of days that count as low although nothing has changed, if `floor` is None. 0.01: three or four a year."""
     windows: Annotated[int, Field(ge=1, le=366)] = 5
@@ -345,6 +368,13 @@ class Settings(Section):
     watch: Watch = Watch()
     score: Score = Score()
     exporter: Exporter = Exporter()
+
+    @model_validator(mode="after")
+    def _floor_of_a_share(self) -> "Settings":
+        if self.watch.floor is not None and self.promotion.objective.cost is not None:
+            message = "watch.floor is an F1 or F-beta, and promotion.objective is a cost; omit watch.floor"
+            raise ValueError(message)
+        return self
 
     def registered_name(self, engine: str) -> str:
         """Name of an engine's registered model."""

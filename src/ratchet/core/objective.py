@@ -1,4 +1,4 @@
-"""What is optimised (`promotion.objective`): F1, another F-beta, or the cost of wrong labels; and how it is put in words.
+"""What is optimised (`promotion.objective`): F1, another F-beta, or the cost of wrong labels; and its words.
 
 Each objective is a ratio of two sums over the rows, in which a row counts by how it is labelled; greater is better. A
 cost therefore counts as negative: minus the mean cost of a row. What people read shows the cost itself. Imports only
@@ -16,12 +16,32 @@ from ratchet.errors import FailedError
 TAG = "ratchet.objective"
 VALUE_TAG = "ratchet.objective_value"
 
+
+def _object(**properties: object) -> dict[str, Any]:
+    """The JSON schema of a mapping with exactly these keys."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
 # Weights of true positives, false positives, false negatives and true negatives.
 Weights = tuple[float, float, float, float]
 
 _ERRORS = ("false_positive", "false_negative")
 _GREATEST_BETA, _GREATEST_COST = 1_000, 1_000_000_000
 _FORMS = "f1, {beta: 2} and {cost: {false_positive: 1, false_negative: 8}} are accepted"
+_POSITIVE = {"type": "number", "exclusiveMinimum": 0}
+SCHEMA: dict[str, Any] = {
+    "anyOf": [
+        {"const": "f1", "type": "string"},
+        _object(beta={**_POSITIVE, "maximum": _GREATEST_BETA}),
+        _object(cost=_object(**{error: {**_POSITIVE, "maximum": _GREATEST_COST} for error in _ERRORS})),
+    ]
+}
+"""The JSON schema of the setting."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +69,13 @@ class Objective:
             return cls(beta=_positive("beta", form["beta"], _GREATEST_BETA))
         costs = form["cost"]
         if not isinstance(costs, Mapping) or costs.keys() != set(_ERRORS):
-            message = f"cost is {costs!r}; both false_positive and false_negative are needed, and nothing else: {_FORMS}"
+            message = (
+                f"cost is {costs!r}; both false_positive and false_negative are needed, and nothing else: {_FORMS}"
+            )
             raise ValueError(message)
-        false_positive, false_negative = (_positive(f"the cost of a {one}", costs[one], _GREATEST_COST) for one in _ERRORS)
+        false_positive, false_negative = (
+            _positive(f"the cost of a {one}", costs[one], _GREATEST_COST) for one in _ERRORS
+        )
         return cls(cost=(false_positive, false_negative))
 
     @property
@@ -94,11 +118,11 @@ class Objective:
         return f"F{self.beta:g}" if self.cost is None else "cost"
 
     @property
-    def described(self) -> str:
-        """Its name, and of a cost what it is made of."""
+    def meaning(self) -> str:
+        """Its definition, short."""
         if self.cost is None:
-            return self.name
-        return f"cost of a row, {self.cost[0]:g} for a false positive and {self.cost[1]:g} for a false negative"
+            return f"harmonic mean of precision and recall, where recall counts {self.beta:g} times as much"
+        return f"mean cost of a row: {self.cost[0]:g} for a false positive, {self.cost[1]:g} for a false negative"
 
     def shown(self, value: float) -> float:
         """A value as people read it: a cost is positive."""

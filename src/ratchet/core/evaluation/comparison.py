@@ -1,4 +1,4 @@
-"""Confidence in a difference in F1, or another objective: both models on the same resampled days, which pairs the comparison."""
+"""Confidence in a difference in F1, or in another objective: both models on the same resampled days, paired."""
 
 from collections import defaultdict
 from collections.abc import Mapping

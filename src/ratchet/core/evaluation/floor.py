@@ -13,8 +13,8 @@ drawn from the days, since the test window is a sample, too. Days are drawn in b
 and the bootstrap for general stationary observations"): what a week's share of positives explains is taken out, and the
 rest depends little on the day before. `docs/alarms.md` shows how often the floors hold.
 
-Another objective has its floor in the same way: F-beta on the scale of its own log odds, log((1 + b²) TP / (FP + b² FN)),
-a cost on that of its logarithm, to which half the mean cost of the two errors is added.
+Another objective has its floor in the same way: F-beta on the scale of its log odds, log((1 + b²) TP / (FP + b² FN)); a
+cost on that of its logarithm, and half the mean of the costs of the two errors is added to it.
 """
 
 from dataclasses import dataclass

@@ -41,7 +41,7 @@ def parts_of(objective: Objective, confusion: Confusion) -> tuple[Floats, Floats
 def value_of(objective: Objective, confusion: Confusion) -> float:
     """The value over all days."""
     numerator, denominator = parts_of(objective, confusion)
-    return float(ratio(numerator.sum(), denominator.sum()))
+    return float(ratio(np.asarray(numerator.sum()), np.asarray(denominator.sum())))
 
 
 def best_constant(objective: Objective, counts: Counts) -> float:

@@ -54,10 +54,12 @@ def rolling(
 
 def with_floor(days: Sequence[RollingDay], floor: Floor, length: int) -> list[RollingDay]:
     """The same days, each that has a full window of `length` days with its floor."""
-    name = "f1_floor" if floor.objective == F1 else "objective_floor"
-    return [
-        replace(day, **{name: floor.at(day.rows, day.positives)}) if day.days == length else day for day in days
-    ]
+    return [_with_floor(day, floor) if day.days == length else day for day in days]
+
+
+def _with_floor(day: RollingDay, floor: Floor) -> RollingDay:
+    at = floor.at(day.rows, day.positives)
+    return replace(day, f1_floor=at) if floor.objective == F1 else replace(day, objective_floor=at)
 
 
 def _measure(counts: Counts, threshold: float, day: int, start: int, objective: Objective) -> RollingDay:
@@ -73,6 +75,4 @@ def _measure(counts: Counts, threshold: float, day: int, start: int, objective: 
         label, score, weight = expanded(part)
         auc = float(roc_auc_score(label, score, sample_weight=weight))
     value = nan if objective == F1 else value_of(objective, confusion)
-    return RollingDay(
-        day_of(day), length, rows, positives, accuracy, precision, recall, f1, auc, objective=value
-    )
+    return RollingDay(day_of(day), length, rows, positives, accuracy, precision, recall, f1, auc, objective=value)

@@ -78,7 +78,7 @@ def log(result: Result, found: Findings, served: Served, run: Run) -> None:
     run.metrics({**found.metrics, **_refit_numbers(served), **drift.metrics(found.drift)}, found.days)
     tables = {
         "classification_report.csv": _table(ClassRow, found.classes),
-        "rolling_metrics.csv": _table(RollingDay, found.days),
+        "rolling_metrics.csv": _table(RollingDay, found.days, "" if result.compared.achieved else "objective"),
         "comparison.csv": Rival.to_csv(result.compared.rivals),
         "counts.csv": result.counts.to_csv(),
         "feature_counts.csv": feature_counts.to_csv(result.features[0]),
@@ -91,10 +91,12 @@ def log(result: Result, found: Findings, served: Served, run: Run) -> None:
 def _rolling(result: Result) -> list[RollingDay]:
     settings, test, value = result.settings, result.windows.test, result.threshold.value
     length = settings.evaluation.rolling_days
-    days = rolling(result.counts, value, test, length)
+    objective = settings.promotion.objective
+    days = rolling(result.counts, value, test, length, objective=objective)
     own, first = result.counts.confusion(value), test.start or test.end
     samples, share = settings.evaluation.bootstrap_samples, settings.watch.false_alarms
-    return with_floor(days, floor_of(own, first, test.end, length, share, samples, settings.seed), length)
+    floor = floor_of(own, first, test.end, length, share, samples, settings.seed, objective)
+    return with_floor(days, floor, length)
 
 
 def _numbers(result: Result) -> dict[str, float]:
@@ -105,8 +107,23 @@ def _numbers(result: Result) -> dict[str, float]:
         "f1_high": compared.interval.high,
         "f1_all_positive": f1_all_positive(result.counts),
         "f1_calibration": result.threshold.f1,
+        **_objective_numbers(result),
     }
     return numbers if compared.probability is None else {**numbers, "probability_better": compared.probability}
+
+
+def _objective_numbers(result: Result) -> dict[str, float]:
+    """By another objective than F1; greater is better, so a cost is negative."""
+    achieved, interval = result.compared.achieved, result.compared.achieved_interval
+    if achieved is None or interval is None:
+        return {}
+    return {
+        "objective": achieved.value,
+        "objective_low": interval.low,
+        "objective_high": interval.high,
+        "objective_constant": achieved.constant,
+        "objective_calibration": result.threshold.achieved,
+    }
 
 
 def _refit_numbers(served: Served) -> dict[str, float]:
@@ -137,6 +154,8 @@ def _evidence(result: Result, found: Findings, served: Served, run: Run) -> page
         warnings=result.warnings,
         refit=served.why,
         refit_flips=served.flips,
+        achieved=result.compared.achieved,
+        achieved_interval=result.compared.achieved_interval,
     )
 
 
@@ -145,9 +164,10 @@ def _models(served: Served) -> dict[str, str]:
     return {"model": served.uri} if same else {"refitted model": served.uri, "measured model": served.measured_uri}
 
 
-def _table[T](row: type[T], rows: Iterable[T]) -> str:
-    """A CSV with one column per field; undefined values are empty."""
-    names = [field.name for field in fields(row)]  # type: ignore[arg-type]  # every row is a dataclass
+def _table[T](row: type[T], rows: Iterable[T], without: str = "") -> str:
+    """A CSV with one column per field; undefined values are empty. without: a prefix of fields to leave out."""
+    every = [field.name for field in fields(row)]  # type: ignore[arg-type]  # every row is a dataclass
+    names = [name for name in every if not (without and name.startswith(without))]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
