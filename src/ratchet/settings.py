@@ -92,6 +92,7 @@ ObjectiveForm = Annotated[
     PlainValidator(Objective.parse),
     PlainSerializer(lambda chosen: chosen.form),
     WithJsonSchema(objective.SCHEMA),
+    Field(json_schema_extra={"default": "f1"}),
 ]
 
 
@@ -216,7 +217,7 @@ class Promotion(Section):
     """The conditions for promoting a new version."""
 
     objective: ObjectiveForm = F1
-    """What is optimised: `f1`, `{beta: 2}` or `{cost: {false_positive: 1, false_negative: 8}}`, in any unit per row."""
+    """What is optimised, such as `{beta: 2}` or `{cost: {false_positive: 1, false_negative: 8}}`; F1 needs no price."""
     compare: Literal["same_rows", "recorded"] = "same_rows"
     """`same_rows`: score existing versions on the candidate's test rows. `recorded`: use the F1 of their own runs."""
     against: Literal["all", "champion"] = "all"

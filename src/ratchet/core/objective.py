@@ -36,7 +36,7 @@ _FORMS = "f1, {beta: 2} and {cost: {false_positive: 1, false_negative: 8}} are a
 _POSITIVE = {"type": "number", "exclusiveMinimum": 0}
 SCHEMA: dict[str, Any] = {
     "anyOf": [
-        {"const": "f1", "type": "string"},
+        {"enum": ["f1"]},
         _object(beta={**_POSITIVE, "maximum": _GREATEST_BETA}),
         _object(cost=_object(**{error: {**_POSITIVE, "maximum": _GREATEST_COST} for error in _ERRORS})),
     ]
@@ -74,7 +74,7 @@ class Objective:
             )
             raise ValueError(message)
         false_positive, false_negative = (
-            _positive(f"the cost of a {one}", costs[one], _GREATEST_COST) for one in _ERRORS
+            _positive(f"the cost of a {one.replace('_', ' ')}", costs[one], _GREATEST_COST) for one in _ERRORS
         )
         return cls(cost=(false_positive, false_negative))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from ratchet.core.evaluation.counts import Confusion, Counts, Floats
+from ratchet.core.evaluation.counts import Confusion, Counts, Floats, Ints
 from ratchet.core.objective import Objective, Weights
 
 
@@ -34,14 +34,17 @@ def ratio(numerator: Floats, denominator: Floats) -> Floats:
 
 def parts_of(objective: Objective, confusion: Confusion) -> tuple[Floats, Floats]:
     """Numerator and denominator by day."""
-    counts = (confusion.true_positive, confusion.false_positive, confusion.false_negative, confusion.true_negative)
-    return parts(objective, *counts)
+    return parts(objective, *_columns(confusion))
 
 
 def value_of(objective: Objective, confusion: Confusion) -> float:
     """The value over all days."""
-    numerator, denominator = parts_of(objective, confusion)
-    return float(ratio(np.asarray(numerator.sum()), np.asarray(denominator.sum())))
+    # Counts are summed before they are weighted: models with the same counts tie, whatever their days.
+    return float(ratio(*parts(objective, *(column.sum() for column in _columns(confusion)))))
+
+
+def _columns(confusion: Confusion) -> tuple[Ints, Ints, Ints, Ints]:
+    return confusion.true_positive, confusion.false_positive, confusion.false_negative, confusion.true_negative
 
 
 def best_constant(objective: Objective, counts: Counts) -> float:
