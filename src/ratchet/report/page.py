@@ -153,7 +153,7 @@ class Deciding:
         if self.objective == F1:
             return MEANINGS
         name, meaning = MEANINGS["f1"]
-        first = {"objective": (self.objective.name, f"{self.objective.meaning}; decides on the promotion")}
+        first = {"objective": (self.objective.name.capitalize(), f"{self.objective.meaning}; decides on the promotion")}
         return {**first, **MEANINGS, "f1": (name, meaning.partition(";")[0])}
 
 

@@ -15,7 +15,7 @@ from ratchet.core.evaluation.counts import Counts
 from ratchet.core.evaluation.metrics import calibration_points, metrics, pr_points, roc_points
 from ratchet.core.evaluation.rolling import RollingDay
 from ratchet.core.evaluation.threshold import Threshold
-from ratchet.core.objective import F1, Objective
+from ratchet.core.objective import F1
 from ratchet.report.picture_style import (
     BLUE,
     GREY,
@@ -38,7 +38,6 @@ from ratchet.report.rolling_picture import rolling_metrics
 
 _CLASSES = ("negative", "positive")
 _DARK_SHARE = 0.6
-_FEW = ", as its positives are few,"
 
 
 def draw(counts: Counts, threshold: Threshold, rolling: Sequence[RollingDay]) -> dict[str, bytes]:
@@ -155,9 +154,7 @@ def _calibration_curve(counts: Counts, numbers: Mapping[str, float]) -> Figure:
 
 def _threshold_curve(threshold: Threshold) -> Figure:
     objective, curve = threshold.objective, threshold.curve
-    best = f"{'least' if objective.cost else 'greatest'} {'expected ' if threshold.expected else ''}{objective.name}"
-    subtitle = f"calibration window; the score with the {best}{_FEW if threshold.expected else ''} is chosen"
-    figure, axes, below = _threshold_frame(objective, subtitle)
+    figure, axes, below = _threshold_frame(threshold)
     values = np.array([objective.shown(value) for value in curve.objective.tolist()])
     lines = {"precision": curve.precision, "recall": curve.recall, "F1": curve.f1, objective.name: values}
     kept = thinned(curve.threshold, *(line / max(1.0, float(line.max())) for line in lines.values()))
@@ -172,19 +169,26 @@ def _threshold_curve(threshold: Threshold) -> Figure:
     achieved = objective.shown(threshold.achieved)
     mark(below, threshold.value, achieved, f"{threshold.value:.3f}: {objective.said(f'{achieved:.3f}')}")
     axes.set(xlim=(0, max(float(curve.threshold[-1]), 0.01)), ylim=(0, 1.02), ylabel="measure")
-    below.set(xlabel="threshold: rows with this score or more are labelled positive")
+    below.set(ylim=(0, None), xlabel="threshold: rows with this score or more are labelled positive")
     key(figure, 4 if objective == F1 else 3)
     return figure
 
 
-def _threshold_frame(objective: Objective, subtitle: str) -> tuple[Figure, Axes, Axes]:
+def _threshold_frame(threshold: Threshold) -> tuple[Figure, Axes, Axes]:
     """A figure, the plot of its measures, and that of the objective: the same, or one below it for a cost."""
-    title, size = "Choice of the threshold", Size(right=0.2, bottom=0.8 if objective == F1 else 1.05)
+    title, objective = "Choice of the threshold", threshold.objective
+    size = Size(right=0.2, bottom=0.8 if objective == F1 else 1.05)
+    best = f"the score with the {'greatest' if objective.cost is None else 'least'}"
+    subtitle = f"calibration window; {best} {objective.name} is chosen"
+    if threshold.expected and objective == F1:
+        subtitle = f"calibration window; {best} expected F1, as its positives are few, is chosen"
+    elif threshold.expected:
+        subtitle = f"few positives: {best} expected {objective.name} is chosen"
     if objective.cost is None:
         figure, axes = frame(title, subtitle, size)
         return figure, axes, axes
     figure, axes, below = stacked(title, subtitle, size, ratio=1.2)
-    below.set(ylabel="cost of a row", ylim=(0, None))
+    below.set(ylabel="cost of a row")
     return figure, axes, below
 
 
