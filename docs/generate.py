@@ -85,13 +85,19 @@ def _type(field: Mapping[str, Any]) -> str:
             return ", ".join(dict.fromkeys(map(_type, choices[:-1]))) + f" or {_type(choices[-1])}"
         case {"enum": values}:
             return ", ".join(f"`{value}`" for value in values)
-        case {"type": "array", "items": {"$ref": _}}:
-            return "list, see below"
+        case {"type": "object", "properties": properties}:
+            return f"`{_form(properties)}`"
         case {"type": "array"}:
-            return f"list of {_type(field['items'])}"
+            return "list, see below" if "$ref" in field["items"] else f"list of {_type(field['items'])}"
         case {"type": "object"}:
             return f"names with {_type(field['additionalProperties'])}"
     return _TYPES[field["type"]] + _bounds(field)
+
+
+def _form(properties: Mapping[str, Any]) -> str:
+    """A mapping with fixed keys as YAML."""
+    parts = (f"{key}: {_form(one['properties']) if 'properties' in one else '…'}" for key, one in properties.items())
+    return f"{{{', '.join(parts)}}}"
 
 
 def _bounds(field: Mapping[str, Any]) -> str:

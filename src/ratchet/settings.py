@@ -12,9 +12,21 @@ from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit, urlunsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 
+from ratchet.core import objective
 from ratchet.core.guardrail import LESS_IS_BETTER, Limit
+from ratchet.core.objective import F1, Objective
 from ratchet.core.slices import Slice
 from ratchet.core.steps import ENGINES, EngineName
 from ratchet.core.windows import Period
@@ -98,6 +110,13 @@ Memory = Annotated[str, AfterValidator(_bytes)]
 Text = Annotated[str, Field(min_length=1)]
 SliceText = Annotated[Text | Mapping[Text, tuple[float, ...]], BeforeValidator(_slice)]
 Scalar = bool | int | float | str
+ObjectiveForm = Annotated[
+    Objective,
+    PlainValidator(Objective.parse),
+    PlainSerializer(lambda chosen: chosen.form),
+    WithJsonSchema(objective.SCHEMA),
+    Field(json_schema_extra={"default": "f1"}),
+]
 
 
 class Section(BaseModel):
@@ -246,8 +265,10 @@ class Evaluation(Section):
 class Guardrail(Section):
     """A metric that must not get worse: exactly one of `at_least`, `at_most` and `not_worse_by` is set."""
 
-    metric: Literal["f1", "precision", "recall", "accuracy", "roc_auc", "average_precision", "brier", "log_loss"]
-    """Name of the metric, on the test rows."""
+    metric: Literal[
+        "f1", "precision", "recall", "accuracy", "roc_auc", "average_precision", "brier", "log_loss", "objective"
+    ]
+    """Name of the metric, on the test rows. `objective` is `promotion.objective`; a cost is negative there."""
     slice: Text | None = None
     """Column of `evaluation.slices`, each group of which is held to the bound. None: all rows together."""
     at_least: Annotated[float, Field(ge=0)] | None = None
@@ -290,6 +311,8 @@ class Guardrail(Section):
             message = (
                 f"{self.metric} can only have at_least, for all rows; the other metrics have slices and not_worse_by"
             )
+        elif self.metric == "objective" and bounds == ["at_least"]:
+            message = "objective can only have not_worse_by; the other metrics have levels"
         else:
             return self
         raise ValueError(message)
@@ -298,6 +321,8 @@ class Guardrail(Section):
 class Promotion(Section):
     """The conditions for promoting a new version."""
 
+    objective: ObjectiveForm = F1
+    """What is optimised, such as `{beta: 2}` or `{cost: {false_positive: 1, false_negative: 8}}`; F1 needs no price."""
     compare: Literal["same_rows", "recorded"] = "same_rows"
     """`same_rows`: score existing versions on the candidate's test rows. `recorded`: use the F1 of their own runs."""
     against: Literal["all", "champion"] = "all"
@@ -325,6 +350,9 @@ class Promotion(Section):
     def _measurable(self) -> "Promotion":
         if self.compare == "recorded" and self.confidence is not None:
             message = "confidence needs a comparison on the same rows; set compare to same_rows or omit confidence"
+            raise ValueError(message)
+        if self.compare == "recorded" and self.objective != F1:
+            message = "only recorded F1 is compared; set compare to same_rows, or objective to f1"
             raise ValueError(message)
         return self
 
@@ -381,7 +409,7 @@ class Watch(Section):
     """The conditions under which a champion performs badly on the newest labelled days."""
 
     floor: Annotated[float, Field(gt=0, lt=1)] | None = None
-    """Rolling F1 below which a day counts as low. None: what chance alone explains, see `false_alarms`."""
+    """Rolling F1, or F-beta, below which a day counts as low. None: what chance explains, see `false_alarms`."""
     false_alarms: Annotated[float, Field(gt=0, le=0.2)] = 0.01
     """Share of days that count as low although nothing has changed, if `floor` is None. 0.01: three or four a year."""
     windows: Annotated[int, Field(ge=1, le=366)] = 5
@@ -462,6 +490,13 @@ class Settings(Section):
             if guardrail.slice is not None and guardrail.slice not in columns:
                 message = f"promotion.guardrails names the slice {guardrail.slice!r}, which is not in evaluation.slices"
                 raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _floor_of_a_share(self) -> "Settings":
+        if self.watch.floor is not None and self.promotion.objective.cost is not None:
+            message = "watch.floor is an F1 or F-beta, and promotion.objective is a cost; omit watch.floor"
+            raise ValueError(message)
         return self
 
     def registered_name(self, engine: str) -> str:

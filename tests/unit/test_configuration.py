@@ -5,7 +5,9 @@ import pytest
 import yaml
 
 from ratchet import configuration
+from ratchet.core.objective import F1, Objective
 from ratchet.errors import ConfigurationError
+from ratchet.settings import Settings
 
 SMALLEST = """
 model: flights
@@ -82,6 +84,13 @@ def test_only_true_and_false_are_booleans_and_a_date_is_text(load, text, value):
         ("evaluation.score_levels=100", "power of two"),
         ("promotion.confidence=1", "promotion.confidence is 1"),
         ("promotion={compare: recorded, confidence: 0.9}", "omit confidence"),
+        ("promotion.objective=f2", "promotion.objective: 'f2' is no objective; f1, {beta: 2} and"),
+        ("promotion.objective.beta=0", "promotion.objective: beta is 0; a number greater than 0"),
+        ("promotion.objective.beta=.inf", "promotion.objective: beta is inf"),
+        ("promotion.objective.gamma=1", "promotion.objective: {'gamma': 1} is no objective"),
+        ("promotion.objective.cost.false_positive=0", "both false_positive and false_negative are needed"),
+        ("promotion.objective.cost={false_positive: 0, false_negative: 8}", "the cost of a false positive is 0"),
+        ("promotion={compare: recorded, objective: {beta: 2}}", "only recorded F1 is compared"),
         ("promotion.compare=newest", "promotion.compare is 'newest'"),
         ("evaluation.slices=[7]", "evaluation.slices.0: 7 is no slice; accepted is a column's name"),
         ("evaluation.slices=[{a: []}]", "is no slice"),
@@ -98,6 +107,7 @@ def test_only_true_and_false_are_booleans_and_a_date_is_text(load, text, value):
         ("promotion.guardrails=[{metric: brier, at_least: 0}]", "at_least does not bound brier, of which less"),
         ("promotion.guardrails=[{metric: f1, not_worse_by: -1}]", "promotion.guardrails.0.not_worse_by is -1"),
         ("promotion.guardrails=[{metric: roc_auc, not_worse_by: 0}]", "roc_auc can only have at_least"),
+        ("promotion.guardrails=[{metric: objective, at_least: 0}]", "objective can only have not_worse_by"),
         ("promotion.guardrails=[{metric: f1, slice: a, not_worse_by: 0}]", "'a', which is not in evaluation.slices"),
         ("retrain.engines=[]", "retrain.engines"),
         ("retrain.engines=[torch]", "'torch'"),
@@ -110,6 +120,26 @@ def test_only_true_and_false_are_booleans_and_a_date_is_text(load, text, value):
 def test_a_wrong_value_is_refused_by_its_path(load, override, said):
     with pytest.raises(ConfigurationError, match=said.replace("[", r"\[")):
         load(override)
+
+
+def test_an_objective_is_set_in_three_ways_and_f1_is_the_default(load):
+    assert load().promotion.objective == F1
+    assert load("promotion.objective=f1").promotion.objective == F1
+    by_beta = load("promotion.objective.beta=2")
+    assert by_beta.promotion.objective == Objective(beta=2.0)
+    assert by_beta.flattened()["promotion.objective.beta"] == "2.0"
+    costs = ("promotion.objective.cost.false_positive=1", "promotion.objective.cost.false_negative=8")
+    assert load(*costs).promotion.objective == Objective(cost=(1.0, 8.0))
+    assert load(RATCHET__PROMOTION__OBJECTIVE="{beta: 0.5}").promotion.objective == Objective(beta=0.5)
+    assert Settings.model_validate(by_beta.model_dump()) == by_beta
+    assert load().flattened()["promotion.objective"] == "f1"
+
+
+def test_a_fixed_floor_is_refused_for_a_cost(load):
+    costs = ("promotion.objective.cost.false_positive=1", "promotion.objective.cost.false_negative=8")
+    with pytest.raises(ConfigurationError, match=r"watch.floor is an F1 or F-beta, and promotion.objective is a cost"):
+        load(*costs, "watch.floor=0.4")
+    assert load("promotion.objective.beta=2", "watch.floor=0.4").watch.floor == 0.4
 
 
 def test_an_empty_or_unknown_variable_is_refused(load):

@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ratchet.core.decision import Decision, Others, decide, numbers
+from ratchet.core.objective import Achieved, Objective
 from ratchet.core.rival import Rival
 from ratchet.errors import FailedError
 
@@ -270,3 +271,104 @@ def test_a_version_without_a_recorded_f1_is_no_rival():
     assert Rival.recorded(1, 0.4, 0.5, champion=True, note="it is gone") == Rival(
         1, "recorded", 0.4, None, None, None, None, 0.4, pytest.approx(0.1), None, True, "it is gone"
     )
+
+
+F2, COST = Objective(beta=2), Objective(cost=(1, 8))
+
+
+def by(objective, value, constant, others, confidence=None, **more):
+    """A decision by another objective; F1 says the opposite."""
+    known = [replace(one, f1=0.9) for one in others]
+    return decide(0.1, 0.05, known, confidence, Others(**more), Achieved(objective, value, constant))
+
+
+def valued(version, value, own=0.0, probability=0.8, **more):
+    return replace(rival(version, 0.9, probability=probability, **more).by(value, own), difference=own - value)
+
+
+def test_another_objective_decides_and_is_named():
+    promoted = by(F2, 0.61, 0.5, [valued(1, 0.58), valued(3, 0.6)])
+    assert promoted.promoted
+    assert promoted.reason == (
+        "F2 0.610 beats version 3, the best of 2 versions, on the same rows"
+        " (0.600, difference +0.010; better on days like these with a probability of 80 %)"
+    )
+    held = by(F2, 0.61, 0.5, [valued(1, 0.62)])
+    assert (held.outcome, held.reason.partition(" (")[0]) == ("held", "F2 0.610 is below version 1 on the same rows")
+    assert by(F2, 0.4, 0.5, []).reason == (
+        "F2 0.400 is not better than labelling every row positive (0.500), and there is no version yet"
+    )
+
+
+def test_of_a_cost_less_is_better_and_the_sentence_has_the_cost_itself():
+    assert by(COST, -0.213, -0.245, []).reason == (
+        "cost 0.213 a row is that of the first version, and the best constant labelling has 0.245"
+    )
+    promoted = by(COST, -0.213, -0.245, [valued(1, -0.23)])
+    assert promoted.promoted
+    assert promoted.reason == (
+        "cost 0.213 a row beats version 1 on the same rows"
+        " (0.230, difference -0.017; better on days like these with a probability of 80 %)"
+    )
+    held = by(COST, -0.213, -0.245, [valued(1, -0.2, champion=True)])
+    assert held.outcome == "held"
+    assert held.reason.startswith("cost 0.213 a row is above version 1 on the same rows (0.200, difference +0.013;")
+    assert by(COST, -0.213, -0.245, [valued(1, -0.213)]).reason.startswith("cost 0.213 a row ties with version 1")
+    assert by(COST, -0.25, -0.245, [valued(1, -0.3)]).reason == (
+        "cost 0.250 a row is not better than the best constant labelling (0.245)"
+    )
+    assert by(COST, -0.2, -0.245, [valued(1, -0.3, champion=True)]).reason.endswith(
+        "; the champion, version 1 (0.300), is no better than the best constant labelling (0.245)"
+    )
+    assert by(COST, -1234.5, -1300, [valued(1, -1234.6)]).reason.startswith(
+        "cost 1234.500 a row beats version 1 on the same rows (1234.600, difference -0.100;"
+    )
+
+
+def test_a_version_without_a_recorded_value_holds_by_another_objective_too():
+    held = by(COST, -0.213, -0.245, [], unknown=[2])
+    assert held.outcome == "held"
+    assert held.reason.startswith("version 2 can be neither scored nor found with a recorded cost, so nothing can be")
+    assert "ratchet.f1" not in held.reason
+
+
+def test_on_fewer_days_the_candidates_own_value_there_is_compared():
+    fewer = replace(valued(1, 0.5), candidate_f1=0.2, candidate_objective=0.45)
+    assert by(F2, 0.6, 0.4, [fewer]).outcome == "held"
+    assert by(F2, 0.3, 0.2, [replace(fewer, candidate_objective=0.55)]).promoted
+
+
+def test_a_confidence_is_asked_for_by_another_objective_too():
+    held = by(COST, -0.2, -0.3, [valued(1, -0.21, probability=0.8)], confidence=0.9)
+    assert (held.outcome, held.probability) == ("held", 0.8)
+
+
+@given(share, share, rivals(), st.none() | share, st.none() | st.floats(0.01, 0.99))
+def test_by_f1_as_an_objective_all_is_decided_as_by_f1(f1, trivial, others, probability, confidence):
+    plain = decided(f1, trivial, others, probability, confidence)
+    known = [replace(one, probability=probability) if one.basis == "same_rows" else one for one in others]
+    named = decide(f1, trivial, known, confidence, None, Achieved(Objective(), f1, trivial))
+    assert replace(named, achieved=None) == plain
+
+
+def test_a_decision_by_another_objective_is_read_again_and_one_by_f1_has_nothing_of_it():
+    decision = by(COST, -0.213, -0.245, [valued(1, -0.23)])
+    record = json.loads(json.dumps(decision.to_record()))
+    assert Decision.from_record(record, "a run") == decision
+    assert (record["objective"], record["objective_value"], record["objective_constant"], record["f1"]) == (
+        {"cost": {"false_positive": 1, "false_negative": 8}},
+        -0.213,
+        -0.245,
+        0.1,
+    )
+    plain = decided(0.5, 0.4, [rival(1, 0.4)], None, None).to_record()
+    assert not [name for name in [*plain, *plain["versions"][0]] if "objective" in name]
+
+
+def test_rows_by_another_objective_are_read_again_and_those_by_f1_have_the_same_columns_as_before():
+    row = replace(valued(1, -0.23, -0.2), objective_low=-0.3, objective_high=-0.1)
+    assert Rival.from_csv(Rival.to_csv([row])) == (row,)
+    header, cells = Rival.to_csv([row]).splitlines()
+    assert header.endswith(",note,candidate_f1,objective,objective_low,objective_high,candidate_objective")
+    assert cells.endswith(",-0.23,-0.3,-0.1,")
+    assert Rival.to_csv([rival(1, 0.4)]).splitlines()[0].endswith(",note,candidate_f1")

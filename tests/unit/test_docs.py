@@ -256,6 +256,7 @@ def test_the_metrics_in_the_document_are_those_of_a_run():
     extra = literals("jobs/training/evidence.py", "_numbers") | literals("jobs/training/evidence.py", "_refit_numbers")
     extra |= {name for name in literals("jobs/training/estimated.py", "metrics") if name.isidentifier()}
     extra |= {*ESTIMATED.values(), ESTIMATED_ERROR}
+    extra |= {name for name in literals("jobs/training/evidence.py", "_objective_numbers") if " " not in name}
     rolling = {
         f"rolling_{name}"
         for name in ast.literal_eval(
@@ -318,6 +319,6 @@ def test_the_tags_in_the_document_are_those_in_the_code():
         for path in SOURCES
         if path.parent.name in ("records", "table", "jobs", "promotion", "training")
     ]
-    modules += [Path("core/watch_verdict.py"), Path("core/watch_estimate.py"), Path("core/trial.py")]
+    modules += [Path(f"core/{name}.py") for name in ("watch_verdict", "watch_estimate", "trial", "objective")]
     written = {text for module in modules for text in literals(module) if re.fullmatch(r"ratchet\.[a-z0-9_.]+", text)}
     assert sorted(name.removesuffix("…") for name in first_cells(section("Tags"))) == sorted(written)

@@ -1,6 +1,7 @@
 """Facts become samples of the declared metrics; what is not known is left out, what could grow is bounded."""
 
 from collections import Counter
+from dataclasses import replace
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -31,6 +32,9 @@ CHAMPION = Champion(
     estimated_day=1_700_006_400.0,
     drift={"hour": 0.02, "carrier": 0.11},
 )
+BY_COST = replace(
+    CHAMPION, objective=-0.7, objective_constant=-0.9, floor=-0.8, rolling={**CHAMPION.rolling, "objective": -0.75}
+)
 MODEL = ModelFacts("flights-sklearn", CHAMPION, 5, {"promoted": 3, "held": 9, "staged": 0}, validation_failed=True)
 CYCLES = CycleFacts(1.7e9, 604_800.0, 1.6e9, 1, {"sklearn": 42.0}, {("spark", "out-of-memory"): 2})
 
@@ -42,7 +46,9 @@ def samples(found):
 def test_everything_that_is_known_is_told():
     told = samples([*exported.of_model(MODEL), *exported.of_cycles(CYCLES)])
     told |= samples(exported.of_sources([SourceState("mlflow", up=True, answered=1.7e9)]))
-    assert {name for name, _ in told} == LABELS.keys()
+    by_objective = samples(exported.of_model(ModelFacts("flights-sklearn", BY_COST)))
+    assert {name for name, _ in told | by_objective} == LABELS.keys()
+    assert not [name for name, _ in told if "objective" in name]
     assert told["ratchet_champion_version", ("flights-sklearn",)] == 3
     assert told["ratchet_champion_info", ("flights-sklearn", "3")] == 1
     assert told["ratchet_rolling_f1", ("flights-sklearn",)] == 0.51
@@ -56,6 +62,17 @@ def test_everything_that_is_known_is_told():
     assert told["ratchet_drift", ("flights-sklearn", "carrier")] == 0.11
     assert told["ratchet_cycles_failed", ("spark", "out-of-memory")] == 2
     assert told["ratchet_cycle_last_success_timestamp_seconds", ()] == 1.7e9
+
+
+def test_a_champion_trained_for_another_objective_has_that_ones_floor_and_none_of_f1():
+    told = samples(exported.of_model(ModelFacts("flights-sklearn", BY_COST)))
+    own = ("flights-sklearn",)
+    assert told["ratchet_champion_objective", own] == -0.7
+    assert told["ratchet_champion_objective_constant", own] == -0.9
+    assert told["ratchet_rolling_objective", own] == -0.75
+    assert told["ratchet_rolling_objective_floor", own] == -0.8
+    assert ("ratchet_rolling_f1_floor", own) not in told
+    assert (told["ratchet_champion_f1", own], told["ratchet_rolling_f1", own]) == (0.54, 0.51)
 
 
 def test_each_sample_has_as_many_labels_as_its_metric_declares():

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from ratchet.core.evaluation.counts import Confusion, day_number
 from ratchet.core.evaluation.f1 import f1, f1_of
 from ratchet.core.evaluation.floor import floor_of
+from ratchet.core.evaluation.objective_values import value_of
+from ratchet.core.objective import F1, Objective
 
 FIRST = date(2013, 7, 1)
 
@@ -21,9 +23,9 @@ def confusion(table, first=FIRST):
     return Confusion(np.arange(columns.shape[1]) + day_number(first), *columns)
 
 
-def floored(counts, false_alarms=0.01, samples=2_000, seed=0, days=7):
+def floored(counts, false_alarms=0.01, samples=2_000, seed=0, days=7, objective=F1):
     end = FIRST + timedelta(days=int(counts.day[-1]) - day_number(FIRST) + 1)
-    return floor_of(counts, FIRST, end, days, false_alarms, samples, seed)
+    return floor_of(counts, FIRST, end, days, false_alarms, samples, seed, objective)
 
 
 def at_its_own_rate(counts, **more):
@@ -50,6 +52,11 @@ DAYS = st.lists(st.tuples(*[st.integers(0, 60)] * 4), min_size=1, max_size=40).f
 )
 
 
+OBJECTIVES = st.sampled_from(
+    [Objective(beta=2), Objective(beta=0.3), Objective(cost=(1, 8)), Objective(cost=(0.3, 0.1))]
+)
+
+
 @given(DAYS)
 def test_it_is_never_above_the_versions_own_f1(days):
     counts = confusion(days)
@@ -67,6 +74,50 @@ def test_fewer_false_alarms_never_raise_it(days, one, other):
 @given(DAYS)
 def test_the_same_counts_give_the_same_floor(days):
     assert floored(confusion(days), samples=200) == floored(confusion(days), samples=200)
+
+
+@given(DAYS, OBJECTIVES)
+def test_of_another_objective_it_is_never_above_the_versions_own_value_nor_out_of_bounds(days, objective):
+    counts, (low, _) = confusion(days), objective.bounds
+    own = value_of(objective, counts)
+    assert low <= at_its_own_rate(counts, samples=200, objective=objective) <= own + 1e-9 * abs(low)
+
+
+@given(DAYS)
+def test_of_f1_by_its_beta_it_is_that_of_f1(days):
+    assert floored(confusion(days), samples=200, objective=Objective(beta=1)) == floored(confusion(days), samples=200)
+
+
+@given(DAYS)
+def test_a_cost_in_another_currency_has_the_same_floor_in_that(days):
+    counts = confusion(days)
+    dollars, cents = (
+        at_its_own_rate(counts, samples=200, objective=Objective(cost=cost)) for cost in ((1, 8), (100, 800))
+    )
+    assert cents == pytest.approx(100 * dollars)
+
+
+@pytest.mark.parametrize("objective", [Objective(beta=2), Objective(cost=(1, 8)), Objective(cost=(1, 1))], ids=str)
+@pytest.mark.parametrize("share", [0.01, 0.05])
+def test_of_unchanged_weeks_about_the_named_share_is_low_by_another_objective(share, objective):
+    low = []
+    for seed in range(60):
+        days = simulated(230, seed)
+        floor = floored(_part(days, 0, 30), share, objective=objective)
+        weeks = [_part(days, end - 7, end) for end in range(40, 231, 10)]
+        low += [value_of(objective, week) < floor.at(week.rows, _positives(week)) for week in weeks]
+    assert share / 4 < np.mean(low) < share * 2
+
+
+def test_a_version_whose_recall_fell_is_low_by_its_cost():
+    worse = [simulated(60, seed, recall=0.4, rate=0.25) for seed in range(20)]
+    weeks = [_part(days, 30, 37) for days in worse]
+    floors = [floored(simulated(30, seed), objective=Objective(cost=(1, 8))) for seed in range(20)]
+    low = [
+        value_of(floor.objective, week) < floor.at(week.rows, _positives(week))
+        for week, floor in zip(weeks, floors, strict=True)
+    ]
+    assert np.mean(low) > 0.8
 
 
 @pytest.mark.parametrize("share", [0.01, 0.05])
@@ -95,7 +146,11 @@ def _part(days, first, end):
 
 
 def _low(week, floor):
-    return f1_of(week) < floor.at(week.rows, int((week.true_positive + week.false_negative).sum()))
+    return f1_of(week) < floor.at(week.rows, _positives(week))
+
+
+def _positives(week):
+    return int((week.true_positive + week.false_negative).sum())
 
 
 def test_the_fewer_days_the_lower_it_is():

@@ -10,7 +10,9 @@ from sklearn import metrics
 
 from ratchet.core.evaluation.day_sums import MEASURES, DaySums, row_losses
 from ratchet.core.evaluation.guardrails import Measurements, results, slice_rows
+from ratchet.core.evaluation.objective_values import value_of
 from ratchet.core.guardrail import GuardrailResult, why_held
+from ratchet.core.objective import F1, Objective
 from ratchet.core.slices import ALL_ROWS, Slice
 from ratchet.errors import FailedError
 from ratchet.settings import Guardrail
@@ -108,6 +110,18 @@ def test_less_is_better_where_the_metric_is_a_loss():
     guardrail = [Guardrail(metric="brier", not_worse_by=0.01)]
     assert held(guardrail, found(better, worse)) == [("", False)]
     assert held(guardrail, found(worse, better)) == [("", True)]
+
+
+def test_a_guardrail_on_the_objective_follows_it():
+    own, champion = [rows_of(1, recall=0.9), rows_of(2, recall=0.9)], [rows_of(3, recall=0.5), rows_of(4, recall=0.5)]
+    guardrail = [Guardrail(metric="objective", not_worse_by=0.01)]
+    for objective in (F1, Objective(cost=(1.0, 8.0))):
+        kept, broken = (
+            results(guardrail, measured, {}, 500, 0, objective)[0]
+            for measured in (found(own, champion), found(champion, own))
+        )
+        assert (kept.broken, broken.broken) == (False, True)
+        assert kept.value == broken.champion_value == pytest.approx(value_of(objective, together(*own).confusion))
 
 
 def test_equal_models_are_seldom_held_however_many_guardrails_there_are():

@@ -1,12 +1,16 @@
 """Which of the existing versions a candidate has to beat."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ratchet.core.guardrail import GuardrailResult
+from ratchet.core.objective import Objective
 from ratchet.core.rival import Rival
+from ratchet.errors import ConfigurationError
 from ratchet.io.records.candidates import Candidate
 from ratchet.io.records.version import Version
 from ratchet.jobs.promotion.judging import judge
@@ -135,3 +139,42 @@ def test_a_candidate_whose_guardrails_were_not_measured_beside_this_champion_is_
         assert decision.outcome == "held"
         assert decision.reason.endswith("train again")
     assert judge(candidate(0.5), rows, versions, promotion, [result(broken=False, champion=2)]).promoted
+
+
+COST = Objective(cost=(1, 8))
+
+
+def measured_by(objective, value, constant=-0.9):
+    found = candidate(0.2)
+    metrics = {**found.metrics, "objective": value, "objective_constant": constant}
+    return replace(found, metrics=metrics, tags={**found.tags, **objective.tags()})
+
+
+def test_the_decision_follows_the_objective_and_f1_is_beside_it():
+    rows = [row(1, 0.6, 0.2, champion=True).by(-0.7, -0.5)]
+    decision = judge(measured_by(COST, -0.5), rows, [version(1, 0.6, champion=True)], Promotion(objective=COST))
+    assert decision.promoted
+    assert (decision.f1, decision.achieved.value) == (0.2, -0.5)
+
+
+def test_a_version_registered_since_counts_by_the_value_that_it_recorded_or_holds():
+    tags = {**COST.tags(), "ratchet.objective_value": "-0.4"}
+    since = version(1, 0.1, **tags)
+    held = judge(measured_by(COST, -0.5), [], [since], Promotion(objective=COST))
+    assert (held.outcome, held.rivals[0].value) == ("held", -0.4)
+    assert "is above version 1 by its recorded cost (0.400" in held.reason
+    unknown = judge(measured_by(COST, -0.5), [], [version(1, 0.1)], Promotion(objective=COST))
+    assert unknown.reason.startswith("version 1 can be neither scored nor found with a recorded cost")
+
+
+@pytest.mark.parametrize(
+    ("measured", "set_to", "said"),
+    [
+        (COST, Objective(), "promotion.objective is f1, and the run r0 of the cycle c0 was measured by {'cost'"),
+        (Objective(), COST, "was measured by f1; train again"),
+        (Objective(cost=(1, 9)), COST, "train again"),
+    ],
+)
+def test_a_run_that_was_measured_by_another_objective_is_refused(measured, set_to, said):
+    with pytest.raises(ConfigurationError, match=said):
+        judge(measured_by(measured, -0.5), [], [], Promotion(objective=set_to))

@@ -1,6 +1,7 @@
 """The pictures: six PNG files whatever the scores look like, the same for the same counts, and nothing left behind."""
 
 import struct
+from dataclasses import replace
 from datetime import date
 
 import matplotlib as mpl
@@ -16,6 +17,7 @@ from ratchet.core.evaluation.importance import Importance
 from ratchet.core.evaluation.resampling import Interval
 from ratchet.core.evaluation.rolling import rolling
 from ratchet.core.evaluation.threshold import choose
+from ratchet.core.objective import F1, Objective
 from ratchet.core.windows import Window
 from ratchet.report.picture_style import MEASURES, apart, thinned
 from ratchet.report.pictures import draw, draw_importance
@@ -99,6 +101,32 @@ def test_drawing_leaves_no_figure_and_no_setting_behind():
     drawn(counts())
     assert dict(dict.items(mpl.rcParams)) == before
     assert plt.get_fignums() == []
+
+
+@pytest.mark.parametrize(
+    ("case", "objective"),
+    [
+        ("usual scores", Objective(beta=2)),
+        ("usual scores", Objective(cost=(250, 4_000))),
+        ("one score for all rows", Objective(cost=(1, 8))),
+        ("days without rows, days without positives", Objective(beta=0.5)),
+    ],
+)
+def test_the_objective_is_drawn_beside_f1(case, objective):
+    test = CASES[case]()
+    threshold = choose(test, objective)
+    last = date.fromordinal(FIRST.toordinal() + int(test.day.max()) - day_number(FIRST) + 1)
+    days = rolling(test, threshold.value, Window("test", FIRST, last), 7, objective=objective)
+    pictures = draw(test, threshold, days)
+    assert set(pictures) == NAMES
+    assert pictures["threshold_curve.png"] != draw(test, replace(threshold, objective=F1), days)["threshold_curve.png"]
+    assert len(pictures["threshold_curve.png"]) < 120_000
+
+
+def test_a_beta_of_one_draws_the_same_pictures():
+    test, one = counts(), Objective(beta=1)
+    days = rolling(test, choose(test).value, Window("test", FIRST, date(2014, 1, 1)), 7)
+    assert draw(test, choose(test, one), days) == drawn(test)
 
 
 def test_without_a_day_there_is_nothing_to_draw():

@@ -20,6 +20,7 @@ from ratchet.core.evaluation.importance import Importance
 from ratchet.core.evaluation.metrics import METRICS, ClassRow
 from ratchet.core.evaluation.resampling import Interval
 from ratchet.core.evaluation.rolling import RollingDay
+from ratchet.core.objective import Achieved, Objective
 from ratchet.core.rival import Rival
 from ratchet.core.windows import Window
 from ratchet.report.decision_section import BEGIN, with_decision
@@ -414,3 +415,55 @@ def test_every_value_has_its_place_on_the_scale(values):
 )
 def test_numbers_are_written_alike(text, expected):
     assert text == expected
+
+
+COST = Objective(cost=(1, 8))
+F2 = Objective(beta=2)
+
+
+def by(objective, value, interval, constant, rivals):
+    days = [replace(day, objective=value) for day in evidence().rolling]
+    achieved = Achieved(objective, value, constant)
+    return evidence(achieved=achieved, achieved_interval=Interval(*interval), rivals=rivals, rolling=days)
+
+
+def test_a_cost_decides_and_f1_is_beside_it():
+    low = replace(rival(1, champion=True).by(-0.9125, -0.7), objective_low=-1.0, objective_high=-0.8)
+    html = render(by(COST, -0.7, (-0.75, -0.65), -0.9, (low, rival(2, basis="not_compared", difference=nan))))
+    Page(html)
+    text = text_of(html)
+    assert "Cost 0.700 of a row, 95 % interval 0.650 to 0.750; it decides" in text
+    assert "F1 0.541 95 % interval 0.472 to 0.602" in text
+    assert "No model at all 0.900 cost of the best constant labelling" in text
+    assert "version 1 champion 0.9125 0.800 to 1.000 +0.2125 93.8 % 0.400 0.700 0.5000" in text
+    assert "best constant 0.9000 – +0.2000" in text
+    assert "The champion, version 1, is no better on these rows than the best constant labelling." in text
+    assert "in which the candidate’s cost is lower" in text
+    assert "mean cost of a row: 1 for a false positive, 8 for a false negative; decides on the promotion" in text
+    assert text.count("decides on the promotion") == 1
+    assert 'aria-label="cost 0.912, between 0.800 and 1.000"' in html
+
+
+def test_another_f_beta_decides():
+    known = replace(rival(1).by(0.61, 0.65), objective_low=0.58, objective_high=0.64)
+    text = text_of(render(by(F2, 0.65, (0.6, 0.7), 0.55, (known,))))
+    assert "F2 0.650 95 % interval 0.600 to 0.700; it decides" in text
+    assert "No model at all 0.550 F2 of labelling every row positive" in text
+    assert "where recall counts 2 times as much; decides on the promotion" in text
+    assert "in which the candidate’s F2 is greater" in text
+
+
+def test_by_f1_nothing_tells_of_another_objective():
+    assert "objective" not in render(evidence())
+    assert "it decides" not in text_of(render(evidence()))
+
+
+@pytest.mark.parametrize("unit", [0.001, 1, 1_000])
+def test_a_cost_has_an_axis_that_fits_whatever_its_unit(unit):
+    objective = Objective(cost=(unit, 8 * unit))
+    low = replace(rival(1).by(-0.9 * unit, -0.7 * unit), objective_low=-unit, objective_high=-0.8 * unit)
+    html = render(by(objective, -0.7 * unit, (-0.75 * unit, -0.65 * unit), -0.9 * unit, (low,)))
+    places = [float(place) for place in re.findall(r'cx="([\d.]+)%"', html)]
+    assert min(places) > 5
+    assert max(places) < 95
+    assert max(places) - min(places) > 30

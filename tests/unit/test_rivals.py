@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from ratchet.core.evaluation.counts import Confusion, Counts
 from ratchet.core.evaluation.f1 import f1_of, precision_of, recall_of
+from ratchet.core.evaluation.objective_values import value_of
+from ratchet.core.objective import Achieved, Objective
 from ratchet.core.rival import Rival
 from ratchet.errors import FailedError
 from ratchet.io.records.version import Version
@@ -219,3 +221,51 @@ def test_the_champion_is_always_among_the_rescored_which_are_never_too_many(know
     numbers = [found.number for found in chosen]
     assert numbers[0] == serving
     assert len(set(numbers)) == min(limit, len(versions))
+
+
+COST = Objective(cost=(1, 8))
+BY_COST = Promotion(objective=COST)
+
+
+def recorded(number, objective, value):
+    """A version that recorded a value by an objective."""
+    return replace(version(number), tags={**objective.tags(), "ratchet.objective_value": repr(value)})
+
+
+def test_by_another_objective_a_row_has_its_values_beside_f1():
+    plain, _ = compare([version(1)], {1: confusion(BAD)})
+    compared, _ = compare([version(1)], {1: confusion(BAD)}, BY_COST)
+    (row,), (by_f1,) = compared.rivals, plain.rivals
+    assert (row.f1, row.f1_low, row.f1_high, row.recorded_f1) == (by_f1.f1, by_f1.f1_low, by_f1.f1_high, 0.4)
+    assert row.objective == value_of(COST, confusion(BAD)) == -60 / 80
+    assert compared.achieved == Achieved(COST, -(5 * 8) / 80, -60 / 80)
+    assert row.difference == pytest.approx(-0.5 + 0.75)
+    assert row.objective_low <= row.objective <= row.objective_high
+    assert row.probability == compared.probability > 0.9
+    assert compared.interval == plain.interval
+    assert compared.achieved_interval.low <= -0.5 <= compared.achieved_interval.high
+
+
+def test_the_objective_says_which_version_is_the_better_one():
+    # The candidate misses positives, the version misses none.
+    dear = Promotion(objective=Objective(cost=(1, 80)))
+    compared, _ = compare([version(1)], {1: confusion(BAD)}, dear)
+    assert compared.rivals[0].difference < 0
+    assert compared.probability < 0.05
+    assert compared.rivals[0].f1 < f1_of(confusion(GOOD))
+
+
+def test_a_version_is_compared_by_the_objective_on_the_days_that_it_has_not_learnt_from():
+    compared, _ = compare([learnt_until(1, 5)], {1: confusion(BAD)}, BY_COST)
+    (row,) = compared.rivals
+    since = DAYS >= 5
+    own = Confusion.from_rows(DAYS[since], LATE[since], GOOD[since], np.ones(60))
+    assert row.candidate_objective == value_of(COST, own)
+    assert row.difference == pytest.approx(row.candidate_objective - row.objective)
+
+
+def test_a_version_that_cant_be_scored_counts_with_a_value_recorded_by_the_same_objective_alone():
+    same, other = recorded(1, COST, -0.6), recorded(2, Objective(cost=(2, 16)), -1.2)
+    compared, _ = compare([same, other, version(3)], {1: "gone", 2: "gone", 3: "gone"}, BY_COST)
+    assert [(row.version, row.basis, row.value) for row in compared.rivals] == [(1, "recorded", -0.6)]
+    assert compared.rivals[0].difference == pytest.approx(0.1)

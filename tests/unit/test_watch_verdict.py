@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ratchet.core.objective import Objective
 from ratchet.core.watch_verdict import WatchVerdict, floor_of, judge
 from ratchet.errors import FailedError
 
@@ -24,6 +25,8 @@ class Day:
     positives: int
     f1: float
     f1_floor: float
+    objective: float = nan
+    objective_floor: float = nan
 
 
 def days(*f1, length=7, positives=10, floor=FLOOR):
@@ -120,3 +123,38 @@ def test_the_sentence_says_what_was_measured():
         "version 1 of m has a rolling F1 of 0.400 on 2013-12-31, below its floor of 0.500; of the newest days 2 are low"
     )
     assert "no full window" in judged([]).sentence("version 1 of m")
+
+
+def by(objective, *values, floor):
+    """Days that are judged by another objective; by F1 none were low."""
+    plain = days(*[0.9] * len(values))
+    some = [replace(day, objective=value, objective_floor=floor) for day, value in zip(plain, values, strict=True)]
+    return judge(some, UNTIL, 5, 2, 7, "now", objective)
+
+
+def test_another_objective_is_judged_by_its_own_floor():
+    verdict = by(Objective(beta=2), 0.4, 0.4, floor=0.5)
+    assert (verdict.verdict, verdict.low_days, verdict.f1, verdict.value, verdict.floor) == ("low", 2, 0.9, 0.4, 0.5)
+    assert verdict.sentence("version 1 of m") == (
+        "version 1 of m has a rolling F2 of 0.400 on 2013-12-31, below its floor of 0.500; of the newest days 2 are low"
+    )
+    assert WatchVerdict.from_tag(verdict.to_tag(), "version 1") == verdict
+
+
+def test_a_cost_is_low_above_its_limit():
+    cost = Objective(cost=(1, 8))
+    verdict = by(cost, -0.6, -0.6, floor=-0.5)
+    assert (verdict.verdict, verdict.value) == ("low", -0.6)
+    assert verdict.sentence("version 1 of m") == (
+        "version 1 of m has a rolling cost of 0.600 on 2013-12-31, above its limit of 0.500;"
+        " of the newest days 2 are low"
+    )
+    fine = by(cost, -0.6, -0.4, floor=-0.5)
+    assert "not above its limit of 0.500; of the newest days 1 is low" in fine.sentence("version 1 of m")
+    assert "no full window" in judge([], UNTIL, 5, 2, 7, "now", cost).sentence("version 1 of m")
+
+
+def test_a_fixed_floor_holds_for_an_f_beta_and_not_for_a_cost():
+    assert floor_of(0.3, 0.4, 0.5, Objective(beta=2)) == 0.3
+    assert floor_of(0.3, -0.7, -0.5, Objective(cost=(1, 8))) == -0.7
+    assert floor_of(None, None, -0.45, Objective(cost=(1, 8))) == pytest.approx(-0.5), "worse than its own"

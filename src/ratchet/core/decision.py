@@ -10,6 +10,7 @@ from itertools import groupby
 from math import floor, isnan
 from typing import Any, Literal
 
+from ratchet.core.objective import F1, Achieved, Objective
 from ratchet.core.rival import Rival
 from ratchet.errors import FailedError
 
@@ -33,7 +34,7 @@ class Decision:
     better than its best rival on days like these; None if unknown. rivals: the best first. unknown: numbers of existing
     versions with unknown F1. version: the candidate's number; None if it has none. set_aside, not_compared: why a
     version is no rival, or can't be compared, by number. earlier: how many candidates were measured on some of the test
-    rows before.
+    rows before. achieved: the candidate's value by another objective, if that decided instead of F1.
     """
 
     outcome: Outcome
@@ -47,6 +48,7 @@ class Decision:
     set_aside: Mapping[int, str] = field(default_factory=dict)
     not_compared: Mapping[int, str] = field(default_factory=dict)
     earlier: int = 0
+    achieved: Achieved | None = None
 
     @property
     def promoted(self) -> bool:
@@ -67,7 +69,8 @@ class Decision:
             "f1": self.f1,
             "f1_all_positive": self.f1_all_positive,
             "probability_better": self.probability,
-            "versions": [asdict(rival) for rival in self.rivals],
+            **_objective_record(self.achieved),
+            "versions": [_rival_record(rival) for rival in self.rivals],
             "versions_without_f1": list(self.unknown),
             "versions_set_aside": {str(number): why for number, why in self.set_aside.items()},
             "versions_not_compared": {str(number): why for number, why in self.not_compared.items()},
@@ -90,10 +93,31 @@ class Decision:
                 set_aside=_numbered(record.get("versions_set_aside", {})),
                 not_compared=_numbered(record.get("versions_not_compared", {})),
                 earlier=int(record.get("earlier_candidates", 0)),
+                achieved=_achieved(record),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             message = f"decision.json of {where} can't be read: {error!r}; train again"
             raise FailedError(message) from error
+
+
+def _objective_record(achieved: Achieved | None) -> dict[str, Any]:
+    if achieved is None:
+        return {}
+    return {
+        "objective": achieved.objective.form,
+        "objective_value": achieved.value,
+        "objective_constant": achieved.constant,
+    }
+
+
+def _achieved(record: Mapping[str, Any]) -> Achieved | None:
+    if "objective" not in record:
+        return None
+    return Achieved(Objective.parse(record["objective"]), record["objective_value"], record["objective_constant"])
+
+
+def _rival_record(rival: Rival) -> dict[str, Any]:
+    return {name: value for name, value in asdict(rival).items() if "objective" not in name or value is not None}
 
 
 def _numbered(record: Mapping[str, str]) -> dict[int, str]:
@@ -121,30 +145,33 @@ def decide(
     rivals: Sequence[Rival],
     confidence: float | None,
     others: Others | None = None,
+    achieved: Achieved | None = None,
 ) -> Decision:
     """Promote the candidate if its F1 is greater than every rival's; a tie holds.
 
     Its F1 must also exceed f1_all_positive, which needs no model, and its data must be newer than those of every
     version that it can't be compared with. confidence: the required probability of being better than the best rival on
-    days like these; None requires none. others: versions that are no rivals.
+    days like these; None requires none. others: versions that are no rivals. achieved: the candidate's value by another
+    objective, which then decides instead of F1; the rivals have theirs.
     """
-    others = others or Others()
-    ranked = hardest_first(rivals, candidate_f1)
+    others, own = others or Others(), achieved or Achieved(F1, candidate_f1, f1_all_positive)
+    ranked = hardest_first(rivals, own.value)
     probability = ranked[0].probability if ranked and ranked[0].basis == "same_rows" else None
     if others.unknown:
-        promoted, why = False, _unknown(others.unknown)
-    elif not candidate_f1 > f1_all_positive:
-        promoted, why = False, _trivial(candidate_f1, f1_all_positive, ranked)
+        promoted, why = False, _unknown(others.unknown, own.objective)
+    elif not own.value > own.constant:
+        promoted, why = False, _trivial(own, ranked)
     elif others.newer:
-        promoted, why = False, f"F1 {candidate_f1:.3f} decides nothing: {others.newer}"
+        said = own.objective.said(f"{own.objective.shown(own.value):.3f}")
+        promoted, why = False, f"{said} decides nothing: {others.newer}"
     elif not ranked:
-        promoted, why = True, _first(candidate_f1, f1_all_positive, bool(others.set_aside or others.not_compared))
+        promoted, why = True, _first(own, bool(others.set_aside or others.not_compared))
     else:
-        promoted, why = _against(candidate_f1, ranked, probability, confidence)
-        why += _trivial_champion(ranked, f1_all_positive)
+        promoted, why = _against(own, ranked, probability, confidence)
+        why += _trivial_champion(ranked, own)
     return Decision(
         "promoted" if promoted else "held",
-        _champion_unscored(ranked)
+        _champion_unscored(ranked, own.objective)
         + why
         + _left_out("not compared", others.not_compared)
         + _left_out("set aside", others.set_aside),
@@ -155,49 +182,54 @@ def decide(
         tuple(sorted(others.unknown)),
         set_aside=dict(sorted(others.set_aside.items())),
         not_compared=dict(sorted(others.not_compared.items())),
+        achieved=achieved,
     )
 
 
-def hardest_first(rivals: Iterable[Rival], candidate_f1: float) -> tuple[Rival, ...]:
-    """The rivals in the order in which the decision looks at them: the first is the best."""
-    return tuple(sorted(rivals, key=lambda rival: _rank(rival, candidate_f1)))
+def hardest_first(rivals: Iterable[Rival], candidate: float) -> tuple[Rival, ...]:
+    """The rivals in the order in which the decision looks at them: the first is the best.
+
+    candidate: the candidate's F1, or its value by another objective.
+    """
+    return tuple(sorted(rivals, key=lambda rival: _rank(rival, candidate)))
 
 
-def _rank(rival: Rival, candidate_f1: float) -> tuple[bool, float, float, bool, int]:
+def _rank(rival: Rival, candidate: float) -> tuple[bool, float, float, bool, int]:
     """Sort key: the rival that the candidate is furthest below comes first, after those whose F1 is NaN."""
-    lead = rival.f1 - rival.own_f1(candidate_f1)
-    return not isnan(lead), -lead, -rival.f1, not rival.champion, rival.version
+    lead = rival.value - rival.own(candidate)
+    return not isnan(lead), -lead, -rival.value, not rival.champion, rival.version
 
 
-def _unknown(unknown: Sequence[int]) -> str:
-    first = min(unknown)
+def _unknown(unknown: Sequence[int], objective: Objective) -> str:
+    first, remedy = min(unknown), ", or give it the tag ratchet.f1" if objective == F1 else ""
     return (
-        f"version {first} can be neither scored nor found with a recorded F1, so nothing can be shown to be better;"
-        f" delete the version in MLflow, or give it the tag ratchet.f1"
+        f"version {first} can be neither scored nor found with a recorded {objective.name}, so nothing can be shown to"
+        f" be better; delete the version in MLflow{remedy}"
     )
 
 
-def _trivial(candidate_f1: float, f1_all_positive: float, ranked: Sequence[Rival]) -> str:
-    own, trivial = numbers(candidate_f1, f1_all_positive)
-    word = "ties with" if candidate_f1 == f1_all_positive else "is not better than"
+def _trivial(own: Achieved, ranked: Sequence[Rival]) -> str:
+    value, trivial = _shown(own.objective, own.value, own.constant)
+    word = "ties with" if own.value == own.constant else "is not better than"
     first = "" if ranked else ", and there is no version yet"
-    return f"F1 {own} {word} labelling every row positive ({trivial}){first}"
+    return f"{own.objective.said(value)} {word} {own.objective.constant} ({trivial}){first}"
 
 
-def _trivial_champion(ranked: Sequence[Rival], f1_all_positive: float) -> str:
+def _trivial_champion(ranked: Sequence[Rival], own: Achieved) -> str:
     champion = next((rival for rival in ranked if rival.champion and rival.basis == "same_rows"), None)
-    if champion is None or champion.f1 > f1_all_positive:
+    if champion is None or champion.value > own.constant:
         return ""
-    own, trivial = numbers(champion.f1, f1_all_positive)
-    which = f"the champion, version {champion.version} ({own}),"
-    return f"; {which} is no better than labelling every row positive ({trivial})"
+    value, trivial = _shown(own.objective, champion.value, own.constant)
+    which = f"the champion, version {champion.version} ({value}),"
+    return f"; {which} is no better than {own.objective.constant} ({trivial})"
 
 
-def _champion_unscored(ranked: Sequence[Rival]) -> str:
+def _champion_unscored(ranked: Sequence[Rival], objective: Objective) -> str:
     champion = next((rival for rival in ranked if rival.champion and rival.basis == "recorded" and rival.note), None)
     if champion is None:
         return ""
-    return f"the champion, version {champion.version}, was not scored on these rows, so recorded F1 counts; "
+    counts = f"so recorded {objective.name} counts"
+    return f"the champion, version {champion.version}, was not scored on these rows, {counts}; "
 
 
 def _left_out(how: str, versions: Mapping[int, str]) -> str:
@@ -213,52 +245,52 @@ def _ranges(numbers: Sequence[int]) -> list[str]:
     return [text for run in runs for text in ([f"{run[0]} to {run[-1]}"] if len(run) > _LISTED else map(str, run))]
 
 
-def _first(candidate_f1: float, f1_all_positive: float, others: bool) -> str:
-    own, trivial = numbers(candidate_f1, f1_all_positive)
+def _first(own: Achieved, others: bool) -> str:
+    value, trivial = _shown(own.objective, own.value, own.constant)
     what = "meets no version that counts" if others else "is that of the first version"
-    return f"F1 {own} {what}, and labelling every row positive has {trivial}"
+    return f"{own.objective.said(value)} {what}, and {own.objective.constant} has {trivial}"
 
 
 def _against(
-    candidate_f1: float, ranked: Sequence[Rival], probability: float | None, confidence: float | None
+    candidate: Achieved, ranked: Sequence[Rival], probability: float | None, confidence: float | None
 ) -> tuple[bool, str]:
-    best = ranked[0]
-    candidate_f1 = best.own_f1(candidate_f1)
-    own, other = numbers(candidate_f1, best.f1)
-    comparison = f"{_named(best, len(ranked))} ({other}{_difference(candidate_f1, best.f1)}{_chance(probability)})"
-    recorded = _recorded(ranked)
-    # Not "f1 <= best", because NaN must hold, too.
-    if not candidate_f1 > best.f1:
-        word = "ties with" if candidate_f1 == best.f1 else "is below"
-        return False, f"F1 {own} {word} {comparison}{recorded}"
+    best, objective = ranked[0], candidate.objective
+    value = best.own(candidate.value)
+    shown, other = _shown(objective, value, best.value)
+    difference = _difference(objective.shown(value), objective.shown(best.value))
+    comparison = f"{_named(best, len(ranked), objective)} ({other}{difference}{_chance(probability)})"
+    own, recorded = objective.said(shown), _recorded(ranked, objective)
+    # Not "value <= best", because NaN must hold, too.
+    if not value > best.value:
+        word = "ties with" if value == best.value else objective.is_worse
+        return False, f"{own} {word} {comparison}{recorded}"
     if confidence is not None and probability is None:
         wanted = f"a probability of {_percent(confidence)} is asked for, and without versions on the same rows none is"
-        return False, f"F1 {own} beats {comparison}, but {wanted} known{recorded}"
+        return False, f"{own} beats {comparison}, but {wanted} known{recorded}"
     if confidence is not None and probability is not None and probability < confidence:
-        return False, f"F1 {own} beats {comparison}, but a probability of {_percent(confidence)} is asked for{recorded}"
-    return True, f"F1 {own} beats {comparison}{recorded}"
+        return False, f"{own} beats {comparison}, but a probability of {_percent(confidence)} is asked for{recorded}"
+    return True, f"{own} beats {comparison}{recorded}"
 
 
-def _named(best: Rival, existing: int) -> str:
+def _named(best: Rival, existing: int, objective: Objective) -> str:
     which = f"version {best.version}" if existing == 1 else f"version {best.version}, the best of {existing} versions,"
-    if best.candidate_f1 is not None:
+    if best.fewer_days:
         return f"{which} on those of the rows that it has not learnt from"
-    return f"{which} on the same rows" if best.basis == "same_rows" else f"{which} by its recorded F1"
+    return f"{which} on the same rows" if best.basis == "same_rows" else f"{which} by its recorded {objective.name}"
 
 
-def _difference(candidate_f1: float, other: float) -> str:
-    if candidate_f1 == other:
+def _difference(candidate: float, other: float) -> str:
+    if candidate == other:
         return ""
-    own, theirs = numbers(candidate_f1, other)
-    digits = max(len(own), len(theirs)) - 2
-    return f", difference {candidate_f1 - other:+.{digits}f}"
+    digits = max(len(number.partition(".")[2]) for number in numbers(candidate, other))
+    return f", difference {candidate - other:+.{digits}f}"
 
 
 def _chance(probability: float | None) -> str:
     return "" if probability is None else f"; better on days like these with a probability of {_percent(probability)}"
 
 
-def _recorded(ranked: Sequence[Rival]) -> str:
+def _recorded(ranked: Sequence[Rival], objective: Objective) -> str:
     by_record = sorted((rival for rival in ranked if rival.basis == "recorded"), key=lambda rival: rival.version)
     if not by_record or (len(by_record) == len(ranked) and not any(rival.note for rival in ranked)):
         return ""
@@ -267,7 +299,11 @@ def _recorded(ranked: Sequence[Rival]) -> str:
         notes.setdefault(rival.note.rstrip("."), []).append(str(rival.version))
     parts = (f"{', '.join(versions)}{f' ({note})' if note else ''}" for note, versions in notes.items())
     counted = "version" if len(by_record) == 1 else "versions"
-    return f"; counted by recorded F1: {counted} {', '.join(parts)}"
+    return f"; counted by recorded {objective.name}: {counted} {', '.join(parts)}"
+
+
+def _shown(objective: Objective, first: float, second: float) -> tuple[str, str]:
+    return numbers(objective.shown(first), objective.shown(second))
 
 
 def numbers(first: float, second: float) -> tuple[str, str]:

@@ -61,6 +61,18 @@ METRICS = (
         "ratchet_estimated_day_timestamp_seconds", ("model",), "Midnight, in UTC, of the newest day with an estimate"
     ),
     Metric("ratchet_estimate_alert", ("model",), "1 if `exporter.estimate_alert` is on, else 0"),
+    Metric(
+        "ratchet_champion_objective",
+        ("model",),
+        "The champion's value by another objective than F1 on the test rows of its own run; a cost is negative",
+    ),
+    Metric("ratchet_champion_objective_constant", ("model",), "That of the best constant labelling of the same rows"),
+    Metric("ratchet_rolling_objective", ("model",), "The champion's value over the rolling window; a cost is negative"),
+    Metric(
+        "ratchet_rolling_objective_floor",
+        ("model",),
+        "Rolling value below which the newest measured day is low; then there is no floor of F1",
+    ),
     Metric("ratchet_versions", ("model",), "Number of registered versions"),
     Metric("ratchet_decisions", ("model", "decision"), "Number of runs with this decision"),
     Metric(
@@ -92,9 +104,10 @@ METRICS = (
 class Champion:
     """The serving version.
 
-    since: a Unix time, None if unknown. rolling: the newest rolling metrics by name, without `rolling_`. day: midnight
-    of the newest measured day, as a Unix time. estimated_day: that of the newest day with an estimate. drift: distances
-    by feature.
+    since: a Unix time, None if unknown. floor: of F1, or of the objective if there is one. rolling: the newest rolling
+    metrics by name, without `rolling_`. day: midnight of the newest measured day, as a Unix time. estimated_day: that
+    of the newest day with an estimate. drift: distances by feature. objective, objective_constant: by another objective
+    than F1; None if it was trained for F1.
     """
 
     version: int
@@ -106,6 +119,8 @@ class Champion:
     day: float | None = None
     estimated_day: float | None = None
     drift: Mapping[str, float] = field(default_factory=dict)
+    objective: float | None = None
+    objective_constant: float | None = None
 
 
 @dataclass(frozen=True)
@@ -182,7 +197,10 @@ def _of_champion(own: tuple[str], champion: Champion) -> Iterator[Sample]:
     yield from _known("ratchet_champion_since_timestamp_seconds", own, champion.since)
     yield from _known("ratchet_champion_f1", own, champion.f1)
     yield from _known("ratchet_champion_f1_all_positive", own, champion.f1_all_positive)
-    yield from _known("ratchet_rolling_f1_floor", own, champion.floor)
+    yield from _known("ratchet_champion_objective", own, champion.objective)
+    yield from _known("ratchet_champion_objective_constant", own, champion.objective_constant)
+    measure = "f1" if champion.objective is None else "objective"
+    yield from _known(f"ratchet_rolling_{measure}_floor", own, champion.floor)
     yield from _known("ratchet_rolling_day_timestamp_seconds", own, champion.day)
     yield from _known("ratchet_estimated_day_timestamp_seconds", own, champion.estimated_day)
     for name, value in champion.rolling.items():

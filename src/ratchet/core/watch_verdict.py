@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from math import isnan, nan
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
+from ratchet.core.objective import F1, Objective
 from ratchet.errors import FailedError
 
 Judgement = Literal["low", "fine", "unknown"]
@@ -33,6 +34,12 @@ class Day(Protocol):
     @property
     def f1_floor(self) -> float: ...
 
+    # Only where another objective than F1 decides.
+    @property
+    def objective(self) -> float: ...
+    @property
+    def objective_floor(self) -> float: ...
+
 
 @dataclass(frozen=True)
 class WatchVerdict:
@@ -40,7 +47,8 @@ class WatchVerdict:
 
     until: the end of the measured days, exclusive, in ISO 8601. rows, f1: of the newest full window; None if there is
     none yet. floor: the F1 below which that window is low. low_days: how many of the newest days were low. at: the time
-    of the verdict.
+    of the verdict. objective, value: the other objective that decides instead of F1, as its setting, and the window's
+    value, greater is better; the floor is then its.
     """
 
     until: str
@@ -50,6 +58,8 @@ class WatchVerdict:
     low_days: int
     verdict: Judgement
     at: str
+    objective: str | dict[str, Any] | None = None
+    value: float | None = None
 
     @property
     def newest(self) -> date:
@@ -58,7 +68,8 @@ class WatchVerdict:
 
     def to_tag(self) -> str:
         """The verdict as a tag's value."""
-        return json.dumps(asdict(self))
+        left_out = () if self.objective else ("objective", "value")
+        return json.dumps({name: value for name, value in asdict(self).items() if name not in left_out})
 
     @classmethod
     def from_tag(cls, text: str, where: str) -> Self:
@@ -66,6 +77,7 @@ class WatchVerdict:
         try:
             found = cls(**json.loads(text))
             date.fromisoformat(found.until)
+            Objective.parse(found.objective or "f1")
         except (TypeError, ValueError) as error:
             message = f"the tag {TAG} of {where} can't be read: {text!r}; delete the tag in MLflow"
             raise FailedError(message) from error
@@ -73,38 +85,50 @@ class WatchVerdict:
 
     def sentence(self, name: str) -> str:
         """The verdict in one sentence. name: such as `version 3 of flights-sklearn`."""
-        if self.f1 is None or self.floor is None:
+        value = self.f1 if self.objective is None else self.value
+        if value is None or self.floor is None:
             return f"{name} has no full window of new days up to {self.newest} yet"
-        side = "below" if self.f1 < self.floor else "not below"
+        by = Objective.parse(self.objective or "f1")
+        side = "" if value < self.floor else "not "
+        limit = "below its floor" if by.cost is None else "above its limit"
         return (
-            f"{name} has a rolling F1 of {self.f1:.3f} on {self.newest}, {side} its floor of {self.floor:.3f};"
+            f"{name} has a rolling {by.name} of {by.shown(value):.3f} on {self.newest},"
+            f" {side}{limit} of {by.shown(self.floor):.3f};"
             f" of the newest days {self.low_days} {'is' if self.low_days == 1 else 'are'} low"
         )
 
 
-def floor_of(fixed: float | None, measured: float | None, own_f1: float | None) -> float:
-    """The F1 below which a day is low; NaN if it is unknown.
+def floor_of(fixed: float | None, measured: float | None, own: float | None, objective: Objective = F1) -> float:
+    """The F1, or value of another objective, below which a day is low; NaN if it is unknown.
 
-    fixed: the setting `watch.floor`, which goes first. measured: by `core.evaluation.floor`; None or NaN if the version
-    was trained before there was such a floor. own_f1: F1 on the version's own test rows, of which nine tenths are then
-    the floor.
+    fixed: the setting `watch.floor`, which goes first, except for a cost. measured: by `core.evaluation.floor`; None or
+    NaN if the version was trained before there was such a floor. own: F1 on the version's own test rows, of which nine
+    tenths are then the floor.
     """
-    if fixed is not None:
+    if fixed is not None and objective.cost is None:
         return fixed
     if measured is not None and not isnan(measured):
         return measured
-    return nan if own_f1 is None else _SHARE * own_f1
+    if own is None:
+        return nan
+    return _SHARE * own if objective.cost is None else own / _SHARE
 
 
-def judge(days: Sequence[Day], until: date, windows: int, low: int, length: int, at: str) -> WatchVerdict:
+def judge(
+    days: Sequence[Day], until: date, windows: int, low: int, length: int, at: str, objective: Objective = F1
+) -> WatchVerdict:
     """Judge the newest `windows` days that have a full window of `length` days with a positive row in it, and a floor.
 
     days: those since the version's own test window, in order. low: how many must be low, including the newest.
     """
-    full = [day for day in days if day.days == length and day.positives and not isnan(day.f1_floor)][-windows:]
+    by_f1 = objective == F1
+    judged = [(day, day.f1, day.f1_floor) if by_f1 else (day, day.objective, day.objective_floor) for day in days]
+    full = [one for one in judged if one[0].days == length and one[0].positives and not isnan(one[2])][-windows:]
+    form = None if by_f1 else objective.form
     if not full:
-        return WatchVerdict(until.isoformat(), None, None, None, 0, "unknown", at)
-    newest = full[-1]
-    weak = sum(day.f1 < day.f1_floor for day in full)
-    verdict: Judgement = "low" if weak >= low and newest.f1 < newest.f1_floor else "fine"
-    return WatchVerdict(until.isoformat(), newest.rows, newest.f1, newest.f1_floor, weak, verdict, at)
+        return WatchVerdict(until.isoformat(), None, None, None, 0, "unknown", at, form)
+    newest, value, floor = full[-1]
+    weak = sum(one < its_floor for _, one, its_floor in full)
+    verdict: Judgement = "low" if weak >= low and value < floor else "fine"
+    own = None if by_f1 else value
+    return WatchVerdict(until.isoformat(), newest.rows, newest.f1, floor, weak, verdict, at, form, own)

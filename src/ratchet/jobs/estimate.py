@@ -13,6 +13,7 @@ import structlog
 from ratchet.core.evaluation.counts import Counts, day_number, day_of
 from ratchet.core.evaluation.estimate import EstimatedDay, estimates_with_floor, past_error, rolling_estimates
 from ratchet.core.evaluation.floor import Floor
+from ratchet.core.objective import F1
 from ratchet.core.watch_estimate import ESTIMATED, ESTIMATED_ERROR, WatchEstimate
 from ratchet.core.windows import Window
 from ratchet.io.records.watch_record import Record, Span
@@ -44,7 +45,7 @@ def estimate(
 ) -> WatchEstimate | None:
     """Log the estimates of scored days that have none, and write the newest to the version; None if no day has rows.
 
-    name: of the registered model. floor: the version's, None if unknown.
+    name: of the registered model. floor: of the version's F1, None if unknown.
     """
     logged = set(record.history(ESTIMATED["f1"]))
     stretches = _stretches(record, unlabelled)
@@ -95,13 +96,14 @@ def _newest(settings: Settings, record: Record) -> WatchEstimate | None:
     past = past_error(curves["f1"], realised, settings.evaluation.rolling_days)
     if past is not None and max(realised) not in record.history(ESTIMATED_ERROR):
         record.log_estimate_error(past.mean_absolute, day_of(max(realised)))
+    fixed = settings.watch.floor if record.objective == F1 else None
     return WatchEstimate(
         until=day_of(newest + 1).isoformat(),
         positives=curves["positives"][newest],
         f1=curves["f1"][newest],
         precision=curves["precision"][newest],
         recall=curves["recall"][newest],
-        floor=settings.watch.floor or curves["f1_floor"].get(newest),
+        floor=fixed or curves["f1_floor"].get(newest),
         mean_absolute_error=None if past is None else past.mean_absolute,
         error_by_month={} if past is None else {month: round(error, 4) for month, error in past.by_month.items()},
     )

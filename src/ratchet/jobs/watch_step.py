@@ -14,6 +14,7 @@ from ratchet.core.evaluation.counts import Counts, day_number
 from ratchet.core.evaluation.floor import Floor
 from ratchet.core.evaluation.floor import floor_of as measured_floor
 from ratchet.core.evaluation.rolling import RollingDay, rolling, with_floor
+from ratchet.core.objective import F1
 from ratchet.core.watch_estimate import ESTIMATED, WatchEstimate
 from ratchet.core.watch_verdict import WatchVerdict, floor_of, judge
 from ratchet.core.windows import Window
@@ -61,13 +62,14 @@ def watch(settings: Settings, engine: str) -> Watched:
         unlabelled = None if days is None else _measure(settings, engine, record, table, *days)
         label, new = f"version {champion.number} of {name}", days is not None and days[0].start != days[0].end
         floor = _floor(settings, record)
+        f1_floor = floor if record.objective == F1 else None
         if record.end > record.tested_until:
             verdict = _concluded(settings, record, name, floor)
             log.info("watch.judged", engine=engine, version=champion.number, new=new, **vars(verdict))
-            expected = estimate(settings, record, name, floor, unlabelled)
+            expected = estimate(settings, record, name, f1_floor, unlabelled)
             return Watched(verdict.sentence(label) + ("" if new else "; no day is new"), verdict, expected)
         if unlabelled is not None:
-            expected = estimate(settings, record, name, floor, unlabelled)
+            expected = estimate(settings, record, name, f1_floor, unlabelled)
             return Watched(f"{label} has no labelled day after its test window yet", None, expected)
     return Watched(f"{label} was measured up to the end of the data, {record.tested_until}: no day is new")
 
@@ -120,11 +122,19 @@ def _concluded(settings: Settings, record: Record, name: str, floor: Floor | Non
     if moved and day_number(last.end) - 1 not in record.logged(_DRIFT):
         record.log_drift(moved, last.end - timedelta(days=1))
     chosen = settings.watch
-    floored = [replace(day, f1_floor=floor_of(chosen.floor, day.f1_floor, record.version.f1)) for day in newest]
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    verdict = judge(floored, record.end, chosen.windows, chosen.low, length, now)
+    floored = _floored(settings, record, newest)
+    verdict = judge(floored, record.end, chosen.windows, chosen.low, length, now, record.objective)
     record.conclude(name, verdict)
     return verdict
+
+
+def _floored(settings: Settings, record: Record, days: list[RollingDay]) -> list[RollingDay]:
+    """The days with the floors that decide."""
+    fixed, own, objective = settings.watch.floor, record.version.recorded(record.objective), record.objective
+    if objective == F1:
+        return [replace(day, f1_floor=floor_of(fixed, day.f1_floor, own)) for day in days]
+    return [replace(day, objective_floor=floor_of(fixed, day.objective_floor, own, objective)) for day in days]
 
 
 def _floor(settings: Settings, record: Record) -> Floor | None:
@@ -135,7 +145,8 @@ def _floor(settings: Settings, record: Record) -> Floor | None:
     counts = Counts.from_csv(record.read(own.path), record.levels(settings.evaluation.score_levels))
     confusion, evaluation = counts.confusion(record.threshold), settings.evaluation
     length, samples = evaluation.rolling_days, evaluation.bootstrap_samples
-    return measured_floor(confusion, own.first, own.end, length, settings.watch.false_alarms, samples, settings.seed)
+    share, objective = settings.watch.false_alarms, record.objective
+    return measured_floor(confusion, own.first, own.end, length, share, samples, settings.seed, objective)
 
 
 def _days(settings: Settings, record: Record, block: list[Span], logged: set[int]) -> list[RollingDay]:
@@ -149,7 +160,7 @@ def _days(settings: Settings, record: Record, block: list[Span], logged: set[int
     if wanted >= end or not parts:
         return []
     window = Window("watched", begin, end)
-    return rolling(Counts.together(parts, levels), record.threshold, window, length, wanted)
+    return rolling(Counts.together(parts, levels), record.threshold, window, length, wanted, record.objective)
 
 
 def _wanted(settings: Settings, record: Record, begin: date, end: date, logged: set[int]) -> date:

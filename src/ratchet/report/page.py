@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from math import ceil, floor, isfinite
+from math import ceil, floor, isfinite, log10, nan
 from typing import Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,6 +22,7 @@ from ratchet.core.evaluation.metrics import ClassRow
 from ratchet.core.evaluation.resampling import Interval
 from ratchet.core.evaluation.rolling import RollingDay
 from ratchet.core.guardrail import GuardrailResult
+from ratchet.core.objective import F1, Achieved, Objective
 from ratchet.core.rival import Rival
 from ratchet.core.watch_estimate import BLIND_SPOT
 from ratchet.core.windows import Window
@@ -86,7 +87,8 @@ class Evidence:
     share of test rows that the measured and the refitted model label differently. slices: groups of test rows, worst
     first. guardrails: their results. champion_not_sliced: why the champion is not beside them; empty if it is.
     explained: what the model rests on, and where it differs from the champion. expected: of the test window, from the
-    scores alone; past_error: of the rolling estimates in it.
+    scores alone; past_error: of the rolling estimates in it. achieved, achieved_interval: the value by another
+    objective, which then decides instead of F1.
     """
 
     model: str
@@ -117,20 +119,76 @@ class Evidence:
     explained: Explanation = field(default_factory=Explanation)
     expected: Expected | None = None
     past_error: PastError | None = None
+    achieved: Achieved | None = None
+    achieved_interval: Interval | None = None
+
+    @property
+    def deciding(self) -> "Deciding":
+        """What decides: F1, or another objective."""
+        if self.achieved is None or self.achieved_interval is None:
+            return Deciding(F1, self.metrics["f1"], self.f1_interval, self.f1_all_positive)
+        return Deciding.shown(self.achieved, self.achieved_interval)
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """The measure that decides, as people read it: a cost is positive. constant: of the best constant labelling."""
+
+    objective: Objective
+    value: float
+    interval: Interval
+    constant: float
+
+    @classmethod
+    def shown(cls, achieved: Achieved, interval: Interval) -> "Deciding":
+        """From values of which the greater is better."""
+        by = achieved.objective
+        return cls(by, by.shown(achieved.value), _turned(by, interval.low, interval.high), by.shown(achieved.constant))
+
+    def of(self, rival: Rival) -> tuple[float, float | None, float | None]:
+        """A version's value and the ends of its interval."""
+        if self.objective == F1:
+            return rival.f1, rival.f1_low, rival.f1_high
+        value = nan if rival.objective is None else self.objective.shown(rival.objective)
+        if rival.objective_low is None or rival.objective_high is None:
+            return value, None, None
+        interval = _turned(self.objective, rival.objective_low, rival.objective_high)
+        return value, interval.low, interval.high
+
+    @property
+    def unit(self) -> float:
+        """What the comparison is drawn in: 1, or of a cost the power of ten that is not below it."""
+        greatest = max(self.value, self.constant)
+        return 1.0 if self.objective.cost is None or not greatest else 10.0 ** ceil(log10(greatest))
+
+    @property
+    def meanings(self) -> dict[str, tuple[str, str]]:
+        """The rows of the measures on the test window; by another objective, that comes first."""
+        if self.objective == F1:
+            return MEANINGS
+        name, meaning = MEANINGS["f1"]
+        first = {"objective": (self.objective.name.capitalize(), f"{self.objective.meaning}; decides on the promotion")}
+        return {**first, **MEANINGS, "f1": (name, meaning.partition(";")[0])}
+
+
+def _turned(objective: Objective, low: float, high: float) -> Interval:
+    ends = sorted((objective.shown(low), objective.shown(high)))
+    return Interval(ends[0], ends[1])
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The F1 axis of the comparison, from `low` to `high`."""
+    """The axis of the comparison, of F1 or of what else decides, from `low` to `high`."""
 
     low: float
     high: float
 
     @classmethod
-    def over(cls, values: Sequence[float]) -> "Scale":
-        """The shortest axis between multiples of 0.05 that contains all values."""
-        low, high = floor(min(values) / _STEP) * _STEP, ceil(max(values) / _STEP) * _STEP
-        return cls(low, high if high > low else low + _STEP)
+    def over(cls, values: Sequence[float], unit: float = 1.0) -> "Scale":
+        """The shortest axis between multiples of 0.05 units that contains all values."""
+        step = _STEP * unit
+        low, high = floor(min(values) / step) * step, ceil(max(values) / step) * step
+        return cls(low, high if high > low else low + step)
 
     def at(self, value: float) -> str:
         """The position of a value, in per cent of the axis."""
@@ -149,21 +207,24 @@ def render(evidence: Evidence) -> str:
     environment.filters |= {
         filter_.__name__: filter_ for filter_ in (count, last_day, measure, probability, share, signed)
     }
-    template = environment.get_template("page.html.j2")
-    return template.render(
+    deciding = evidence.deciding
+    shown = {**evidence.metrics, "objective": deciding.value}
+    return environment.get_template("page.html.j2").render(
         e=evidence,
         decision=Markup(decision_section.open_section()),  # noqa: S704  # made of that module's constants
-        scale=Scale.over(_f1_values(evidence)),
+        by=deciding,
+        shown=shown,
+        scale=Scale.over(_values(evidence, deciding), deciding.unit),
         rivals=sorted(evidence.rivals, key=lambda rival: (not rival.champion, -rival.version)),
         pictures={name: f"data:image/png;base64,{b64encode(png).decode()}" for name, png in evidence.pictures.items()},
         top_rate=max((m.positives / m.rows for s in evidence.summaries for m in s.months if m.rows), default=0.0)
         or 1.0,
         missing=sorted({name for summary in evidence.summaries for name in summary.missing}),
-        meanings=MEANINGS,
         guardrails=guardrail_lines(evidence.guardrails),
         slices=[row for row in evidence.slices if row.f1 is not None],
         top_features=_TOP_FEATURES,
         blind_spot=BLIND_SPOT,
+        meanings=deciding.meanings,
     )
 
 
@@ -224,9 +285,8 @@ def last_day(window: Window) -> date:
     return window.end - timedelta(days=1)
 
 
-def _f1_values(evidence: Evidence) -> list[float]:
-    interval = evidence.f1_interval
-    values = [evidence.metrics["f1"], interval.low, interval.high, evidence.f1_all_positive]
+def _values(evidence: Evidence, by: Deciding) -> list[float]:
+    values = [by.value, by.interval.low, by.interval.high, by.constant]
     for rival in evidence.rivals:
-        values += [value for value in (rival.f1, rival.f1_low, rival.f1_high) if value is not None]
+        values += [value for value in by.of(rival) if value is not None]
     return [value for value in values if isfinite(value)] or [0.0]

@@ -21,6 +21,7 @@ from PIL import Image
 from ratchet.core.evaluation.counts import Bools, Floats
 
 BLUE, ORANGE, SKY, PURPLE, VERMILLION = "#0072B2", "#E69F00", "#56B4E9", "#CC79A7", "#D55E00"
+GREEN = "#009E73"
 INK, GREY, PALE = "#1F2933", "#6B7480", "#D5DADF"
 # Colour, dashes and width of each metric, the same in every plot; F1 decides, so it stands out.
 MEASURES = {
@@ -30,6 +31,8 @@ MEASURES = {
     "ROC AUC": (PURPLE, (1.2, 1), 2.0),
     "accuracy": (SKY, (3, 1.5), 1.8),
 }
+# Of an objective other than F1, which then decides.
+OBJECTIVE = (GREEN, (1, 0), 2.6)
 
 _STYLE = {
     "axes.edgecolor": "#C9CFD6",
@@ -89,11 +92,11 @@ def frame(title: str, subtitle: str, size: Size) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def stacked(title: str, subtitle: str, size: Size) -> tuple[Figure, Axes, Axes]:
-    """A figure of two stacked plots with a shared x axis, the lower one small."""
+def stacked(title: str, subtitle: str, size: Size, ratio: float = 3.4) -> tuple[Figure, Axes, Axes]:
+    """A figure of two stacked plots with a shared x axis. ratio: of the upper one's height to the lower one's."""
     figure = Figure(figsize=(size.width, size.height))
     rows = {"hspace": 0.12, **size.margins()}
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3.4, 1), gridspec_kw=rows)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(ratio, 1), gridspec_kw=rows)
     name(upper, title, subtitle)
     return figure, upper, lower
 

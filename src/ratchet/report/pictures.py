@@ -16,12 +16,14 @@ from ratchet.core.evaluation.explanation import Explanation
 from ratchet.core.evaluation.metrics import calibration_points, metrics, pr_points, roc_points
 from ratchet.core.evaluation.rolling import RollingDay
 from ratchet.core.evaluation.threshold import Threshold
+from ratchet.core.objective import F1
 from ratchet.report.importance_picture import importance_picture
 from ratchet.report.picture_style import (
     BLUE,
     GREY,
     INK,
     MEASURES,
+    OBJECTIVE,
     PALE,
     SKY,
     VERMILLION,
@@ -54,7 +56,7 @@ def draw(counts: Counts, threshold: Threshold, rolling: Sequence[RollingDay]) ->
             "pr_curve.png": png(_pr_curve(counts, numbers)),
             "calibration_curve.png": png(_calibration_curve(counts, numbers)),
             "threshold_curve.png": png(_threshold_curve(threshold)),
-            "rolling_metrics.png": png(rolling_metrics(rolling)),
+            "rolling_metrics.png": png(rolling_metrics(rolling, threshold.objective)),
         }
 
 
@@ -161,23 +163,43 @@ def _calibration_curve(counts: Counts, numbers: Mapping[str, float]) -> Figure:
 
 
 def _threshold_curve(threshold: Threshold) -> Figure:
-    greatest = "expected F1, as its positives are few," if threshold.expected else "F1"
-    subtitle = f"calibration window; the score with the greatest {greatest} is chosen"
-    figure, axes = frame("Choice of the threshold", subtitle, Size(right=0.2, bottom=0.8))
-    curve = threshold.curve
-    lines = {"precision": curve.precision, "recall": curve.recall, "F1": curve.f1}
-    kept = thinned(curve.threshold, *lines.values())
-    for text, values in lines.items():
-        color, dashes, width = MEASURES[text]
+    objective, curve = threshold.objective, threshold.curve
+    figure, axes, below = _threshold_frame(threshold)
+    values = np.array([objective.shown(value) for value in curve.objective.tolist()])
+    lines = {"precision": curve.precision, "recall": curve.recall, "F1": curve.f1, objective.name: values}
+    kept = thinned(curve.threshold, *(line / max(1.0, float(line.max())) for line in lines.values()))
+    for text, line in lines.items():
+        color, dashes, width = MEASURES.get(text, OBJECTIVE)
         # Between 0 and the lowest score every row is labelled positive, as at the lowest score.
-        x, y = np.append(0.0, curve.threshold[kept]), np.append(values[0], values[kept])
-        axes.plot(x, y, color=color, dashes=dashes, linewidth=width, label=text, drawstyle="steps-pre")
-    axes.axvline(threshold.value, color=VERMILLION, linestyle="--", linewidth=1.4)
-    mark(axes, threshold.value, threshold.f1, f"{threshold.value:.3f}: F1 {threshold.f1:.3f}")
-    axes.set(xlim=(0, max(float(curve.threshold[-1]), 0.01)), ylim=(0, 1.02))
-    axes.set(xlabel="threshold: rows with this score or more are labelled positive", ylabel="measure")
-    key(figure, 4)
+        x, y = np.append(0.0, curve.threshold[kept]), np.append(line[0], line[kept])
+        place = below if text == objective.name else axes
+        place.plot(x, y, color=color, dashes=dashes, linewidth=width, label=text, drawstyle="steps-pre")
+    for place in dict.fromkeys((axes, below)):
+        place.axvline(threshold.value, color=VERMILLION, linestyle="--", linewidth=1.4)
+    achieved = objective.shown(threshold.achieved)
+    mark(below, threshold.value, achieved, f"{threshold.value:.3f}: {objective.said(f'{achieved:.3f}')}")
+    axes.set(xlim=(0, max(float(curve.threshold[-1]), 0.01)), ylim=(0, 1.02), ylabel="measure")
+    below.set(ylim=(0, None), xlabel="threshold: rows with this score or more are labelled positive")
+    key(figure, 4 if objective == F1 else 3)
     return figure
+
+
+def _threshold_frame(threshold: Threshold) -> tuple[Figure, Axes, Axes]:
+    """A figure, the plot of its measures, and that of the objective: the same, or one below it for a cost."""
+    title, objective = "Choice of the threshold", threshold.objective
+    size = Size(right=0.2, bottom=0.8 if objective == F1 else 1.05)
+    best = f"the score with the {'greatest' if objective.cost is None else 'least'}"
+    subtitle = f"calibration window; {best} {objective.name} is chosen"
+    if threshold.expected and objective == F1:
+        subtitle = f"calibration window; {best} expected F1, as its positives are few, is chosen"
+    elif threshold.expected:
+        subtitle = f"few positives: {best} expected {objective.name} is chosen"
+    if objective.cost is None:
+        figure, axes = frame(title, subtitle, size)
+        return figure, axes, axes
+    figure, axes, below = stacked(title, subtitle, size, ratio=1.2)
+    below.set(ylabel="cost of a row")
+    return figure, axes, below
 
 
 def _percent(share: float) -> str:

@@ -9,20 +9,24 @@ from matplotlib.ticker import PercentFormatter
 
 from ratchet.core.evaluation.counts import Floats
 from ratchet.core.evaluation.rolling import RollingDay
-from ratchet.report.picture_style import GREY, MEASURES, Size, apart, readable, stacked
+from ratchet.core.objective import F1, Objective
+from ratchet.report.picture_style import GREY, MEASURES, OBJECTIVE, Size, apart, readable, stacked
 
 _FIELDS = {"F1": "f1", "precision": "precision", "recall": "recall", "ROC AUC": "roc_auc", "accuracy": "accuracy"}
 _TICKS = 9
 _SINGLE_DAYS_SEEN = 62
 
 
-def rolling_metrics(rolling: Sequence[RollingDay]) -> Figure:
-    """Plot each metric over the days, labelled at its end, and the base rate below; days without rows are gaps."""
+def rolling_metrics(rolling: Sequence[RollingDay], objective: Objective = F1) -> Figure:
+    """Plot each metric over the days, labelled at its end, and the base rate below; days without rows are gaps.
+
+    objective: another F-beta than F1 has its line, too; a cost, on a scale of its own, has none.
+    """
     length = max(day.days for day in rolling)
     days = "the day alone" if length == 1 else f"the {length} days that end there (paler: since the test window began)"
     figure, axes, below = stacked("Rolling measures", f"each point: {days}", Size(8.8, 4.9, 0.75, 1.25, 0.75))
     whole = next(place for place, day in enumerate(rolling) if day.days == length)
-    lines = {text: np.array([getattr(day, field) for day in rolling]) for text, field in _FIELDS.items()}
+    lines = {text: np.array([getattr(day, field) for day in rolling]) for text, field in _fields(objective).items()}
     for text, values in lines.items():
         _line(axes, values, whole, text)
     _end_labels(axes, lines)
@@ -36,9 +40,13 @@ def rolling_metrics(rolling: Sequence[RollingDay]) -> Figure:
     return figure
 
 
+def _fields(objective: Objective) -> dict[str, str]:
+    return _FIELDS if objective == F1 or objective.cost is not None else {objective.name: "objective", **_FIELDS}
+
+
 def _line(axes: Axes, values: Floats, whole: int, text: str) -> None:
     """Plot a metric, paler before the day `whole`, from which on the points cover full windows."""
-    color, dashes, width = MEASURES[text]
+    color, dashes, width = MEASURES.get(text, OBJECTIVE)
     days = np.arange(len(values))
     for part, strength in ((slice(0, whole + 1), 0.35), (slice(whole, None), 1.0)):
         axes.plot(days[part], values[part], color=color, dashes=dashes, linewidth=width, alpha=strength)
@@ -54,7 +62,7 @@ def _end_labels(axes: Axes, lines: Mapping[str, Floats]) -> None:
             f"{text} {value:.3f}",
             (1.0, height),
             xycoords=("axes fraction", "data"),
-            color=readable(MEASURES[text][0]),
+            color=readable(MEASURES.get(text, OBJECTIVE)[0]),
             va="center",
             annotation_clip=False,
             fontweight="bold" if text == "F1" else "normal",

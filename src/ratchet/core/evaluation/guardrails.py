@@ -5,7 +5,7 @@ counts: a guardrail is broken where the metric is shown to be beyond the bound, 
 together (`shown_worse`). So equal models are held by chance in at most 5 of 100 cases, however many slices there are.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,10 +13,12 @@ import numpy as np
 
 from ratchet.core.evaluation.comparison import FEWEST_DAYS
 from ratchet.core.evaluation.counts import Ints
-from ratchet.core.evaluation.day_sums import MEASURES, DaySums
+from ratchet.core.evaluation.day_sums import MEASURES, DaySums, Ratio
+from ratchet.core.evaluation.objective_values import parts_of
 from ratchet.core.evaluation.resampling import Interval, Resampling
 from ratchet.core.evaluation.shown_worse import Lead, intervals, joint_length, resampled, uncertainty
 from ratchet.core.guardrail import GuardrailResult, Limit
+from ratchet.core.objective import F1, Objective
 from ratchet.core.slices import ALL_ROWS, Group, Grouping
 
 FEWEST_ROWS = 20
@@ -115,11 +117,19 @@ def slice_rows(found: Measurements, samples: int, seed: int) -> list[SliceRow]:
 
 
 def results(
-    guardrails: Sequence[Guardrail], found: Measurements, metrics: Mapping[str, float], samples: int, seed: int
+    guardrails: Sequence[Guardrail],
+    found: Measurements,
+    metrics: Mapping[str, float],
+    samples: int,
+    seed: int,
+    objective: Objective = F1,
 ) -> list[GuardrailResult]:
-    """Hold each guardrail against what was measured. metrics: of the candidate on all test rows."""
+    """Hold each guardrail against what was measured.
+
+    metrics: of the candidate on all test rows. objective: what the metric `objective` is.
+    """
     plain = [one for one in guardrails if one.slice is None and one.limit != "not_worse_by"]
-    tests = [test for one in guardrails if one not in plain for test in _tests(one, found)]
+    tests = [test for one in guardrails if one not in plain for test in _tests(one, found, objective)]
     known = [test for test in tests if test.lead is not None]
     margins = _margins(known, len(found.days), samples, seed)
     tested = [test.result(found.version, margins.get(id(test))) for test in tests]
@@ -163,15 +173,16 @@ def _plain(one: Guardrail, value: float) -> GuardrailResult:
     return GuardrailResult(one.text, one.metric, one.limit, one.bound, "", None, value, None, broken)
 
 
-def _tests(one: Guardrail, found: Measurements) -> list[_Test]:
+def _tests(one: Guardrail, found: Measurements, objective: Objective) -> list[_Test]:
     if one.limit == "not_worse_by" and found.champion is None:
         return [_Test(one, "", None, found.why)]
     groups = [(ALL_ROWS, "")] if one.slice is None else found.groups(one.slice)
-    return [_test(one, found, group, name) for group, name in groups]
+    measure = MEASURES.get(one.metric) or (lambda sums: Ratio(*parts_of(objective, sums.confusion)))
+    return [_test(one, found, group, name, measure) for group, name in groups]
 
 
-def _test(one: Guardrail, found: Measurements, group: Group, name: str) -> _Test:
-    measure, sign = MEASURES[one.metric], -1 if one.less_is_better else 1
+def _test(one: Guardrail, found: Measurements, group: Group, name: str, measure: Callable[[DaySums], Ratio]) -> _Test:
+    sign = -1 if one.less_is_better else 1
     own = found.own[group].reindexed(found.days)
     if not _enough(own):
         return _Test(one, name, None, _TOO_FEW)

@@ -86,7 +86,7 @@ def _falls(measured: Floats, resampled: Floats, resampling: Resampling) -> list[
     """How far each copy is below the rows as they are. measured: (1 + p,); resampled: (samples, 1 + p)."""
     falls, drawn = measured[0] - measured[1:], resampled[:, :1] - resampled[:, 1:]
     return [
-        (float(fall), resampling.interval(float(fall), values, least=-1.0))
+        (float(fall), resampling.interval(float(fall), values, bounds=(-1.0, 1.0)))
         for fall, values in zip(falls, drawn.T, strict=True)
     ]
 

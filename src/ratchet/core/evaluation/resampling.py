@@ -1,4 +1,4 @@
-"""F1 on days like these: the bootstrap over blocks of days.
+"""F1, or another objective, on days like these: the bootstrap over blocks of days.
 
 Rows of one day are alike (a storm delays all of a day's flights), and so are days next to each other. Blocks of
 consecutive days are therefore resampled with replacement, on a circle that joins the last day to the first: the
@@ -20,7 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ratchet.core.evaluation.counts import Confusion, Floats, Ints
-from ratchet.core.evaluation.f1 import f1, f1_of
+from ratchet.core.evaluation.f1 import f1_of
+from ratchet.core.evaluation.objective_values import parts_of, ratio, value_of
+from ratchet.core.objective import F1, Objective
 
 Weights = npt.NDArray[np.int32]
 
@@ -42,15 +44,15 @@ class Interval:
     high: float
 
 
-def influence(confusion: Confusion) -> Floats:
-    """How much each day adds to F1, to first order; the sum is 0.
+def influence(confusion: Confusion, objective: Objective = F1) -> Floats:
+    """How much each day adds to F1, or another objective, to first order; the sum is 0.
 
-    F1 is the ratio of 2 TP to 2 TP + FP + FN. By the delta method, a day adds its numerator minus F1 times its
-    denominator, divided by the sum of all denominators.
+    F1 is the ratio of 2 TP to 2 TP + FP + FN, and the others are ratios of sums, too. By the delta method, a day adds
+    its numerator minus the ratio times its denominator, divided by the sum of all denominators.
     """
-    twice = 2.0 * confusion.true_positive
-    whole = twice + confusion.false_positive + confusion.false_negative
-    return (twice - f1_of(confusion) * whole) / max(float(whole.sum()), 1.0)
+    numerator, denominator = parts_of(objective, confusion)
+    value = value_of(objective, confusion)
+    return (numerator - value * denominator) / max(float(denominator.sum()), 1.0)
 
 
 def block_length(series: Floats) -> int:
@@ -116,9 +118,13 @@ class Resampling:
 
     def f1(self, confusions: Sequence[Confusion]) -> Floats:
         """F1 of each model on each resample, not yet widened: (samples, models). All have counts on the same days."""
-        parts = ("true_positive", "false_positive", "false_negative")
-        counts = np.stack([getattr(one, part) for part in parts for one in confusions], axis=1).astype(np.float64)
-        return f1(*np.split(self.sums(counts), len(parts), axis=1))
+        return self.values(F1, confusions)
+
+    def values(self, objective: Objective, confusions: Sequence[Confusion]) -> Floats:
+        """An objective's value of each model on each resample, as `f1`."""
+        numerators, denominators = zip(*(parts_of(objective, one) for one in confusions), strict=True)
+        by_day = np.stack([*numerators, *denominators], axis=1)
+        return ratio(*np.split(self.sums(by_day), 2, axis=1))
 
     def sums(self, by_day: Floats) -> Floats:
         """The sums of columns of (days, columns) over each resample's days: (samples, columns)."""
@@ -137,11 +143,11 @@ class Resampling:
         scale = self._scale if resampled.ndim == 1 else self._scale[:, None]
         return np.asarray(measured + scale * (resampled - measured))
 
-    def interval(self, measured: float, resampled: Floats, least: float = 0.0) -> Interval:
-        """Of a measure between `least` and 1. One day alone says nothing about others: `least` to 1."""
+    def interval(self, measured: float, resampled: Floats, bounds: tuple[float, float] = (0.0, 1.0)) -> Interval:
+        """Of a measure between its bounds. One day alone says nothing about others: all that lies between them."""
         if self._weights.shape[1] == 1:
-            return Interval(least, 1.0)
-        low, high = np.clip(np.quantile(self.widened(measured, resampled), [0.025, 0.975]), least, 1)
+            return Interval(*bounds)
+        low, high = np.clip(np.quantile(self.widened(measured, resampled), [0.025, 0.975]), *bounds)
         return Interval(float(low), float(high))
 
 

@@ -15,9 +15,12 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core import trial
 from ratchet.core.exported import Champion, ModelFacts
+from ratchet.core.objective import F1, Objective
+from ratchet.core.objective import TAG as OBJECTIVE
 from ratchet.core.watch_estimate import ESTIMATED, ESTIMATED_ERROR
 from ratchet.core.watch_verdict import TAG as WATCH
 from ratchet.core.watch_verdict import floor_of
+from ratchet.errors import FailedError
 from ratchet.io.records.connection import connect, ignoring_absent, mlflow_errors
 from ratchet.io.records.decision_counts import DecisionCounts
 from ratchet.io.records.registered_model import RegisteredModel, listed
@@ -25,7 +28,7 @@ from ratchet.io.records.version import CHAMPION
 from ratchet.settings import Settings, Watch
 
 _DAY_SECONDS = 86_400
-_ROLLING = ("f1", "precision", "recall", "accuracy", "roc_auc")
+_ROLLING = ("f1", "precision", "recall", "accuracy", "roc_auc", "objective")
 _CURVES = (*(f"rolling_{name}" for name in _ROLLING), *ESTIMATED.values(), ESTIMATED_ERROR)
 _DRIFT = "drift."
 
@@ -68,14 +71,16 @@ def _champion(client: MlflowClient, model: RegisteredModel, version: ModelVersio
     with ignoring_absent():
         run = client.get_run(version.run_id) if version.run_id else None
     metrics = {} if run is None else run.data.metrics
-    f1 = _number(version.tags.get("ratchet.f1", metrics.get("f1")))
+    f1, by = _number(version.tags.get("ratchet.f1", metrics.get("f1"))), _objective(run)
+    objective = None if by == F1 else _number(metrics["objective"])
+    own = f1 if by == F1 else objective
     return Champion(
         version=int(version.version),
         since=_since(model, int(version.version)),
         f1=f1,
         f1_all_positive=_number(metrics.get("f1_all_positive")),
-        floor=_number(floor_of(watch.floor, _measured_floor(version, metrics), f1)),
-        rolling=_rolling(metrics, watch),
+        floor=_number(floor_of(watch.floor, _measured_floor(version, metrics, by), own, by)),
+        rolling=_rolling(metrics, watch.floor if by == F1 else None),
         day=None if run is None else _day(run, "rolling_f1"),
         estimated_day=None if run is None else _day(run, ESTIMATED["f1"]),
         drift={
@@ -83,21 +88,34 @@ def _champion(client: MlflowClient, model: RegisteredModel, version: ModelVersio
             for name, value in metrics.items()
             if name.startswith(_DRIFT) and isfinite(value)
         },
+        objective=objective,
+        objective_constant=None if by == F1 else _number(metrics.get("objective_constant")),
     )
 
 
-def _rolling(metrics: Mapping[str, float], watch: Watch) -> dict[str, float]:
-    """The newest values of the curves, without `rolling_`."""
+def _rolling(metrics: Mapping[str, float], floor: float | None) -> dict[str, float]:
+    """The newest values of the curves, without `rolling_`. floor: of F1, if it is fixed."""
     curves = {name: metrics[name] for name in _CURVES if isfinite(_of(metrics, name))}
-    if watch.floor is not None and ESTIMATED["f1"] in curves:
-        curves[ESTIMATED["f1_floor"]] = watch.floor
+    if floor is not None and ESTIMATED["f1"] in curves:
+        curves[ESTIMATED["f1_floor"]] = floor
     return {name.removeprefix("rolling_"): value for name, value in curves.items()}
 
 
-def _measured_floor(version: ModelVersion, metrics: Mapping[str, float]) -> float | None:
+def _objective(run: Run | None) -> Objective:
+    """What the version was trained for."""
+    if run is None or "objective" not in run.data.metrics:
+        return F1
+    try:
+        return Objective.from_tag(run.data.tags.get(OBJECTIVE), run.info.run_id)
+    except FailedError:
+        return F1
+
+
+def _measured_floor(version: ModelVersion, metrics: Mapping[str, float], objective: Objective) -> float | None:
     """The floor of the newest verdict; before the first one, that of the last day of the version's test window."""
     floor = _number(_object(version.tags.get(WATCH)).get("floor"))
-    return metrics.get("rolling_f1_floor") if floor is None else floor
+    name = "rolling_f1_floor" if objective == F1 else "rolling_objective_floor"
+    return metrics.get(name) if floor is None else floor
 
 
 def _since(model: RegisteredModel, version: int) -> float | None:

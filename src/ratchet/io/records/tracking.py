@@ -41,7 +41,7 @@ METRICS_A_BATCH = 1000
 _LONGEST_PARAM = 6000
 _INPUT_TRIES = 4
 _INPUT_PAUSE_SECONDS = 0.3
-_ROLLING = ("accuracy", "precision", "recall", "f1", "f1_floor", "roc_auc")
+_ROLLING = ("accuracy", "precision", "recall", "f1", "f1_floor", "roc_auc", "objective", "objective_floor")
 
 
 def experiment_id(client: MlflowClient, name: str, tracking: Tracking) -> str:

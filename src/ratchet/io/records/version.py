@@ -12,6 +12,7 @@ from math import isfinite
 from mlflow.entities import Run
 from mlflow.entities.model_registry import ModelVersion
 
+from ratchet.core.objective import F1, TAG, VALUE_TAG, Objective
 from ratchet.errors import FailedError
 
 CHAMPION = "champion"
@@ -107,6 +108,13 @@ class Version:
         """The run that the registrar created it from; None if it was created manually."""
         return self.tags.get(MADE_FROM)
 
+    def recorded(self, objective: Objective) -> float | None:
+        """The objective's value as recorded by its own run; None if unknown, or if it was trained for another one."""
+        if objective == F1:
+            return self.f1
+        own = Objective.from_tag(self.tags.get(TAG), f"version {self.number} of {self.model}")
+        return _finite(self.tags.get(VALUE_TAG)) if own == objective else None
+
     @property
     def champion(self) -> bool:
         """Whether it serves."""
@@ -147,7 +155,7 @@ def version_of(found: ModelVersion, run: Run | None) -> Version:
         model=found.name,
         number=int(found.version),
         run_id=found.run_id or "",
-        f1=_f1(tags.get(_F1, run.data.metrics.get("f1") if run else None)),
+        f1=_finite(tags.get(_F1, run.data.metrics.get("f1") if run else None)),
         test_window=(window[0], window[1]) if len(window) == len(_TEST_WINDOW) else None,
         aliases=(),
         tags=tags,
@@ -166,7 +174,7 @@ def columns_of(run: Run | None) -> Mapping[str, str]:
     return {}
 
 
-def _f1(recorded: str | float | None) -> float | None:
+def _finite(recorded: str | float | None) -> float | None:
     try:
         number = float("nan" if recorded is None else recorded)
     except ValueError:

@@ -19,6 +19,8 @@ from ratchet.core.evaluation.estimate import EstimatedDay
 from ratchet.core.evaluation.feature_counts import NAME as FEATURES
 from ratchet.core.evaluation.feature_counts import FeatureCounts, from_csv
 from ratchet.core.evaluation.rolling import RollingDay
+from ratchet.core.objective import TAG as OBJECTIVE
+from ratchet.core.objective import Objective
 from ratchet.core.watch_estimate import ESTIMATED_ERROR, WatchEstimate
 from ratchet.core.watch_estimate import TAG as ESTIMATE
 from ratchet.core.watch_verdict import TAG, WatchVerdict
@@ -86,6 +88,11 @@ class Record:
             message = f"the run {self.version.run_id} of {self.version.uri} has no metric threshold"
             raise FailedError(message)
         return float(self._run.data.metrics["threshold"])
+
+    @property
+    def objective(self) -> Objective:
+        """What it was trained for, from its run; it is judged by that, whatever the setting is now."""
+        return Objective.from_tag(self._run.data.tags.get(OBJECTIVE), f"the run {self.version.run_id}")
 
     def levels(self, default: int) -> int:
         """The levels of its scores, see `core.evaluation.counts`; the threshold is at one of them."""

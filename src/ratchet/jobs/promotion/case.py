@@ -13,6 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core.decision import Decision, Outcome
 from ratchet.core.moments import now
+from ratchet.core.objective import VALUE_TAG
 from ratchet.io.records import candidates, process_identity
 from ratchet.io.records.candidates import Candidate
 from ratchet.io.records.registered_model import RegisteredModel
@@ -79,6 +80,7 @@ class Case:
             DECISION: decision.outcome,
             REASON: decision.reason,
             "ratchet.f1": repr(decision.f1),
+            **_objective_tags(decision),
             **{key: candidate.tag(key) for key in _COPIED_TAGS},
             **{key: candidate.tags[key] for key in (SERVES, MEASURED_URI) if key in candidate.tags},
             **self._last_tag(decision),
@@ -135,6 +137,11 @@ class Case:
 
     def _about(self, settings: Settings) -> Mapping[str, Any]:
         return {"model": self.model.name, "promotion": settings.promotion.model_dump(), **_signature()}
+
+
+def _objective_tags(decision: Decision) -> Mapping[str, str]:
+    achieved = decision.achieved
+    return {} if achieved is None else {**achieved.objective.tags(), VALUE_TAG: repr(achieved.value)}
 
 
 def _signature() -> Mapping[str, str]:

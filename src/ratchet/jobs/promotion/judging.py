@@ -6,11 +6,13 @@ by `jobs.promotion.register`, under the lock, so that the versions don't change 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from math import isclose
+from math import isclose, nan
 
 from ratchet.core.decision import Decision, Others, decide
 from ratchet.core.guardrail import GuardrailResult, why_held
+from ratchet.core.objective import F1, TAG, Achieved, Objective
 from ratchet.core.rival import Rival
+from ratchet.errors import ConfigurationError
 from ratchet.io.records.candidates import Candidate
 from ratchet.io.records.version import Version
 from ratchet.settings import Promotion
@@ -29,11 +31,15 @@ def judge(
     champion was scored on the candidate's rows, only versions scored on them count; otherwise (for example if it was
     created after the comparison) recorded F1 counts for the others. Versions beyond `promotion.rescore`, and those
     deleted or set aside since, don't count. guarded: the rows of its guardrails.csv; a better candidate that breaks a
-    guardrail is held.
+    guardrail is held. Raises ConfigurationError if it was measured by another objective.
     """
+    achieved = _achieved(candidate, promotion)
+    own = achieved or Achieved(F1, candidate.metric("f1"), candidate.metric("f1_all_positive"))
     rows = {rival.version: rival for rival in compared}
     found = list(versions)
-    beside = {version.number: _rival(version, rows, candidate, promotion) for version in counting(found, promotion)}
+    beside = {
+        version.number: _rival(version, rows, candidate, promotion, own) for version in counting(found, promotion)
+    }
     learnt_from = {number: one.note for number, one in beside.items() if one and one.basis == "not_compared"}
     beyond = {number: one.note for number, one in beside.items() if one and one.basis == "left_out"}
     not_compared = learnt_from | beyond | _without_common_rows(beside)
@@ -45,13 +51,37 @@ def judge(
         newer=_newer(candidate, found, learnt_from),
     )
     rivals = [one for one in left.values() if one is not None]
-    own, positives = candidate.metric("f1"), candidate.metric("f1_all_positive")
-    decision = decide(own, positives, rivals, promotion.confidence, others)
+    f1, all_positive = candidate.metric("f1"), candidate.metric("f1_all_positive")
+    decision = decide(f1, all_positive, rivals, promotion.confidence, others, achieved)
     champion = next((version.number for version in found if version.champion), None)
     why = why_held(guarded, [one.text for one in promotion.guardrails], champion)
     if why is None or not decision.promoted:
         return decision
     return replace(decision, outcome="held", reason=f"{decision.reason}, but {why}")
+
+
+def _achieved(candidate: Candidate, promotion: Promotion) -> Achieved | None:
+    """The candidate's value by the objective; None if that is F1."""
+    measured = Objective.from_tag(candidate.tags.get(TAG), f"the run {candidate.run_id}")
+    if measured != promotion.objective:
+        message = (
+            f"promotion.objective is {promotion.objective.form}, and the run {candidate.run_id} of the cycle"
+            f" {candidate.cycle} was measured by {measured.form}; train again, or set it to that"
+        )
+        raise ConfigurationError(message)
+    if measured == F1:
+        return None
+    return Achieved(measured, candidate.metric("objective"), candidate.metric("objective_constant"))
+
+
+def by_record(version: Version, own: Achieved, note: str = "") -> Rival | None:
+    """A version that counts with what its own run recorded; None if that is unknown. own: the candidate's."""
+    value = version.recorded(own.objective)
+    if own.objective == F1:
+        return Rival.recorded(version.number, value, own.value, version.champion, note)
+    f1 = nan if version.f1 is None else version.f1
+    row = Rival.recorded(version.number, f1, nan, version.champion, note)
+    return None if row is None or value is None else row.by(value, own.value)
 
 
 def _without_common_rows(beside: Mapping[int, Rival | None]) -> dict[int, str]:
@@ -101,16 +131,17 @@ def set_aside(versions: Sequence[Version], promotion: Promotion) -> dict[int, st
     return {version.number: version.set_aside for version in versions if version.set_aside is not None}
 
 
-def _rival(version: Version, rows: Mapping[int, Rival], candidate: Candidate, promotion: Promotion) -> Rival | None:
+def _rival(
+    version: Version, rows: Mapping[int, Rival], candidate: Candidate, promotion: Promotion, own: Achieved
+) -> Rival | None:
     row = rows.get(version.number)
-    own_f1 = candidate.metric("f1")
     if row is None or _another(row, version):
-        return Rival.recorded(version.number, version.f1, own_f1, version.champion, _made_since(version, candidate))
+        return by_record(version, own, _made_since(version, candidate))
     if promotion.compare == "recorded":
         recorded = row.recorded_f1 if version.f1 is None else version.f1
-        return Rival.recorded(version.number, recorded, own_f1, version.champion)
+        return Rival.recorded(version.number, recorded, own.value, version.champion)
     if row.basis == "left_out" and version.champion:
-        return Rival.recorded(version.number, version.f1, own_f1, True, "it became the champion since the comparison")
+        return by_record(version, own, "it became the champion since the comparison")
     return replace(row, champion=version.champion)
 
 

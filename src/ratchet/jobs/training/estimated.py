@@ -35,11 +35,11 @@ class Estimated:
 
 
 def estimated(
-    counts: Counts, threshold: float, test: Window, realised: Sequence[RollingDay], length: int, floor: Floor
+    counts: Counts, threshold: float, test: Window, realised: Sequence[RollingDay], length: int, floor: Floor | None
 ) -> Estimated:
-    """The estimate of a test window. realised: its rolling metrics over `length` days."""
+    """The estimate of a test window. realised: its rolling metrics over `length` days. floor: of F1, if known."""
     days = [day for day in rolling_estimates(counts, threshold, test, length) if day.expected.rows]
     f1 = {day_number(day.day): day.f1 for day in realised if day.rows}
     past = past_error({day_number(day.day): day.expected.f1 for day in days}, f1, length)
     whole = expected(expected_confusion(counts, threshold))
-    return Estimated(whole, estimates_with_floor(days, floor, length), past)
+    return Estimated(whole, days if floor is None else estimates_with_floor(days, floor, length), past)

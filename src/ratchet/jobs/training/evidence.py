@@ -23,6 +23,7 @@ from ratchet.core.evaluation.metrics import ClassRow
 from ratchet.core.evaluation.rolling import RollingDay, rolling, with_floor
 from ratchet.core.evaluation.threshold import Threshold
 from ratchet.core.guardrail import GuardrailResult
+from ratchet.core.objective import F1
 from ratchet.core.rival import Rival
 from ratchet.core.windows import Windows
 from ratchet.engines.base import WindowSummary
@@ -70,14 +71,16 @@ class Findings:
 def evaluate(result: Result) -> Findings:
     """Compute the metrics and draw the plots."""
     value, floor = result.threshold.value, _floor(result)
-    days = with_floor(rolling(result.counts, value, result.windows.test, _length(result)), floor, _length(result))
+    objective, length = result.settings.promotion.objective, _length(result)
+    days = rolling(result.counts, value, result.windows.test, length, objective=objective)
+    days = with_floor(days, floor, length)
     return Findings(
         _numbers(result),
         metrics.classification_report(result.counts, value),
         days,
         drift.drift(*result.features),
         pictures.draw(result.counts, result.threshold, days),
-        estimated(result.counts, value, result.windows.test, days, _length(result), floor),
+        estimated(result.counts, value, result.windows.test, days, length, floor if objective == F1 else None),
     )
 
 
@@ -89,7 +92,7 @@ def log(result: Result, found: Findings, served: Served, explained: Explanation,
     run.metrics(numbers, found.days, found.estimate.days)
     tables = {
         "classification_report.csv": _table(ClassRow, found.classes),
-        "rolling_metrics.csv": _table(RollingDay, found.days),
+        "rolling_metrics.csv": _table(RollingDay, found.days, "" if result.compared.achieved else "objective"),
         "comparison.csv": Rival.to_csv(result.compared.rivals),
         **_slice_tables(result.guarded),
         "counts.csv": result.counts.to_csv(),
@@ -115,7 +118,8 @@ def _floor(result: Result) -> Floor:
     settings, test = result.settings, result.windows.test
     own, first = result.counts.confusion(result.threshold.value), test.start or test.end
     samples, share = settings.evaluation.bootstrap_samples, settings.watch.false_alarms
-    return floor_of(own, first, test.end, _length(result), share, samples, settings.seed)
+    objective = settings.promotion.objective
+    return floor_of(own, first, test.end, _length(result), share, samples, settings.seed, objective)
 
 
 def _numbers(result: Result) -> dict[str, float]:
@@ -126,8 +130,23 @@ def _numbers(result: Result) -> dict[str, float]:
         "f1_high": compared.interval.high,
         "f1_all_positive": f1_all_positive(result.counts),
         "f1_calibration": result.threshold.f1,
+        **_objective_numbers(result),
     }
     return numbers if compared.probability is None else {**numbers, "probability_better": compared.probability}
+
+
+def _objective_numbers(result: Result) -> dict[str, float]:
+    """By another objective than F1; greater is better, so a cost is negative."""
+    achieved, interval = result.compared.achieved, result.compared.achieved_interval
+    if achieved is None or interval is None:
+        return {}
+    return {
+        "objective": achieved.value,
+        "objective_low": interval.low,
+        "objective_high": interval.high,
+        "objective_constant": achieved.constant,
+        "objective_calibration": result.threshold.achieved,
+    }
 
 
 def _refit_numbers(served: Served) -> dict[str, float]:
@@ -163,6 +182,8 @@ def _evidence(result: Result, found: Findings, served: Served, run: Run) -> page
         refit_flips=served.flips,
         expected=found.estimate.whole,
         past_error=found.estimate.past,
+        achieved=result.compared.achieved,
+        achieved_interval=result.compared.achieved_interval,
     )
 
 
@@ -171,9 +192,10 @@ def _models(served: Served) -> dict[str, str]:
     return {"model": served.uri} if same else {"refitted model": served.uri, "measured model": served.measured_uri}
 
 
-def _table[T](row: type[T], rows: Iterable[T]) -> str:
-    """A CSV with one column per field; undefined values are empty."""
-    names = [field.name for field in fields(row)]  # type: ignore[arg-type]  # every row is a dataclass
+def _table[T](row: type[T], rows: Iterable[T], without: str = "") -> str:
+    """A CSV with one column per field; undefined values are empty. without: a prefix of fields to leave out."""
+    every = [field.name for field in fields(row)]  # type: ignore[arg-type]  # every row is a dataclass
+    names = [name for name in every if not (without and name.startswith(without))]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)

@@ -65,11 +65,11 @@ def guard(settings: Settings, engine: Engine, versions: Sequence[Version], count
     from ratchet.core.evaluation.metrics import metrics
 
     found = _measured(settings, engine, versions, counts, threshold)
-    samples, seed = settings.evaluation.bootstrap_samples, settings.seed
+    samples, seed, promotion = settings.evaluation.bootstrap_samples, settings.seed, settings.promotion
     whole: Mapping[str, float] = metrics(counts, threshold)
     return Guarded(
         guardrails.slice_rows(found, samples, seed),
-        guardrails.results(settings.promotion.guardrails, found, whole, samples, seed),
+        guardrails.results(promotion.guardrails, found, whole, samples, seed, promotion.objective),
         found.version,
         found.why,
     )

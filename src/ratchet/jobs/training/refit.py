@@ -43,7 +43,7 @@ def worthwhile(compared: Compared, f1: float, f1_all_positive: float, promotion:
     """
     basis = "recorded" if promotion.compare == "recorded" else "same_rows"
     rivals = [rival for rival in compared.rivals if rival.basis == basis]
-    return decide(f1, f1_all_positive, rivals, promotion.confidence).promoted
+    return decide(f1, f1_all_positive, rivals, promotion.confidence, achieved=compared.achieved).promoted
 
 
 def measured(logged: Future[str], *, expected: bool) -> Served:

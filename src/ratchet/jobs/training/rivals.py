@@ -1,11 +1,11 @@
 """Compares every existing version with the candidate, on the candidate's own test rows if possible.
 
-Called by `jobs.training.train`. A version that can't be scored counts with the F1 recorded by its own run, with a note
-why.
+Called by `jobs.training.train`. A version that can't be scored counts with the F1, or the value of another objective,
+recorded by its own run, with a note why.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from math import inf
 
@@ -18,7 +18,9 @@ from ratchet.core.evaluation.comparison import Comparison
 from ratchet.core.evaluation.comparison import compare as resample
 from ratchet.core.evaluation.counts import Confusion, Counts, day_number, day_of
 from ratchet.core.evaluation.f1 import f1_of, precision_of, recall_of
+from ratchet.core.evaluation.objective_values import best_constant, value_of
 from ratchet.core.evaluation.resampling import Interval
+from ratchet.core.objective import F1, Achieved
 from ratchet.core.rival import Rival
 from ratchet.engines.base import Engine
 from ratchet.errors import FailedError, RatchetError
@@ -26,7 +28,7 @@ from ratchet.io.records import candidates
 from ratchet.io.records.candidates import Candidates
 from ratchet.io.records.version import Version
 from ratchet.io.table.inspection import EventTable
-from ratchet.jobs.promotion.judging import counting, set_aside
+from ratchet.jobs.promotion.judging import by_record, counting, set_aside
 from ratchet.settings import Promotion, Settings
 
 log = structlog.get_logger()
@@ -42,6 +44,7 @@ class Compared:
 
     probability: that the candidate is better, on days like these, than the best of the versions scored on its rows;
     None if unknown. champion: its counts on the days that it has not learnt from; None if it was not scored on them.
+    achieved, achieved_interval: the candidate's value by another objective; None if F1 decides.
     """
 
     interval: Interval
@@ -49,6 +52,8 @@ class Compared:
     rivals: tuple[Rival, ...]
     set_aside: Mapping[int, str] = field(default_factory=dict)
     champion: Confusion | None = None
+    achieved: Achieved | None = None
+    achieved_interval: Interval | None = None
 
 
 def to_rescore(
@@ -73,7 +78,7 @@ def to_rescore(
 def last_leads(
     client: MlflowClient, settings: Settings, engine: str, versions: Iterable[Version]
 ) -> Mapping[int, float]:
-    """How far each version was ahead of the newest candidate in F1 on that candidate's test rows, by number.
+    """How far each version was ahead of the newest candidate on that candidate's test rows, by number.
 
     Contains only the versions that were scored on them, and that candidate's own with 0.
     """
@@ -111,7 +116,9 @@ def compare(
     starts = {version.number: first_day(version, own) for version in chosen}
     lost = learnt_from(own, starts, promotion.common_days)
     scored, failed = _scored(engine, [version for version in chosen if version.number not in lost], starts)
-    measured = _Measured(settings, own, starts, scored)
+    objective = promotion.objective
+    achieved = Achieved(objective, value_of(objective, own), best_constant(objective, counts))
+    measured = _Measured(settings, own, starts, scored, achieved)
 
     def row(version: Version) -> Rival | None:
         number, recorded, champion = version.number, version.f1, version.champion
@@ -122,10 +129,13 @@ def compare(
         return measured.rival(version, failed.get(number, ""))
 
     rivals = tuple(rival for version in counting(versions, promotion) if (rival := row(version)) is not None)
-    scored_best = hardest_first((rival for rival in rivals if rival.basis == "same_rows"), f1_of(own))
+    scored_best = hardest_first((rival for rival in rivals if rival.basis == "same_rows"), achieved.value)
     probability = scored_best[0].probability if scored_best else None
     champion = next((scored.get(version.number) for version in chosen if version.champion), None)
-    return Compared(measured.interval, probability, rivals, set_aside(versions, promotion), champion)
+    aside = set_aside(versions, promotion)
+    if objective == F1:
+        return Compared(measured.interval, probability, rivals, aside, champion)
+    return Compared(measured.f1_interval, probability, rivals, aside, champion, achieved, measured.interval)
 
 
 def _scored(
@@ -165,29 +175,38 @@ class _Measured:
     """The scored versions and the candidate, resampled together with those that count on the same days."""
 
     def __init__(
-        self, settings: Settings, own: Confusion, starts: Mapping[int, int], scored: Mapping[int, Confusion]
+        self,
+        settings: Settings,
+        own: Confusion,
+        starts: Mapping[int, int],
+        scored: Mapping[int, Confusion],
+        achieved: Achieved,
     ) -> None:
-        self._own, self._starts, self._scored = own, starts, scored
+        self._own, self._starts, self._scored, self._achieved = own, starts, scored, achieved
         self._resampled: dict[int, Comparison] = {}
+        self._f1: dict[int, Comparison] = {}
         first = int(own.day[0])
         for start in sorted({first} | {starts[number] for number in scored}):
             together = {number: confusion for number, confusion in scored.items() if starts[number] == start}
             samples, seed = settings.evaluation.bootstrap_samples, settings.seed
-            self._resampled[start] = resample(own.since(start), together, samples, seed)
-        self.interval = self._resampled[first].interval
+            days = own.since(start)
+            self._resampled[start] = by_objective = resample(days, together, samples, seed, achieved.objective)
+            by_f1 = achieved.objective == F1
+            self._f1[start] = by_objective if by_f1 else resample(days, together, samples, seed)
+        self.interval, self.f1_interval = self._resampled[first].interval, self._f1[first].interval
 
     def rival(self, version: Version, note: str) -> Rival | None:
-        """A version's row; with its recorded F1 if it was not scored. note: why it was not."""
-        confusion, all_days = self._scored.get(version.number), f1_of(self._own)
+        """A version's row; with its recorded value if it was not scored. note: why it was not."""
+        confusion = self._scored.get(version.number)
         if confusion is None:
-            return Rival.recorded(version.number, version.f1, all_days, version.champion, note)
+            return by_record(version, self._achieved, note)
         start, f1 = self._starts[version.number], f1_of(confusion)
         own = self._own.since(start)
         resampled = self._resampled[start]
-        interval = resampled.intervals[version.number]
+        interval = self._f1[start].intervals[version.number]
         fewer = len(own.day) < len(self._own.day)
         days = f"it is compared on the {len(own.day)} days from {day_of(start)} on, which it has not learnt from"
-        return Rival(
+        row = Rival(
             version=version.number,
             basis="same_rows",
             f1=f1,
@@ -201,4 +220,17 @@ class _Measured:
             champion=version.champion,
             note=days if fewer else "",
             candidate_f1=f1_of(own) if fewer else None,
+        )
+        return row if self._achieved.objective == F1 else self._by_objective(row, own, confusion)
+
+    def _by_objective(self, row: Rival, own: Confusion, confusion: Confusion) -> Rival:
+        """A row with the values of the objective, too. own: the candidate on the version's days."""
+        objective = self._achieved.objective
+        value, theirs = value_of(objective, own), value_of(objective, confusion)
+        interval = self._resampled[self._starts[row.version]].intervals[row.version]
+        return replace(
+            row.by(theirs, value),
+            objective_low=interval.low,
+            objective_high=interval.high,
+            candidate_objective=value if row.fewer_days else None,
         )

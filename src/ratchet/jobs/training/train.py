@@ -84,7 +84,11 @@ def train(
             peak = windows.in_memory(refit=settings.windows.refit)
             memory = inspection.memory_needed(table, peak, settings.sklearn.estimator)
             log.info("table.looked", files=len(table.files), until=windows.as_of.isoformat(), memory=memory)
-            run.tags(_window_tags(windows) | ({} if because is None else {"ratchet.because": because}))
+            run.tags(
+                _window_tags(windows)
+                | settings.promotion.objective.tags()
+                | ({} if because is None else {"ratchet.because": because})
+            )
             work = _Work(settings, run, engine, table, snapshot, windows, cycle)
             return Trained(run.run_id, _train(work), already=False)
 
@@ -118,7 +122,8 @@ def _train(work: _Work) -> float:
     parameters = _timed("fit", engine.fit)
     calibration = _timed("calibrate", engine.calibrate)
     method = calibration_method(calibration.positives)
-    threshold = choose_expected(calibration) if method == "sigmoid" else choose(calibration)
+    by = settings.promotion.objective
+    threshold = choose_expected(calibration, by) if method == "sigmoid" else choose(calibration, by)
     parameters = {PARAMETER: method, **parameters}
     engine.set_threshold(threshold.value)
     # Spark saves a model in many small consecutive jobs; the work below uses the idle cores meanwhile.
