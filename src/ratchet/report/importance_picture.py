@@ -36,7 +36,8 @@ def importance_picture(explained: Explanation) -> Figure:
     left.set(ylim=(len(shown) - 0.4, -0.6))
     left.tick_params(axis="y", labelcolor=INK)
     if explained.champion:
-        figure.legend(*left.get_legend_handles_labels(), loc="lower center", ncols=2)
+        handles, labels = left.get_legend_handles_labels()
+        figure.legend(handles[::-1], labels[::-1], loc="lower center", ncols=2)
     return figure
 
 

@@ -18,7 +18,6 @@ from ratchet.core.evaluation.counts import Bools, Confusion, Counts, Floats, Int
 from ratchet.core.evaluation.f1 import f1_of
 from ratchet.core.evaluation.resampling import Interval, Resampling, block_length, influence
 
-NAME = "importance.csv"
 _HEAD = (
     "model",
     "feature",

@@ -100,7 +100,7 @@ def log(result: Result, found: Findings, served: Served, explained: Explanation,
         "drift.csv": drift.to_csv(found.drift),
     }
     if explained.candidate:
-        tables[importance.NAME] = importance.to_csv(explained.by_model())
+        tables["importance.csv"] = importance.to_csv(explained.by_model())
     texts = {name: text.encode() for name, text in tables.items()}
     run.artifacts({"report.html": html.encode(), **found.pictures, **texts})
 
