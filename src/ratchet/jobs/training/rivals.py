@@ -116,8 +116,8 @@ def compare(
     starts = {version.number: first_day(version, own) for version in chosen}
     lost = learnt_from(own, starts, promotion.common_days)
     scored, failed = _scored(engine, [version for version in chosen if version.number not in lost], starts)
-    objective = promotion.objective
-    achieved = Achieved(objective, value_of(objective, own), best_constant(objective, counts))
+    by = promotion.objective
+    achieved = Achieved(by, value_of(by, own), best_constant(by, counts))
     measured = _Measured(settings, own, starts, scored, achieved)
 
     def row(version: Version) -> Rival | None:
@@ -129,13 +129,7 @@ def compare(
         return measured.rival(version, failed.get(number, ""))
 
     rivals = tuple(rival for version in counting(versions, promotion) if (rival := row(version)) is not None)
-    scored_best = hardest_first((rival for rival in rivals if rival.basis == "same_rows"), achieved.value)
-    probability = scored_best[0].probability if scored_best else None
-    champion = next((scored.get(version.number) for version in chosen if version.champion), None)
-    aside = set_aside(versions, promotion)
-    if objective == F1:
-        return Compared(measured.interval, probability, rivals, aside, champion)
-    return Compared(measured.f1_interval, probability, rivals, aside, champion, achieved, measured.interval)
+    return measured.compared(rivals, set_aside(versions, promotion))
 
 
 def _scored(
@@ -194,6 +188,16 @@ class _Measured:
             by_f1 = achieved.objective == F1
             self._f1[start] = by_objective if by_f1 else resample(days, together, samples, seed)
         self.interval, self.f1_interval = self._resampled[first].interval, self._f1[first].interval
+
+    def compared(self, rivals: tuple[Rival, ...], aside: Mapping[int, str]) -> Compared:
+        """The whole comparison. aside: why other versions are not rivals, by number."""
+        scored = (rival for rival in rivals if rival.basis == "same_rows")
+        best = next(iter(hardest_first(scored, self._achieved.value)), None)
+        probability = None if best is None else best.probability
+        champion = next((self._scored.get(rival.version) for rival in rivals if rival.champion), None)
+        if self._achieved.objective == F1:
+            return Compared(self.interval, probability, rivals, aside, champion)
+        return Compared(self.f1_interval, probability, rivals, aside, champion, self._achieved, self.interval)
 
     def rival(self, version: Version, note: str) -> Rival | None:
         """A version's row; with its recorded value if it was not scored. note: why it was not."""

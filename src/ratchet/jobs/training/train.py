@@ -84,11 +84,8 @@ def train(
             peak = windows.in_memory(refit=settings.windows.refit)
             memory = inspection.memory_needed(table, peak, settings.sklearn.estimator)
             log.info("table.looked", files=len(table.files), until=windows.as_of.isoformat(), memory=memory)
-            run.tags(
-                _window_tags(windows)
-                | settings.promotion.objective.tags()
-                | ({} if because is None else {"ratchet.because": because})
-            )
+            tags = _window_tags(windows) | settings.promotion.objective.tags()
+            run.tags(tags | ({} if because is None else {"ratchet.because": because}))
             work = _Work(settings, run, engine, table, snapshot, windows, cycle)
             return Trained(run.run_id, _train(work), already=False)
 
@@ -122,8 +119,8 @@ def _train(work: _Work) -> float:
     parameters = _timed("fit", engine.fit)
     calibration = _timed("calibrate", engine.calibrate)
     method = calibration_method(calibration.positives)
-    by = settings.promotion.objective
-    threshold = choose_expected(calibration, by) if method == "sigmoid" else choose(calibration, by)
+    choice = choose_expected if method == "sigmoid" else choose
+    threshold = choice(calibration, settings.promotion.objective)
     parameters = {PARAMETER: method, **parameters}
     engine.set_threshold(threshold.value)
     # Spark saves a model in many small consecutive jobs; the work below uses the idle cores meanwhile.
