@@ -70,5 +70,6 @@ def _one_model(
 
 
 def _short(text: str) -> str:
-    """A feature's name, cut where it would not fit."""
-    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 1]}…"
+    """A feature's name, cut in the middle where it would not fit, since names often differ at their ends."""
+    half = _LONGEST_NAME // 2
+    return text if len(text) <= _LONGEST_NAME else f"{text[: half - 1]}…{text[-half:]}"
