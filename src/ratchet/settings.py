@@ -41,6 +41,10 @@ def _period(text: str) -> str:
     return text
 
 
+def _gap(text: str) -> str:
+    return text if text == "0d" else _period(text)
+
+
 def _bytes(text: str) -> str:
     bytes_of(text)
     return text
@@ -126,12 +130,18 @@ class Section(BaseModel):
 
 
 class Label(Section):
-    """The column to predict."""
+    """The column to predict, and when its values become known."""
 
     column: Text
     """Name of the column with the outcome."""
     positive: bool | int | float | str
-    """The value of the positive class. The column must have exactly one other value and no missing values."""
+    """The value of the positive class. The column must have exactly one other value."""
+    known_after: PeriodText | None = None
+    """How long after an event its label is final. The rows of that time, the newest, are left to later cycles."""
+    known_at: Text | None = None
+    """Column with the time at which a label became known. Where it is missing, `known_after` says it."""
+    missing: Literal["refuse", "drop", "negative"] = "refuse"
+    """What a row is whose label is missing although it should be known: an error, left out, or negative."""
 
 
 class Csv(Section):
@@ -178,6 +188,9 @@ class Data(Section):
         if twice:
             message = f"the column {twice[0]!r} has two roles; timestamp, label, numeric and categorical are distinct"
             raise ValueError(message)
+        if self.label.known_at in (self.timestamp, self.label.column, *(self.numeric or ()), *(self.categorical or ())):
+            message = f"the column {self.label.known_at!r} has two roles; label.known_at is distinct from all others"
+            raise ValueError(message)
         if self.entity in (self.timestamp, self.label.column):
             message = f"the column {self.entity!r} has two roles; entity is neither the timestamp nor the label"
             raise ValueError(message)
@@ -193,6 +206,8 @@ class WindowSettings(Section):
     """Length of the calibration window before it, on which the calibrator is fitted and the threshold chosen."""
     train: PeriodText | None = None
     """Length of the training window before that. None: all earlier rows."""
+    gap: Annotated[str, AfterValidator(_gap)] | None = None
+    """Days between two windows, in which the earlier one's labels become known; `0d` for none. None: `known_after`."""
     refit: Flag = True
     """Whether to fit what is promoted anew on the rows of all windows before it serves; comparisons don't change."""
 
@@ -498,6 +513,12 @@ class Settings(Section):
             message = "watch.floor is an F1 or F-beta, and promotion.objective is a cost; omit watch.floor"
             raise ValueError(message)
         return self
+
+    @property
+    def gap(self) -> Period | None:
+        """The time between two windows; None if there is none."""
+        text = self.windows.gap or self.data.label.known_after
+        return None if text in (None, "0d") else Period.parse(text)
 
     def registered_name(self, engine: str) -> str:
         """Name of an engine's registered model."""

@@ -34,7 +34,10 @@ from ratchet.engines.spark.java import java_home
 from ratchet.engines.spark.pipeline import threshold_of
 from ratchet.errors import ConfigurationError, DataError, FailedError, TemporaryError
 from ratchet.io.table import checks, inspection
+from ratchet.io.table.known_labels import counted as counted_labels
+from ratchet.io.table.known_labels import known_until
 from ratchet.io.table.reader import WINDOW
+from ratchet.settings import Label
 from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, small_settings
 from tests.unit.event_tables import DECEMBER, FIRST, NOVEMBER, ROWS, columns, csv, parquet, settings, unpacked
 from tests.unit.strategies import awkward_scores, points
@@ -720,6 +723,20 @@ def test_both_engines_count_the_test_rows_of_known_entities(engine, tmp_path, of
     assert told == also
     assert told.startswith(f"{len(known)} of {ROWS - 1 - first} rows of the test window")
     assert f"belong to {len(set(known))} values of 'customer' that also occur" in told
+
+
+@pytest.mark.parametrize("missing", ["drop", "negative"])
+def test_both_engines_count_the_rows_whose_label_was_known_in_time(engine, tmp_path, missing):
+    at = [FIRST + timedelta(hours=6 * row) for row in range(ROWS)]
+    known = pa.array([when + timedelta(days=row % 9) if row % 5 else None for row, when in enumerate(at)])
+    late = pa.array([None if row % 7 == 3 else row % 4 == 0 for row in range(ROWS)])
+    label = Label(column="late", positive=True, known_at="known", known_after="6d", missing=missing)
+    described = settings(parquet(tmp_path / "events.parquet", columns(late=late, known=known)))
+    table = inspection.inspect(described.model_copy(update={"label": label}))
+    own = ScikitLearn(engine._settings)
+    windows = windows_until(known_until(table), *[Period.parse("10d")] * 2, None, Period.parse("3d"))
+    assert engine.read(table, windows, ()) == own.read(table, windows, ())
+    assert counted_labels(table, windows).late > 0
 
 
 def test_a_label_with_thousands_of_values_is_refused_without_bringing_them_here(engine, tmp_path, monkeypatch):

@@ -49,11 +49,17 @@ class Period:
 
 @dataclass(frozen=True)
 class Window:
-    """The days from `start` (None: the first row) to `end`, exclusive."""
+    """The days from `start` (None: the first row) to `end`, exclusive.
+
+    known_by: the day by whose beginning a row's label must be known to count; None: whenever it became known. all_rows:
+    rows count whether or not their label is known.
+    """
 
     name: str
     start: date | None
     end: date
+    known_by: date | None = None
+    all_rows: bool = False
 
     def __str__(self) -> str:
         return f"{self.name} window {self.start or 'the beginning'} to {self.end - timedelta(days=1)}"
@@ -61,7 +67,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Windows:
-    """The three consecutive windows of a run, without gaps."""
+    """The three windows of a run, one after the other; between them may be a gap, in which labels become known."""
 
     train: Window
     calibration: Window
@@ -84,13 +90,20 @@ class Windows:
         return iter((self.train, self.calibration, self.test))
 
 
-def windows_until(as_of: date, test: Period, calibration: Period, train: Period | None) -> Windows:
-    """Lay out the windows backwards from `as_of`: the test window ends there, preceded by calibration and training."""
+def windows_until(
+    as_of: date, test: Period, calibration: Period, train: Period | None, gap: Period | None = None
+) -> Windows:
+    """Lay out the windows backwards from `as_of`: the test window ends there, preceded by calibration and training.
+
+    gap: between two windows, so that a label of the earlier one was known when the later one began. A row of it whose
+    label became known later is none that a model of that day could have learnt from.
+    """
     test_start = test.before(as_of)
-    calibration_start = calibration.before(test_start)
-    train_start = None if train is None else train.before(calibration_start)
+    calibration_end = test_start if gap is None else gap.before(test_start)
+    calibration_start = calibration.before(calibration_end)
+    train_end = calibration_start if gap is None else gap.before(calibration_start)
     return Windows(
-        Window("training", train_start, calibration_start),
-        Window("calibration", calibration_start, test_start),
+        Window("training", None if train is None else train.before(train_end), train_end, calibration_start),
+        Window("calibration", calibration_start, calibration_end, test_start),
         Window("test", test_start, as_of),
     )

@@ -25,6 +25,7 @@ from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.records.watch_record import Record, Span
 from ratchet.io.table import inspection
 from ratchet.io.table.inspection import EventTable
+from ratchet.io.table.known_labels import known_until
 from ratchet.io.table.label_days import labelled_until
 from ratchet.jobs.estimate import Unlabelled, estimate
 from ratchet.settings import Settings
@@ -77,16 +78,17 @@ def watch(settings: Settings, engine: str) -> Watched:
 def _new_days(settings: Settings, record: Record, table: EventTable) -> tuple[Window, Window] | None:
     """The newest unmeasured days: those with labels, then those without. None if all are measured or estimated.
 
-    Either may be empty. Days that `watch.lag_days` leaves to a later watch count as unlabelled.
+    Either may be empty. Days whose labels are not final, or that `watch.lag_days` leaves to a later watch, count as
+    unlabelled.
     """
-    end = table.end - timedelta(days=settings.watch.lag_days)
+    end = known_until(table) - timedelta(days=settings.watch.lag_days)
     start = max(record.end, end - timedelta(days=settings.watch.most_days))
     labelled = Window("newest", start, start)
     if start < end:
         labelled = replace(labelled, end=labelled_until(table, replace(labelled, end=end)))
     elif start >= table.end or day_number(table.end) - 1 in record.logged(ESTIMATED["f1"]):
         return None
-    return labelled, Window("unlabelled", labelled.end, table.end)
+    return labelled, Window("unlabelled", labelled.end, table.end, all_rows=True)
 
 
 def _measure(

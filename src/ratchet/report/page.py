@@ -83,12 +83,12 @@ class Evidence:
     best rescored version on days like these; None if unknown. set_aside: why a version was not compared, by number.
     classes: the classification report. pictures: PNG files by name. links: addresses of the run and related pages, or
     ids without an address, by name. drift: of the features, from training to the test window. warnings: sentences on
-    the data. refit: a clause on the model that is to serve, empty if there is only the measured one. refit_flips: the
-    share of test rows that the measured and the refitted model label differently. slices: groups of test rows, worst
-    first. guardrails: their results. champion_not_sliced: why the champion is not beside them; empty if it is.
-    explained: what the model rests on, and where it differs from the champion. expected: of the test window, from the
-    scores alone; past_error: of the rolling estimates in it. achieved, achieved_interval: the value by another
-    objective, which then decides instead of F1.
+    the data. labels: sentences on when labels become known. refit: a clause on the model that is to serve, empty if
+    there is only the measured one. refit_flips: the share of test rows that the measured and the refitted model label
+    differently. slices: groups of test rows, worst first. guardrails: their results. champion_not_sliced: why the
+    champion is not beside them; empty if it is. explained: what the model rests on, and where it differs from the
+    champion. expected: of the test window, from the scores alone; past_error: of the rolling estimates in it. achieved,
+    achieved_interval: the value by another objective, which then decides instead of F1.
     """
 
     model: str
@@ -110,6 +110,7 @@ class Evidence:
     links: Mapping[str, str]
     drift: Sequence[FeatureDrift] = ()
     warnings: Sequence[str] = ()
+    labels: Sequence[str] = ()
     set_aside: Mapping[int, str] = field(default_factory=dict)
     slices: Sequence[SliceRow] = ()
     guardrails: Sequence[GuardrailResult] = ()

@@ -77,23 +77,21 @@ def check_distinct(names: Sequence[str], where: str) -> None:
         raise DataError(message)
 
 
-def check_timestamp(schema: pa.Schema, settings: Data, uri: str) -> None:
-    """Raises DataError or ConfigurationError if the timestamp column has an unfit type."""
-    kind = schema.field(settings.timestamp).type
+def check_timestamp(schema: pa.Schema, name: str, settings: Data, uri: str) -> None:
+    """Raises DataError or ConfigurationError if a column with times has an unfit type."""
+    kind = schema.field(name).type
     number = is_number(kind) and not pa.types.is_boolean(kind)
     moment = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
     if not (number or moment or is_text(kind)):
         message = (
-            f"the timestamp column {settings.timestamp!r} of {uri} has the type {kind}; "
+            f"the timestamp column {name!r} of {uri} has the type {kind}; "
             "a date, a datetime, text in ISO 8601 or a number is accepted"
         )
         raise DataError(message)
     if number and settings.timestamp_unit is None:
-        message = (
-            f"the timestamp column {settings.timestamp!r} holds numbers: data.timestamp_unit must be s, ms, us or ns"
-        )
+        message = f"the timestamp column {name!r} holds numbers: data.timestamp_unit must be s, ms, us or ns"
         raise ConfigurationError(message)
-    if moment and settings.timestamp_unit is not None:
+    if name == settings.timestamp and moment and settings.timestamp_unit is not None:
         message = (
             f"data.timestamp_unit is {settings.timestamp_unit!r}, but the timestamp column {settings.timestamp!r} "
             f"has the type {kind}: omit the unit"
@@ -153,14 +151,14 @@ def _check_free(names: Iterable[str], uri: str) -> None:
 
 def is_needed(name: str, settings: Data) -> bool:
     """Whether a column of this name has a role, or may get one."""
-    own = (settings.timestamp, settings.label.column, settings.entity)
+    own = (settings.timestamp, settings.label.column, settings.label.known_at, settings.entity)
     if name in (*own, *(settings.numeric or ()), *(settings.categorical or ())):
         return True
     return name not in settings.exclude and (settings.numeric is None or settings.categorical is None)
 
 
 def _others(schema: pa.Schema, settings: Data) -> list[str]:
-    taken = {settings.timestamp, settings.label.column, settings.entity, *settings.exclude}
+    taken = {settings.timestamp, settings.label.column, settings.label.known_at, settings.entity, *settings.exclude}
     taken.update(settings.numeric or (), settings.categorical or ())
     return [name for name in schema.names if name not in taken]
 

@@ -57,7 +57,9 @@ def inspect(settings: Data, looked: table_files.Looked | None = None) -> EventTa
     # A column in the path counts only if a setting names it.
     schema = table_files.with_partitions(looked.schema, looked.files, settings.numeric or (), _needed(settings))
     columns.check_present(settings.uri, _needed(settings), schema.names, settings.uri)
-    columns.check_timestamp(schema, settings, settings.uri)
+    for name in (settings.timestamp, settings.label.known_at):
+        if name is not None:
+            columns.check_timestamp(schema, name, settings, settings.uri)
     labels.check_comparable(schema, settings.label)
     if settings.entity is not None:
         columns.check_extra(schema, "entity", settings.entity, settings.uri)
@@ -94,9 +96,9 @@ def _wanted(settings: Data, clock: Clock) -> table_files.Wanted:
 
 
 def _needed(settings: Data) -> list[str]:
-    entity = () if settings.entity is None else (settings.entity,)
+    optional = [name for name in (settings.label.known_at, settings.entity) if name is not None]
     features = (*(settings.numeric or ()), *(settings.categorical or ()))
-    return [settings.timestamp, settings.label.column, *entity, *features]
+    return [settings.timestamp, settings.label.column, *optional, *features]
 
 
 def _check_everywhere(store: Store, found: Sequence[File], settings: Data) -> None:

@@ -13,10 +13,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from ratchet.core.evaluation.counts import day_number
-from ratchet.core.windows import Window
+from ratchet.core.windows import Period, Window
 from ratchet.errors import DataError, RatchetError
 from ratchet.io.table import values
-from ratchet.io.table.clock import is_text
+from ratchet.io.table.clock import Clock, is_text
+from ratchet.io.table.columns import is_number, plain
 from ratchet.io.table.files import csv_files, parquet_files, transaction_log
 from ratchet.io.table.files.filesystem import address, changed, explained, words_of
 from ratchet.io.table.table import DAY, LABEL, EventTable, File, Table
@@ -26,6 +27,8 @@ WINDOW = "__ratchet_window__"
 OTHER = "__ratchet_other__"
 """Column with the text of a label that is not the positive one, for messages."""
 UNREADABLE = -1
+NOT_GIVEN = -(2**62)
+"""The day of a label of which the table does not say when it became known."""
 _OUTSIDE = -2
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 
@@ -84,20 +87,111 @@ def batches(
     Raises DataError for a file or a value that can't be read, TemporaryError if the store does not respond.
     """
     form = schema(table, columns)
-    label, timestamp = table.settings.label.column, table.settings.timestamp
     for piece in wanted:
-        for batch in stored(table, piece, [*columns, label, timestamp]):
-            days, bad = table.clock.days(batch.column(timestamp))
+        for batch in stored(table, piece, [*columns, *_label_columns(table)]):
+            days, bad = table.clock.days(batch.column(table.settings.timestamp))
             window = _places(days, bad, windows)
-            keep = window >= UNREADABLE
+            labels = _labels(table, batch, days, window, windows)
+            keep = (window >= 0) & labels.counts | (window == UNREADABLE)
+            arrays = [labels.positive, labels.other, pa.array(days, mask=window == UNREADABLE), pa.array(window)]
             if not keep.all():
-                batch, days, window = batch.filter(pa.array(keep)), days[keep], window[keep]  # noqa: PLW2901
-            if not len(window):
+                kept = pa.array(keep)
+                batch, arrays = batch.filter(kept), [array.filter(kept) for array in arrays]  # noqa: PLW2901
+            if not batch.num_rows:
                 continue
-            arrays = [value(table, piece.file, name, batch.column(name)) for name in columns]
-            arrays += [*values.label(batch.column(label), table.settings.label.positive)]
-            arrays += [pa.array(days, mask=window == UNREADABLE), pa.array(window)]
-            yield pa.RecordBatch.from_arrays(arrays, schema=form)
+            features = [value(table, piece.file, name, batch.column(name)) for name in columns]
+            yield pa.RecordBatch.from_arrays([*features, *arrays], schema=form)
+
+
+@dataclass(frozen=True)
+class LabelBatch:
+    """Some rows, of whatever windows: their day, the place of their window, and when their label became known.
+
+    known_day: NOT_GIVEN where `known_at` says nothing. unreadable: whether `known_at` has a value that is no time.
+    known: whether the label counts in its window, as far as time goes. missing: whether there is none.
+    """
+
+    day: npt.NDArray[np.int64]
+    window: npt.NDArray[np.int8]
+    known_day: npt.NDArray[np.int64]
+    unreadable: npt.NDArray[np.bool_]
+    known: npt.NDArray[np.bool_]
+    missing: npt.NDArray[np.bool_]
+
+
+def label_batches(table: EventTable, wanted: Sequence[Piece], windows: Sequence[Window]) -> Iterator[LabelBatch]:
+    """All rows of some pieces, without features. Raises like `batches`."""
+    for piece in wanted:
+        for batch in stored(table, piece, _label_columns(table)):
+            days, bad = table.clock.days(batch.column(table.settings.timestamp))
+            window = _places(days, bad, windows)
+            yield _labels(table, batch, days, window, windows).batch
+
+
+def _label_columns(table: EventTable) -> list[str]:
+    label = table.settings.label
+    return [label.column, table.settings.timestamp, *([] if label.known_at is None else [label.known_at])]
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """positive, other: as in `batches`. counts: whether a row of a window is one of its rows."""
+
+    positive: pa.Array
+    other: pa.Array
+    counts: npt.NDArray[np.bool_]
+    batch: LabelBatch
+
+
+def _labels(
+    table: EventTable,
+    batch: pa.RecordBatch,
+    days: npt.NDArray[np.int64],
+    window: npt.NDArray[np.int8],
+    windows: Sequence[Window],
+) -> _Labels:
+    label = table.settings.label
+    positive, other = values.label(batch.column(label.column), label.positive)
+    missing = positive.is_null().to_numpy(zero_copy_only=False)
+    known_day, unreadable = _known_days(table, batch)
+    known = _known(table, days, window, windows, known_day) & ~unreadable
+    every = np.isin(window, [place for place, each in enumerate(windows) if each.all_rows])
+    counts = every | (known & ~missing if label.missing == "drop" else known)
+    positive = positive.fill_null(False) if label.missing == "negative" else positive
+    return _Labels(positive, other, counts, LabelBatch(days, window, known_day, unreadable, known, missing))
+
+
+def _known_days(table: EventTable, batch: pa.RecordBatch) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """The day on which each label became known, or NOT_GIVEN, and where the table has a time that can't be read."""
+    name = table.settings.label.known_at
+    if name is None:
+        return np.full(batch.num_rows, NOT_GIVEN), np.zeros(batch.num_rows, dtype=np.bool_)
+    column = batch.column(name)
+    unit = table.clock.unit if is_number(plain(column.type)) or is_text(plain(column.type)) else None
+    days, bad = Clock(table.clock.zone, unit).days(column)
+    return np.where(bad, NOT_GIVEN, days), bad & column.is_valid().to_numpy(zero_copy_only=False)
+
+
+def _known(
+    table: EventTable,
+    days: npt.NDArray[np.int64],
+    window: npt.NDArray[np.int8],
+    windows: Sequence[Window],
+    known_day: npt.NDArray[np.int64],
+) -> npt.NDArray[np.bool_]:
+    """Whether each row's label was known in time for its window; all are where the table does not say when."""
+    label, known = table.settings.label, np.ones(len(days), dtype=np.bool_)
+    if label.known_at is None:
+        return known
+    given = known_day != NOT_GIVEN
+    for place, each in enumerate(windows):
+        final = given if label.known_after is None else np.ones_like(given)
+        if each.known_by is not None:
+            in_time = known_day < day_number(each.known_by)
+            last = day_number(Period.parse(label.known_after).before(each.known_by)) if label.known_after else 0
+            final = np.where(given, in_time, final & (days < last))
+        known[window == place] = final[window == place]
+    return known
 
 
 @contextmanager

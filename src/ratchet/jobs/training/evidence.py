@@ -28,6 +28,7 @@ from ratchet.core.rival import Rival
 from ratchet.core.windows import Windows
 from ratchet.engines.base import WindowSummary
 from ratchet.io.records.tracking import Run
+from ratchet.io.table.known_labels import LabelFacts
 from ratchet.io.table.snapshot import Snapshot
 from ratchet.jobs.training.estimated import Estimated, estimated
 from ratchet.jobs.training.guarding import Guarded
@@ -47,6 +48,7 @@ class Result:
     snapshot: Snapshot
     windows: Windows
     summaries: tuple[WindowSummary, WindowSummary, WindowSummary]
+    labels: LabelFacts | None
     warnings: Sequence[str]
     parameters: Mapping[str, str]
     threshold: Threshold
@@ -89,7 +91,7 @@ def log(result: Result, found: Findings, served: Served, explained: Explanation,
     found = replace(found, pictures={**found.pictures, **pictures.draw_importance(explained)})
     html = page.render(replace(_evidence(result, found, served, run), explained=explained))
     numbers = {**found.metrics, **found.estimate.metrics(), **_refit_numbers(served), **drift.metrics(found.drift)}
-    run.metrics(numbers, found.days, found.estimate.days)
+    run.metrics(numbers | (result.labels.metrics() if result.labels else {}), found.days, found.estimate.days)
     tables = {
         "classification_report.csv": _table(ClassRow, found.classes),
         "rolling_metrics.csv": _table(RollingDay, found.days, "" if result.compared.achieved else "objective"),
@@ -162,6 +164,7 @@ def _evidence(result: Result, found: Findings, served: Served, run: Run) -> page
         created=datetime.now(UTC),
         source=result.snapshot.described(result.settings.data.uri),
         summaries=result.summaries,
+        labels=result.labels.sentences(result.settings, result.windows) if result.labels else (),
         metrics=found.metrics,
         f1_interval=result.compared.interval,
         f1_all_positive=found.metrics["f1_all_positive"],

@@ -5,7 +5,7 @@ one of them. If it is killed, running it again for the same cycle ends in the sa
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import date
@@ -19,18 +19,20 @@ from ratchet.core.evaluation.counts import Counts
 from ratchet.core.evaluation.explanation import Explanation
 from ratchet.core.evaluation.f1 import f1_all_positive, f1_of
 from ratchet.core.evaluation.few_positives import PARAMETER, calibration_method
-from ratchet.core.evaluation.threshold import choose, choose_expected
+from ratchet.core.evaluation.threshold import Threshold, choose, choose_expected
 from ratchet.core.windows import Period, Windows, windows_until
-from ratchet.engines.base import Engine
+from ratchet.engines.base import Engine, WindowSummary
 from ratchet.engines.opening import open_engine
-from ratchet.errors import FailedError
+from ratchet.errors import DataError, FailedError
 from ratchet.io.records import samples, tracking
 from ratchet.io.records.candidates import Candidates
 from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.records.tracking import Run
-from ratchet.io.table import inspection
+from ratchet.io.records.version import Version
+from ratchet.io.table import inspection, known_labels
 from ratchet.io.table.inspection import EventTable
+from ratchet.io.table.known_labels import LabelFacts
 from ratchet.io.table.snapshot import Snapshot
 from ratchet.jobs.training import guarding, pinned_snapshot, refit, rivals
 from ratchet.jobs.training.explaining import explain
@@ -80,6 +82,8 @@ def train(
             log.info("train.started", cycle=cycle, engine=engine_name, run=run.run_id)
             run.params(settings.flattened())
             table, snapshot = pinned_snapshot.table_of(settings, run, cycle, as_of)
+            if as_of is not None:
+                known_labels.check_as_of(as_of, table)
             windows = windows_of(settings, as_of or snapshot.as_of)
             peak = windows.in_memory(refit=settings.windows.refit)
             memory = inspection.memory_needed(table, peak, settings.sklearn.estimator)
@@ -106,26 +110,20 @@ class _Work:
 def _train(work: _Work) -> float:
     """Measure a candidate and log it; returns its F1."""
     settings, run, engine, windows = work.settings, work.run, work.engine, work.windows
-    model = RegisteredModel.read(run.client, settings.registered_name(engine.name))
-    versions = () if model is None else model.versions
-    leads = partial(rivals.last_leads, run.client, settings, engine.name, versions)
-    chosen = rivals.to_rescore(versions, settings.promotion, leads)
-    trained_on = model.columns(chosen, run.experiment_id) if model else []
-    extra = (*rivals.extra_columns(trained_on, work.table), *guarding.slice_columns(settings, work.table))
-    summaries = _timed("read", engine.read, work.table, windows, extra)
+    versions, chosen, extra = _versions(work)
+    labels = _labels(work)
+    summaries = _timed("read", _read, work, extra)
     warnings = _tell_of_data(work)
     # Importing the plotting libraries takes a second; the fit, mostly outside Python, leaves room for it.
     background.begin("import-evidence", _import_evidence)
     parameters = _timed("fit", engine.fit)
     calibration = _timed("calibrate", engine.calibrate)
-    method = calibration_method(calibration.positives)
-    choice = choose_expected if method == "sigmoid" else choose
-    threshold = choice(calibration, settings.promotion.objective)
+    threshold, method = _threshold(work, calibration)
     parameters = {PARAMETER: method, **parameters}
-    engine.set_threshold(threshold.value)
     # Spark saves a model in many small consecutive jobs; the work below uses the idle cores meanwhile.
     logged = run.beside(engine.log_model)
     counts = _timed("score", engine.count_test)
+    warnings += _late_labels(work, (calibration, counts))
     compared = _timed("compare", rivals.compare, settings, engine, versions, chosen, counts, threshold.value)
     guarded = _timed("guard", guarding.guard, settings, engine, versions, counts, threshold.value)
     own = counts.confusion(threshold.value)
@@ -135,9 +133,50 @@ def _train(work: _Work) -> float:
     run.params(_not_yet_logged(run, parameters))
     from ratchet.jobs.training.evidence import Result
 
-    data = (work.cycle, work.snapshot, windows, summaries, warnings)
+    data = (work.cycle, work.snapshot, windows, summaries, labels, warnings)
     result = Result(settings, engine.name, *data, parameters, threshold, counts, compared, guarded, features)
     return _log(work, result, serving, explaining)
+
+
+def _versions(work: _Work) -> tuple[tuple[Version, ...], tuple[Version, ...], tuple[str, ...]]:
+    """The existing versions, those to score, and the columns besides the features that they or the slices need."""
+    settings, run, name = work.settings, work.run, work.engine.name
+    model = RegisteredModel.read(run.client, settings.registered_name(name))
+    versions = () if model is None else model.versions
+    leads = partial(rivals.last_leads, run.client, settings, name, versions)
+    chosen = rivals.to_rescore(versions, settings.promotion, leads)
+    trained_on = model.columns(chosen, run.experiment_id) if model else []
+    extra = (*rivals.extra_columns(trained_on, work.table), *guarding.slice_columns(settings, work.table))
+    return tuple(versions), chosen, extra
+
+
+def _labels(work: _Work) -> LabelFacts | None:
+    """Rows that don't count because of when their label becomes known; None if no setting leaves any out."""
+    found = known_labels.counted(work.table, work.windows)
+    if found is not None:
+        log.info("data.labels", **vars(found))
+    return found
+
+
+def _threshold(work: _Work, calibration: Counts) -> tuple[Threshold, str]:
+    """Choose the threshold; returns it and the method of calibration."""
+    method = calibration_method(calibration.positives)
+    choice = choose_expected if method == "sigmoid" else choose
+    threshold = choice(calibration, work.settings.promotion.objective)
+    work.engine.set_threshold(threshold.value)
+    return threshold, method
+
+
+def _read(work: _Work, extra: Sequence[str]) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
+    """Read the windows; an error says, too, if labels seem to arrive late."""
+    try:
+        return work.engine.read(work.table, work.windows, extra)
+    except DataError as error:
+        hint = known_labels.hint(work.table, work.windows)
+        if not hint:
+            raise
+        message = f"{error}; {hint}"
+        raise DataError(message) from error
 
 
 def _served(
@@ -162,6 +201,24 @@ def _tell_of_data(work: _Work) -> tuple[str, ...]:
     for window, context in ((windows.train, "training"), (windows.test, "test")):
         work.run.data_input(context, table.uri, inspection.digest(table, window), inspection.column_kinds(table))
     return warnings
+
+
+def _late_labels(work: _Work, windows: Sequence[Counts]) -> tuple[str, ...]:
+    """A warning, also logged, if labels seem to arrive late and no setting says so."""
+    label = work.settings.data.label
+    if label.known_after is not None or label.known_at is not None:
+        return ()
+    from ratchet.core.evaluation.late_labels import days_late
+
+    days = days_late(Counts.together(windows, work.settings.evaluation.score_levels))
+    if days is None:
+        return ()
+    warning = (
+        f"the last {days} days of {work.table.uri} have far fewer rows with {label.column!r} {label.positive!r} than"
+        f" those before: if labels arrive late, set data.label.known_after to {days}d or more"
+    )
+    log.warning("data.warning", warning=warning)
+    return (warning,)
 
 
 def _log(work: _Work, result: "Result", serving: Future[Served], explaining: Future[Explanation]) -> float:
@@ -194,7 +251,7 @@ def windows_of(settings: Settings, as_of: date) -> Windows:
     """The windows of a run: the configured lengths before `as_of`."""
     lengths = settings.windows
     train = None if lengths.train is None else Period.parse(lengths.train)
-    return windows_until(as_of, Period.parse(lengths.test), Period.parse(lengths.calibration), train)
+    return windows_until(as_of, Period.parse(lengths.test), Period.parse(lengths.calibration), train, settings.gap)
 
 
 def _window_tags(windows: Windows) -> dict[str, str]:
@@ -206,6 +263,7 @@ def _window_tags(windows: Windows) -> dict[str, str]:
 
 
 def _import_evidence() -> None:
+    import ratchet.core.evaluation.late_labels
     import ratchet.jobs.training.evidence  # noqa: F401  # for what the import itself does
 
 
