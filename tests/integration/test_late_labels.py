@@ -8,7 +8,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from ratchet.errors import ConfigurationError, DataError
+from ratchet.io.records.model_facts import Models
 from ratchet.jobs.promotion.register import register
+from ratchet.jobs.show import show
 from ratchet.jobs.training.train import train
 from ratchet.jobs.watch_step import watch
 from tests.integration.trainer_fixtures import small_settings, tree
@@ -67,6 +69,14 @@ def test_the_report_says_what_is_not_yet_known_and_that_there_are_gaps(promoted,
     page = Path(client.download_artifacts(trained.run_id, "report.html", tmp_path)).read_text()
     assert f"Labels: {not_yet:,} rows from 2013-05-11 on not yet known (a label is final 14d after its event)." in page
     assert "Between two windows lie 14d" in page
+
+
+def test_show_and_the_exporter_tell_how_many_rows_wait(promoted):
+    settings, _, _, not_yet = promoted
+    (row,) = show(settings)
+    assert (row.version, row.not_yet_known) == (1, not_yet)
+    (facts,) = Models(settings)()
+    assert facts.champion.not_yet_known == not_yet
 
 
 def test_the_next_weeks_cycle_and_the_watch_take_the_days_that_have_become_final(promoted, flights_slice, base):

@@ -31,6 +31,7 @@ CHAMPION = Champion(
     day=1_699_920_000.0,
     estimated_day=1_700_006_400.0,
     drift={"hour": 0.02, "carrier": 0.11},
+    not_yet_known=1_234,
 )
 BY_COST = replace(
     CHAMPION, objective=-0.7, objective_constant=-0.9, floor=-0.8, rolling={**CHAMPION.rolling, "objective": -0.75}

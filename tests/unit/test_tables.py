@@ -72,6 +72,12 @@ def test_the_end_of_a_cycle_says_what_was_decided_and_where_to_look(settings, ca
     assert "better on days like these" in printed
 
 
+def test_rows_without_a_final_label_are_told_below_the_versions(capsys):
+    tables.print_versions([row(), row(version=3, not_yet_known=12_345)], as_json=False)
+    told = "flights-sklearn, cycle retrain-1: 12,345 rows from 2014-01-01 on had no final label yet"
+    assert capsys.readouterr().out.splitlines()[-1] == told
+
+
 def test_a_server_is_named_by_its_address(settings, capsys):
     tracking = settings.tracking.model_copy(update={"uri": "http://mlflow:5000"})
     tables.print_results([result()], settings.model_copy(update={"tracking": tracking}))

@@ -89,6 +89,12 @@ def print_versions(rows: Sequence["Row"], *, as_json: bool) -> None:
             Text(row.reason or "–"),
         )
     out.print(table)
+    for row in rows:
+        if row.not_yet_known is not None:
+            what = (
+                f"{row.model}, cycle {row.cycle}: {row.not_yet_known:,} rows from {row.as_of} on had no final label yet"
+            )
+            out.print(what, soft_wrap=True, markup=False, highlight=False)
 
 
 def print_cycles(cycles: Sequence["CycleStatus"], *, as_json: bool) -> None:

@@ -73,6 +73,11 @@ METRICS = (
         ("model",),
         "Rolling value below which the newest measured day is low; then there is no floor of F1",
     ),
+    Metric(
+        "ratchet_rows_not_yet_known",
+        ("model",),
+        "Rows that the champion's cycle left out because their labels were not known yet",
+    ),
     Metric("ratchet_versions", ("model",), "Number of registered versions"),
     Metric("ratchet_decisions", ("model", "decision"), "Number of runs with this decision"),
     Metric(
@@ -107,7 +112,7 @@ class Champion:
     since: a Unix time, None if unknown. floor: of F1, or of the objective if there is one. rolling: the newest rolling
     metrics by name, without `rolling_`. day: midnight of the newest measured day, as a Unix time. estimated_day: that
     of the newest day with an estimate. drift: distances by feature. objective, objective_constant: by another objective
-    than F1; None if it was trained for F1.
+    than F1; None if it was trained for F1. not_yet_known: rows that its cycle left out, None if it counted none.
     """
 
     version: int
@@ -121,6 +126,7 @@ class Champion:
     drift: Mapping[str, float] = field(default_factory=dict)
     objective: float | None = None
     objective_constant: float | None = None
+    not_yet_known: float | None = None
 
 
 @dataclass(frozen=True)
@@ -197,6 +203,7 @@ def _of_champion(own: tuple[str], champion: Champion) -> Iterator[Sample]:
     yield from _known("ratchet_champion_since_timestamp_seconds", own, champion.since)
     yield from _known("ratchet_champion_f1", own, champion.f1)
     yield from _known("ratchet_champion_f1_all_positive", own, champion.f1_all_positive)
+    yield from _known("ratchet_rows_not_yet_known", own, champion.not_yet_known)
     yield from _known("ratchet_champion_objective", own, champion.objective)
     yield from _known("ratchet_champion_objective_constant", own, champion.objective_constant)
     measure = "f1" if champion.objective is None else "objective"

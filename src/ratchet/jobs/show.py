@@ -20,7 +20,8 @@ class Row:
 
     version: None for a candidate. f1: on the test rows of its own run. f1_today: on the test rows of the newest
     complete run; None if not measured there. decision, reason: as recorded by the registrar. as_of: the day on which
-    its test window ends. moved: who last made it champion, when and why; None if it never was.
+    its test window ends. moved: who last made it champion, when and why; None if it never was. not_yet_known: how many
+    rows its cycle left out because their labels were not known yet; told of the newest complete run, None if none were.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Row:
     created: datetime
     run_id: str
     moved: str | None
+    not_yet_known: int | None = None
 
 
 def show(settings: Settings) -> list[Row]:
@@ -67,8 +69,9 @@ def _today(client: MlflowClient, newest: Candidate | None) -> dict[int, Rival]:
 
 
 def _of_version(name: str, engine: str, version: Version, newest: Candidate | None, today: dict[int, Rival]) -> Row:
-    if newest is not None and version.run_id == newest.run_id:
-        f1_today = newest.metrics.get("f1")
+    own = newest if newest is not None and version.run_id == newest.run_id else None
+    if own is not None:
+        f1_today = own.metrics.get("f1")
     else:
         f1_today = today[version.number].f1 if version.number in today else None
     move = version.move
@@ -86,6 +89,7 @@ def _of_version(name: str, engine: str, version: Version, newest: Candidate | No
         created=version.created,
         run_id=version.run_id,
         moved=None if move is None else f"{move.by} at {move.at}: {move.because}",
+        not_yet_known=None if own is None else _not_yet_known(own),
     )
 
 
@@ -105,4 +109,9 @@ def _of_candidate(name: str, candidate: Candidate) -> Row:
         created=candidate.created,
         run_id=candidate.run_id,
         moved=None,
+        not_yet_known=_not_yet_known(candidate),
     )
+
+
+def _not_yet_known(candidate: Candidate) -> int | None:
+    return int(candidate.metrics.get("rows_not_yet_known", 0)) or None

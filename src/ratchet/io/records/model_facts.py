@@ -89,6 +89,7 @@ def _champion(client: MlflowClient, model: RegisteredModel, version: ModelVersio
             if name.startswith(_DRIFT) and isfinite(value)
         },
         objective=objective,
+        not_yet_known=_number(metrics.get("rows_not_yet_known")),
         objective_constant=None if by == F1 else _number(metrics.get("objective_constant")),
     )
 
