@@ -34,8 +34,8 @@ from ratchet.engines.spark.java import java_home
 from ratchet.engines.spark.pipeline import threshold_of
 from ratchet.errors import ConfigurationError, DataError, FailedError, TemporaryError
 from ratchet.io.table import checks, inspection
-from ratchet.io.table.known_labels import counted as counted_labels
-from ratchet.io.table.known_labels import known_until
+from ratchet.io.table.labels.known import counted as counted_labels
+from ratchet.io.table.labels.known import known_until
 from ratchet.io.table.reader import WINDOW
 from ratchet.settings import Label
 from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, small_settings

@@ -256,7 +256,7 @@ def test_the_metrics_in_the_document_are_those_of_a_run():
     extra = literals("jobs/training/evidence.py", "_numbers") | literals("jobs/training/evidence.py", "_refit_numbers")
     extra |= {name for name in literals("jobs/training/estimated.py", "metrics") if name.isidentifier()}
     extra |= {*ESTIMATED.values(), ESTIMATED_ERROR}
-    extra |= {name for name in literals("io/table/known_labels.py", "metrics") if name.isidentifier()}
+    extra |= {name for name in literals("io/table/labels/known.py", "metrics") if name.isidentifier()}
     extra |= {name for name in literals("jobs/training/evidence.py", "_objective_numbers") if " " not in name}
     rolling = {
         f"rolling_{name}"

@@ -25,8 +25,8 @@ from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.records.watch_record import Record, Span
 from ratchet.io.table import inspection
 from ratchet.io.table.inspection import EventTable
-from ratchet.io.table.known_labels import known_until
-from ratchet.io.table.label_days import labelled_until
+from ratchet.io.table.labels.days import labelled_until
+from ratchet.io.table.labels.known import known_until
 from ratchet.jobs.estimate import Unlabelled, estimate
 from ratchet.settings import Settings
 

@@ -10,7 +10,7 @@ from math import sqrt
 from ratchet.core.evaluation.few_positives import ENOUGH, calibration_method
 from ratchet.core.windows import Window
 from ratchet.errors import DataError
-from ratchet.io.table.labels import spelled_alike
+from ratchet.io.table.labels.values import spelled_alike
 from ratchet.io.table.table import EventTable
 
 _SHOWN = 3

@@ -15,11 +15,12 @@ import pyarrow as pa
 from ratchet.core.evaluation.counts import day_of
 from ratchet.core.windows import Window
 from ratchet.errors import ConfigurationError, DataError
-from ratchet.io.table import columns, labels, reader
+from ratchet.io.table import columns, reader
 from ratchet.io.table.clock import Clock
 from ratchet.io.table.day_range import Reach, Timestamps
 from ratchet.io.table.files import table_files
 from ratchet.io.table.files.filesystem import Store, address, open_store
+from ratchet.io.table.labels.values import check_comparable
 from ratchet.io.table.memory import check_memory, memory_needed
 from ratchet.io.table.rows import Rows, load
 from ratchet.io.table.table import DAY, LABEL, EventTable, File, RowGroup
@@ -60,7 +61,7 @@ def inspect(settings: Data, looked: table_files.Looked | None = None) -> EventTa
     for name in (settings.timestamp, settings.label.known_at):
         if name is not None:
             columns.check_timestamp(schema, name, settings, settings.uri)
-    labels.check_comparable(schema, settings.label)
+    check_comparable(schema, settings.label)
     if settings.entity is not None:
         columns.check_extra(schema, "entity", settings.entity, settings.uri)
     numeric, categorical = columns.features(schema, settings, settings.uri)

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from ratchet.core.category_texts import FALSE_WORDS, TRUE_WORDS, text_of
 from ratchet.io.table.clock import is_text
 from ratchet.io.table.columns import is_number
-from ratchet.io.table.labels import is_positive
+from ratchet.io.table.labels.values import is_positive
 
 
 def number(column: pa.Array, decimal: str = ".") -> pa.Array:

@@ -28,7 +28,7 @@ from ratchet.core.rival import Rival
 from ratchet.core.windows import Windows
 from ratchet.engines.base import WindowSummary
 from ratchet.io.records.tracking import Run
-from ratchet.io.table.known_labels import LabelFacts
+from ratchet.io.table.labels.known import LabelFacts
 from ratchet.io.table.snapshot import Snapshot
 from ratchet.jobs.training.estimated import Estimated, estimated
 from ratchet.jobs.training.guarding import Guarded

@@ -9,8 +9,9 @@ from datetime import date
 from ratchet.io.records import candidates
 from ratchet.io.records.lock import ExperimentLock, holding
 from ratchet.io.records.tracking import Run
-from ratchet.io.table import inspection, known_labels, last_day, snapshot
+from ratchet.io.table import inspection, last_day, snapshot
 from ratchet.io.table.files.filesystem import open_store
+from ratchet.io.table.labels.known import known_until
 from ratchet.io.table.snapshot import Snapshot
 from ratchet.io.table.table import EventTable
 from ratchet.settings import Settings
@@ -28,7 +29,7 @@ def table_of(settings: Settings, run: Run, cycle: str, as_of: date | None) -> tu
     if text is None:
         table = inspection.inspect(settings.data)
         table = last_day.without_partial_day(table) if as_of is None else table
-        taken = Snapshot.of(table, as_of or known_labels.known_until(table))
+        taken = Snapshot.of(table, as_of or known_until(table))
         lock = ExperimentLock(run.client, run.experiment_id, settings.promotion.lock_seconds, f"the cycle {cycle}")
         with holding(lock):
             text = _found(settings, run, cycle)

@@ -30,9 +30,10 @@ from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.records.tracking import Run
 from ratchet.io.records.version import Version
-from ratchet.io.table import inspection, known_labels
+from ratchet.io.table import inspection
 from ratchet.io.table.inspection import EventTable
-from ratchet.io.table.known_labels import LabelFacts
+from ratchet.io.table.labels import known
+from ratchet.io.table.labels.known import LabelFacts
 from ratchet.io.table.snapshot import Snapshot
 from ratchet.jobs.training import guarding, pinned_snapshot, refit, rivals
 from ratchet.jobs.training.explaining import explain
@@ -83,7 +84,7 @@ def train(
             run.params(settings.flattened())
             table, snapshot = pinned_snapshot.table_of(settings, run, cycle, as_of)
             if as_of is not None:
-                known_labels.check_as_of(as_of, table)
+                known.check_as_of(as_of, table)
             windows = windows_of(settings, as_of or snapshot.as_of)
             peak = windows.in_memory(refit=settings.windows.refit)
             memory = inspection.memory_needed(table, peak, settings.sklearn.estimator)
@@ -152,7 +153,7 @@ def _versions(work: _Work) -> tuple[tuple[Version, ...], tuple[Version, ...], tu
 
 def _labels(work: _Work) -> LabelFacts | None:
     """Rows that don't count because of when their label becomes known; None if no setting leaves any out."""
-    found = known_labels.counted(work.table, work.windows)
+    found = known.counted(work.table, work.windows)
     if found is not None:
         log.info("data.labels", **vars(found))
     return found
@@ -172,7 +173,7 @@ def _read(work: _Work, extra: Sequence[str]) -> tuple[WindowSummary, WindowSumma
     try:
         return work.engine.read(work.table, work.windows, extra)
     except DataError as error:
-        hint = known_labels.hint(work.table, work.windows)
+        hint = known.hint(work.table, work.windows)
         if not hint:
             raise
         message = f"{error}; {hint}"

@@ -14,7 +14,7 @@ from ratchet.core.evaluation.counts import EPOCH, day_number, day_of
 from ratchet.core.windows import Period, Window, Windows
 from ratchet.errors import ConfigurationError, DataError
 from ratchet.io.table import reader
-from ratchet.io.table.label_days import labelled_until
+from ratchet.io.table.labels.days import labelled_until
 from ratchet.io.table.table import EventTable
 from ratchet.settings import Settings
 

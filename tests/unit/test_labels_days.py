@@ -7,7 +7,7 @@ import pytest
 
 from ratchet.core.windows import Window
 from ratchet.io.table import inspection
-from ratchet.io.table.label_days import labelled_until
+from ratchet.io.table.labels.days import labelled_until
 from ratchet.settings import Data
 
 WINDOW = Window("newest", date(2024, 1, 2), date(2024, 1, 8))

@@ -9,7 +9,7 @@ import pytest
 from ratchet.core.windows import Period, Window, windows_until
 from ratchet.errors import ConfigurationError, DataError
 from ratchet.io.table import inspection
-from ratchet.io.table.known_labels import check_as_of, counted, hint, known_until
+from ratchet.io.table.labels.known import check_as_of, counted, hint, known_until
 from ratchet.settings import Label
 from tests.unit.event_tables import FIRST, ROWS, columns, csv, parquet, settings
 
