@@ -110,6 +110,17 @@ class Spark:
             known = [checks.check_entities(window_facts.entities(rows, name, _TEST), table) for name in table.entities]
             self.warnings = [*_judged(about, table), *checks.check_copies(equal.result(), table), *chain(*known)]
             self._versions_rows = self._rows_for_versions(extra)
+        self._keep(about, numeric, text_counts)
+        train, calibration, test = (window_facts.summary(groups, place, facts) for place, facts in enumerate(about))
+        return train, calibration, test
+
+    def _keep(
+        self,
+        about: Sequence[WindowFacts],
+        numeric: list[dict[str, Numeric]],
+        text_counts: Sequence[Sequence[FeatureCounts]],
+    ) -> None:
+        """Keep what the fit and the counts of features need. text_counts: of the training and the test window."""
         self._numeric, self._row_counts = numeric, [facts.rows for facts in about]
         self._numbers = window_facts.numbers(numeric[:1], about[_TRAIN].rows)
         then, now = (
@@ -118,8 +129,6 @@ class Spark:
         )
         self._features = then, now
         self._positives = about[_CALIBRATION].positives
-        train, calibration, test = (window_facts.summary(groups, place, facts) for place, facts in enumerate(about))
-        return train, calibration, test
 
     def _rows_for_versions(self, extra: Sequence[str]) -> Any:
         """The test rows, with the columns that only existing versions need."""

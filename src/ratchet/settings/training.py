@@ -1,0 +1,47 @@
+"""The settings of windows and trainers."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from ratchet.settings.forms import Flag, GapText, Memory, PeriodText, Scalar, Section
+
+
+class WindowSettings(Section):
+    """Lengths of the windows, counted back from `as_of`, in days (`31d`), weeks (`4w`) or calendar months (`1mo`)."""
+
+    test: PeriodText = "1mo"
+    """Length of the test window, on which F1 is measured. A month has each day of the week at least four times."""
+    calibration: PeriodText = "1mo"
+    """Length of the calibration window before it, on which the calibrator is fitted and the threshold chosen."""
+    train: PeriodText | None = None
+    """Length of the training window before that. None: all earlier rows."""
+    gap: GapText | None = None
+    """Days between two windows, in which the earlier one's labels become known; `0d` for none. None: `known_after`."""
+    refit: Flag = True
+    """Whether to fit what is promoted anew on the rows of all windows before it serves; comparisons don't change."""
+
+
+class SklearnSettings(Section):
+    """The scikit-learn trainer."""
+
+    estimator: Literal["hist_gradient_boosting", "logistic_regression", "random_forest"] = "hist_gradient_boosting"
+    """Name of the estimator. The default performs best on the sample data and supports categories natively."""
+    params: Mapping[str, Scalar | None] = {}
+    """Parameters of the estimator by scikit-learn's own names; they override Ratchet's defaults."""
+    memory_limit: Memory | None = None
+    """Memory that the trainer may use. None: the limit of its cgroup, or the machine's memory."""
+
+
+class SparkSettings(Section):
+    """The Spark trainer."""
+
+    estimator: Literal["logistic_regression", "random_forest", "gradient_boosted_trees", "xgboost"] = (
+        "logistic_regression"
+    )
+    """Name of the estimator. The default is the fastest, and not measurably worse on the sample data."""
+    params: Mapping[str, Scalar | None] = {}
+    """Parameters of the estimator by Spark's own names; they override Ratchet's defaults."""
+    driver_memory: Memory = "2GiB"
+    """Heap of Spark's JVM on a single machine; on Kubernetes the SparkApplication sets it."""
+    conf: Mapping[str, Scalar] = {}
+    """Spark's own configuration (`spark.…`); it overrides Ratchet's defaults."""
