@@ -73,7 +73,7 @@ def test_the_first_is_promoted_with_everything_written(settings, client):
     assert "promoted · version 1 of" in read_artifact(settings, run_id, "report.html")
     decided = json.loads(read_artifact(settings, run_id, "decision.json"))
     assert (decided["outcome"], decided["version"], decided["run_id"]) == ("promoted", 1, run_id)
-    assert decided["promotion"] == settings.promotion.model_dump()
+    assert decided["promotion"] == settings.promotion.model_dump(mode="json")
     champion = json.loads(client.get_registered_model(settings.registered_name("sklearn")).tags["ratchet.champion"])
     assert (champion["version"], champion["because"]) == (1, result.reason)
 

@@ -243,47 +243,6 @@ def test_drawn_rows_are_test_rows_and_each_copy_is_scored_with_one_feature_permu
     assert not np.array_equal(own.scores[0], own.scores[1])
 
 
-def test_both_engines_find_the_same_features_important(engine, tmp_path):
-    """Within their intervals: they draw all rows of one test window, and shuffle them differently."""
-    random = np.random.default_rng(0)
-    rows = 8_000
-    day = np.datetime64("2023-10-01") + np.sort(random.integers(0, 92, rows))
-    speed, stops = random.normal(size=rows), random.integers(3, size=rows)
-    carrier = np.array(["AA", "BB", "CC"])[random.integers(3, size=rows)]
-    late = speed + 0.5 * stops + (carrier == "AA") + random.normal(size=rows) > 1.5
-    frame = pd.DataFrame({"at": day, "speed": speed, "stops": stops, "noise": random.normal(size=rows),
-                          "carrier": carrier, "late": late}).iloc[random.permutation(rows)]  # fmt: skip
-    (tmp_path / "events").mkdir()
-    for part in range(3):
-        frame.iloc[part::3].to_parquet(tmp_path / "events" / f"{part}.parquet", index=False)
-    theirs, drawn = importance_of(engine, tmp_path / "events")
-    small = small_settings(str(tmp_path / "events"), tmp_path, sklearn={"estimator": "logistic_regression"})
-    own, drawn_here = importance_of(ScikitLearn(small), tmp_path / "events")
-    assert sorted(zip(drawn.day, drawn.columns["speed"], drawn.label, strict=True)) == sorted(
-        zip(drawn_here.day, drawn_here.columns["speed"], drawn_here.label, strict=True)
-    )
-    assert own[0].feature == theirs[0].feature == "speed"
-    for one in own:
-        (other,) = (other for other in theirs if other.feature == one.feature)
-        assert other.f1_interval.low <= one.f1 <= other.f1_interval.high, one.feature
-        assert one.f1_interval.low <= other.f1 <= one.f1_interval.high, one.feature
-        low, high = other.average_precision_interval.low, other.average_precision_interval.high
-        assert low <= one.average_precision <= high, one.feature
-
-
-def importance_of(engine, uri):
-    """What an engine's model of a table of events rests on, and the rows on which that was measured."""
-    table = inspection.inspect(settings(uri))
-    engine.read(table, windows_until(table.end, *PERIODS, None), ())
-    engine.fit()
-    engine.set_threshold(choose(engine.calibrate()).value)
-    drawn = engine.draw(4_000)
-    pd.testing.assert_frame_equal(drawn.columns, engine.draw(4_000).columns)
-    shuffled = drawn.columns.iloc[permutation(len(drawn.day), 0)].reset_index(drop=True)
-    scored = engine.score_permuted(drawn.columns, shuffled)
-    return importances(drawn.day, drawn.label, scored, 1_000, 0), drawn
-
-
 def test_a_watch_scores_as_the_trainer_did_and_takes_the_threshold_from_the_model(trained):
     assert trained["measured"].counts.to_csv() == trained["counts"].to_csv()
     assert trained["measured"].threshold == trained["threshold"]
@@ -586,6 +545,47 @@ def test_both_engines_count_features_alike(engine, tmp_path):
 def as_sets(features):
     """The counts without an order: of one text the engines may come upon it at different places."""
     return [(one.feature, one.kind, dict(one.by_value), one.other, one.missing) for one in features]
+
+
+def test_both_engines_find_the_same_features_important(engine, tmp_path):
+    """Within their intervals: they draw all rows of one test window, and shuffle them differently."""
+    random = np.random.default_rng(0)
+    rows = 8_000
+    day = np.datetime64("2023-10-01") + np.sort(random.integers(0, 92, rows))
+    speed, stops = random.normal(size=rows), random.integers(3, size=rows)
+    carrier = np.array(["AA", "BB", "CC"])[random.integers(3, size=rows)]
+    late = speed + 0.5 * stops + (carrier == "AA") + random.normal(size=rows) > 1.5
+    frame = pd.DataFrame({"at": day, "speed": speed, "stops": stops, "noise": random.normal(size=rows),
+                          "carrier": carrier, "late": late}).iloc[random.permutation(rows)]  # fmt: skip
+    (tmp_path / "events").mkdir()
+    for part in range(3):
+        frame.iloc[part::3].to_parquet(tmp_path / "events" / f"{part}.parquet", index=False)
+    theirs, drawn = importance_of(engine, tmp_path / "events")
+    small = small_settings(str(tmp_path / "events"), tmp_path, sklearn={"estimator": "logistic_regression"})
+    own, drawn_here = importance_of(ScikitLearn(small), tmp_path / "events")
+    assert sorted(zip(drawn.day, drawn.columns["speed"], drawn.label, strict=True)) == sorted(
+        zip(drawn_here.day, drawn_here.columns["speed"], drawn_here.label, strict=True)
+    )
+    assert own[0].feature == theirs[0].feature == "speed"
+    for one in own:
+        (other,) = (other for other in theirs if other.feature == one.feature)
+        assert other.f1_interval.low <= one.f1 <= other.f1_interval.high, one.feature
+        assert one.f1_interval.low <= other.f1 <= one.f1_interval.high, one.feature
+        low, high = other.average_precision_interval.low, other.average_precision_interval.high
+        assert low <= one.average_precision <= high, one.feature
+
+
+def importance_of(engine, uri):
+    """What an engine's model of a table of events rests on, and the rows on which that was measured."""
+    table = inspection.inspect(settings(uri))
+    engine.read(table, windows_until(table.end, *PERIODS, None), ())
+    engine.fit()
+    engine.set_threshold(choose(engine.calibrate()).value)
+    drawn = engine.draw(4_000)
+    pd.testing.assert_frame_equal(drawn.columns, engine.draw(4_000).columns)
+    shuffled = drawn.columns.iloc[permutation(len(drawn.day), 0)].reset_index(drop=True)
+    scored = engine.score_permuted(drawn.columns, shuffled)
+    return importances(drawn.day, drawn.label, scored, 1_000, 0), drawn
 
 
 def test_both_engines_read_csv_alike(session, tmp_path):

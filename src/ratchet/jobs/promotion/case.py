@@ -136,7 +136,7 @@ class Case:
         return {MOVE: self.model.next_move(by(self.verb), decision.reason).to_tag()}
 
     def _about(self, settings: Settings) -> Mapping[str, Any]:
-        return {"model": self.model.name, "promotion": settings.promotion.model_dump(), **_signature()}
+        return {"model": self.model.name, "promotion": settings.promotion.model_dump(mode="json"), **_signature()}
 
 
 def _objective_tags(decision: Decision) -> Mapping[str, str]:
