@@ -167,7 +167,7 @@ def test_text_in_a_column_of_numbers_is_refused_with_column_and_value(tmp_path: 
 
 def test_a_row_with_too_many_values_is_refused(tmp_path: Path) -> None:
     path = _write(tmp_path / "events.csv", HEADER + ROWS_TEXT + "2023-11-03,true,3,AA,BB\n")
-    with pytest.raises(DataError, match=r"events\.csv can't be read: Expected 4 columns, got 5"):
+    with pytest.raises(DataError, match=r"events\.csv can't be read: (Row #4: )?Expected 4 columns, got 5"):
         inspection.inspect(settings(path))
 
 
