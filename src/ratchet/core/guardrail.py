@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from typing import Literal, Self, cast, get_args
 
+from ratchet.core.cells import number, one_of
 from ratchet.errors import FailedError
 
 NAME = "guardrails.csv"
@@ -87,14 +88,14 @@ class GuardrailResult:
             return cls(
                 guardrail=row["guardrail"],
                 metric=row["metric"],
-                limit=_limit(row["limit"]),
+                limit=cast("Limit", one_of(row["limit"], get_args(Limit))),
                 bound=float(row["bound"]),
                 group=row["group"],
                 champion=int(row["champion"]) if row["champion"] else None,
-                value=_parsed(row["value"]),
-                champion_value=_parsed(row["champion_value"]),
+                value=number(row["value"]),
+                champion_value=number(row["champion_value"]),
                 broken={"True": True, "False": False}[row["broken"]],
-                unseen=_parsed(row["unseen"]),
+                unseen=number(row["unseen"]),
                 note=row["note"],
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -126,13 +127,3 @@ def why_held(results: Sequence[GuardrailResult], guardrails: Sequence[str], cham
 
 def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.{_DIGITS}f}"
-
-
-def _parsed(cell: str) -> float | None:
-    return float(cell) if cell else None
-
-
-def _limit(cell: str) -> Limit:
-    if cell not in get_args(Limit):
-        raise ValueError(cell)
-    return cast("Limit", cell)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from math import nan
 from typing import Literal, Self, cast, get_args
 
+from ratchet.core.cells import number, one_of
 from ratchet.errors import FailedError
 
 Basis = Literal["same_rows", "recorded", "not_compared", "left_out"]
@@ -118,19 +119,19 @@ class Rival:
         try:
             return cls(
                 version=int(row["version"]),
-                basis=_basis(row["basis"]),
+                basis=cast("Basis", one_of(row["basis"], get_args(Basis))),
                 f1=float(row["f1"]),
-                f1_low=_number(row["f1_low"]),
-                f1_high=_number(row["f1_high"]),
-                precision=_number(row["precision"]),
-                recall=_number(row["recall"]),
-                recorded_f1=_number(row["recorded_f1"]),
+                f1_low=number(row["f1_low"]),
+                f1_high=number(row["f1_high"]),
+                precision=number(row["precision"]),
+                recall=number(row["recall"]),
+                recorded_f1=number(row["recorded_f1"]),
                 difference=float(row["difference"]),
-                probability=_number(row["probability"]),
+                probability=number(row["probability"]),
                 champion={"true": True, "false": False}[row["champion"]],
                 note=row["note"],
-                candidate_f1=_number(row.get("candidate_f1", "")),
-                **{name: _number(row.get(name, "")) for name in _OBJECTIVE},
+                candidate_f1=number(row.get("candidate_f1", "")),
+                **{name: number(row.get(name, "")) for name in _OBJECTIVE},
             )
         except (KeyError, TypeError, ValueError) as error:
             message = f"line {line} of comparison.csv can't be read: {list(row.values())}"
@@ -145,13 +146,3 @@ def _cell(value: object) -> str:
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _number(cell: str) -> float | None:
-    return float(cell) if cell else None
-
-
-def _basis(cell: str) -> Basis:
-    if cell not in get_args(Basis):
-        raise ValueError(cell)
-    return cast("Basis", cell)

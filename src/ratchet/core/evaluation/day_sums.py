@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ratchet.core.evaluation.counts import Bools, Confusion, Floats, Ints
+from ratchet.core.evaluation.objective_values import added_by_day, parts_of
+from ratchet.core.objective import F1
 from ratchet.core.slices import Group
 
 # scikit-learn's log loss clips probabilities of float64 alike.
@@ -85,13 +87,12 @@ class Ratio:
 
     @property
     def influence(self) -> Floats:
-        """How much each day adds to the measure, to first order by the delta method; the sum is 0."""
-        return (self.numerator - self.value * self.denominator) / max(float(self.denominator.sum()), 1.0)
+        """How much each day adds to the measure, to first order; the sum is 0."""
+        return added_by_day(self.numerator, self.denominator, self.value)
 
 
 def _f1(one: DaySums) -> Ratio:
-    twice = one.confusion.true_positive.astype(np.float64) * 2
-    return Ratio(twice, twice + one.confusion.false_positive + one.confusion.false_negative)
+    return Ratio(*parts_of(F1, one.confusion))
 
 
 def _precision(one: DaySums) -> Ratio:

@@ -6,7 +6,7 @@ together (`shown_worse`). So equal models are held by chance in at most 5 of 100
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -104,14 +104,12 @@ def slice_rows(found: Measurements, samples: int, seed: int) -> list[SliceRow]:
         sums, lead = found.own[group], beside.get(group)
         row = SliceRow(name, sums.confusion.rows, sums.positives)
         if group in own:
-            interval = own_intervals[group]
-            row = SliceRow(name, row.rows, row.positives, own[group].value, interval.low, interval.high)
+            low, high = own_intervals[group].low, own_intervals[group].high
+            row = replace(row, f1=own[group].value, f1_low=low, f1_high=high)
         if lead is not None and lead.other is not None and group in own:
-            low_high = beside_intervals[group]
-            row = SliceRow(
-                *(row.group, row.rows, row.positives, row.f1, row.f1_low, row.f1_high),
-                *(lead.other.value, lead.value, low_high.low, low_high.high),
-            )
+            low, high = beside_intervals[group].low, beside_intervals[group].high
+            row = replace(row, champion_f1=lead.other.value, difference=lead.value)
+            row = replace(row, difference_low=low, difference_high=high)
         rows.append(row)
     return sorted(rows, key=_worst_first)
 
@@ -130,13 +128,13 @@ def results(
     """
     plain = [one for one in guardrails if one.slice is None and one.limit != "not_worse_by"]
     tests = [test for one in guardrails if one not in plain for test in _tests(one, found, objective)]
-    known = [test for test in tests if test.lead is not None]
-    margins = _margins(known, len(found.days), samples, seed)
-    tested = [test.result(found.version, margins.get(id(test))) for test in tests]
+    leads = [test.lead for test in tests if test.lead is not None]
+    margins = iter(_margins(leads, len(found.days), samples, seed))
+    tested = [test.result(found.version, None if test.lead is None else next(margins)) for test in tests]
     return [*(_plain(one, metrics[one.metric]) for one in plain), *tested]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class _Test:
     """One guardrail for one group. lead: None if it is not known."""
 
@@ -191,14 +189,12 @@ def _test(one: Guardrail, found: Measurements, group: Group, name: str, measure:
     return _Test(one, name, Lead(measure(own), measure(found.champion[group].reindexed(found.days)), sign))
 
 
-def _margins(tests: Sequence[_Test], days: int, samples: int, seed: int) -> dict[int, float]:
-    """How far each lead may jointly lie above the measured one, by the test's identity."""
-    leads = [test.lead for test in tests if test.lead is not None]
+def _margins(leads: Sequence[Lead], days: int, samples: int, seed: int) -> list[float]:
+    """How far each lead may jointly lie above the measured one."""
     if not leads:
-        return {}
+        return []
     draws = resampled(leads, Resampling(days, joint_length([lead.influence for lead in leads]), samples, seed))
-    margins = uncertainty(np.array([lead.value for lead in leads]), draws)
-    return {id(test): float(margin) for test, margin in zip(tests, margins, strict=True)}
+    return list(map(float, uncertainty(np.array([lead.value for lead in leads]), draws)))
 
 
 def _f1_leads(found: Measurements, days: Ints, *, beside: bool) -> dict[Group, Lead]:

@@ -37,6 +37,15 @@ def parts_of(objective: Objective, confusion: Confusion) -> tuple[Floats, Floats
     return parts(objective, *_columns(confusion))
 
 
+def added_by_day(numerator: Floats, denominator: Floats, value: float) -> Floats:
+    """How much each day adds to a ratio of sums, to first order; the sum is 0. value: the ratio over all days.
+
+    By the delta method, a day adds its numerator minus the ratio times its denominator, divided by the sum of all
+    denominators.
+    """
+    return (numerator - value * denominator) / max(float(denominator.sum()), 1.0)
+
+
 def value_of(objective: Objective, confusion: Confusion) -> float:
     """The value over all days."""
     # Counts are summed before they are weighted: models with the same counts tie, whatever their days.

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ratchet.core.evaluation.counts import Confusion, Floats, Ints
 from ratchet.core.evaluation.f1 import f1_of
-from ratchet.core.evaluation.objective_values import parts_of, ratio, value_of
+from ratchet.core.evaluation.objective_values import added_by_day, parts_of, ratio, value_of
 from ratchet.core.objective import F1, Objective
 
 Weights = npt.NDArray[np.int32]
@@ -47,12 +47,9 @@ class Interval:
 def influence(confusion: Confusion, objective: Objective = F1) -> Floats:
     """How much each day adds to F1, or another objective, to first order; the sum is 0.
 
-    F1 is the ratio of 2 TP to 2 TP + FP + FN, and the others are ratios of sums, too. By the delta method, a day adds
-    its numerator minus the ratio times its denominator, divided by the sum of all denominators.
+    F1 is the ratio of 2 TP to 2 TP + FP + FN, and the others are ratios of sums, too.
     """
-    numerator, denominator = parts_of(objective, confusion)
-    value = value_of(objective, confusion)
-    return (numerator - value * denominator) / max(float(denominator.sum()), 1.0)
+    return added_by_day(*parts_of(objective, confusion), value_of(objective, confusion))
 
 
 def block_length(series: Floats) -> int:
@@ -123,6 +120,10 @@ class Resampling:
     def values(self, objective: Objective, confusions: Sequence[Confusion]) -> Floats:
         """An objective's value of each model on each resample, as `f1`."""
         numerators, denominators = zip(*(parts_of(objective, one) for one in confusions), strict=True)
+        return self.ratios(numerators, denominators)
+
+    def ratios(self, numerators: Sequence[Floats], denominators: Sequence[Floats]) -> Floats:
+        """Ratios of sums on each resample, not yet widened: (samples, ratios). Both: by day, for each ratio."""
         by_day = np.stack([*numerators, *denominators], axis=1)
         return ratio(*np.split(self.sums(by_day), 2, axis=1))
 

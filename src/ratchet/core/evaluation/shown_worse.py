@@ -49,9 +49,9 @@ def joint_length(series: Sequence[Floats]) -> int:
 def resampled(leads: Sequence[Lead], resampling: Resampling) -> Floats:
     """The leads on each resample, widened: (samples, leads). All have the same days."""
     own = _ratios([lead.own for lead in leads], resampling)
-    beside = [place for place, lead in enumerate(leads) if lead.other is not None]
     others = np.zeros_like(own)
-    others[:, beside] = _ratios([lead.other for lead in leads if lead.other is not None], resampling)
+    if beside := {place: lead.other for place, lead in enumerate(leads) if lead.other is not None}:
+        others[:, list(beside)] = _ratios(list(beside.values()), resampling)
     found = np.array([lead.sign for lead in leads]) * (own - others)
     return resampling.widened(np.array([lead.value for lead in leads]), found)
 
@@ -73,9 +73,4 @@ def intervals(draws: Floats) -> list[Interval]:
 
 
 def _ratios(ratios: Sequence[Ratio], resampling: Resampling) -> Floats:
-    columns = [column for ratio in ratios for column in (ratio.numerator, ratio.denominator)]
-    if not columns:
-        return np.empty((resampling.samples, 0))
-    sums = resampling.sums(np.stack(columns, axis=1))
-    above, below = sums[:, ::2], sums[:, 1::2]
-    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+    return resampling.ratios([one.numerator for one in ratios], [one.denominator for one in ratios])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from ratchet import background
-from ratchet.core.evaluation.counts import Counts
+from ratchet.core.evaluation.counts import Confusion, Counts
 from ratchet.core.evaluation.explanation import Explanation
 from ratchet.core.evaluation.f1 import f1_all_positive, f1_of
 from ratchet.core.evaluation.few_positives import PARAMETER, calibration_method
@@ -129,7 +129,7 @@ def _train(work: _Work) -> float:
     guarded = _timed("guard", guarding.guard, settings, engine, versions, counts, threshold.value)
     own = counts.confusion(threshold.value)
     explaining = background.begin("explain", _timed, "explain", explain, settings, engine, versions, own, compared)
-    serving = run.beside(lambda: _served(work, counts, threshold.value, compared, guarded, logged))
+    serving = run.beside(lambda: _served(work, own, f1_all_positive(counts), compared, guarded, logged))
     features = _timed("count_features", engine.count_features)
     run.params(_not_yet_logged(run, parameters))
     from ratchet.jobs.training.evidence import Result
@@ -181,12 +181,13 @@ def _read(work: _Work, extra: Sequence[str]) -> tuple[WindowSummary, WindowSumma
 
 
 def _served(
-    work: _Work, counts: Counts, threshold: float, compared: Compared, guarded: Guarded, logged: Future[str]
+    work: _Work, own: Confusion, positives: float, compared: Compared, guarded: Guarded, logged: Future[str]
 ) -> Served:
-    """The model that is to serve; both models are logged when it returns."""
+    """The model that is to serve; both models are logged when it returns. positives: F1 of labelling all positive."""
     settings, engine = work.settings, work.engine
-    own, positives = f1_of(counts.confusion(threshold)), f1_all_positive(counts)
-    better = guarded.why_held(settings) is None and refit.worthwhile(compared, own, positives, settings.promotion)
+    better = guarded.why_held(settings) is None and refit.worthwhile(
+        compared, f1_of(own), positives, settings.promotion
+    )
     if not settings.windows.refit or not better:
         return refit.measured(logged, expected=settings.windows.refit)
     flips = _timed("refit", engine.refit)

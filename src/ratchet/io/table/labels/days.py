@@ -4,6 +4,7 @@ Labels often come later than rows, so the last days of a table lack some. A day 
 them is a fault in the data, which `io.table.checks` rejects.
 """
 
+from collections.abc import Mapping
 from datetime import date
 
 import numpy as np
@@ -27,9 +28,13 @@ def labelled_until(table: EventTable, window: Window) -> date:
         found, where = np.unique(days.fill_null(0).to_numpy()[readable], return_inverse=True)
         for day, count in zip(found.tolist(), np.bincount(where, weights=lacking[readable]).tolist(), strict=True):
             missing[day] = missing.get(day, 0) + int(count)
-    end = window.end
-    for day in sorted(missing, reverse=True):
-        if not missing[day]:
+    return before_the_last(missing, window.end)
+
+
+def before_the_last(lacking: Mapping[int, int], end: date) -> date:
+    """The end of the days before the last ones of which each lacks something. lacking: how much, by day with rows."""
+    for day in sorted(lacking, reverse=True):
+        if not lacking[day]:
             break
         end = day_of(day)
     return end

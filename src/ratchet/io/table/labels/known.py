@@ -10,11 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
-from ratchet.core.evaluation.counts import EPOCH, day_number, day_of
+from ratchet.core.evaluation.counts import EPOCH, day_number
 from ratchet.core.windows import Period, Window, Windows
 from ratchet.errors import ConfigurationError, DataError
 from ratchet.io.table import reader
-from ratchet.io.table.labels.days import labelled_until
+from ratchet.io.table.labels.days import before_the_last, labelled_until
 from ratchet.io.table.table import EventTable
 from ratchet.settings import Settings
 
@@ -119,19 +119,14 @@ def _rows(count: int) -> str:
 
 def _all_known_until(table: EventTable) -> date:
     """The end of the days before the last ones on each of which a label is not known."""
-    unknown: set[int] = set()
-    seen: set[int] = set()
+    unknown: dict[int, int] = {}
     whole = [Window("whole", None, table.end)]
     for batch in reader.label_batches(table, reader.pieces(table, whole), whole):
         inside = batch.window >= 0
-        seen.update(np.unique(batch.day[inside]).tolist())
-        unknown.update(np.unique(batch.day[inside & ~batch.known]).tolist())
-    end = table.end
-    for day in sorted(seen, reverse=True):
-        if day not in unknown:
-            break
-        end = day_of(day)
-    return end
+        found, where = np.unique(batch.day[inside], return_inverse=True)
+        for day, count in zip(found.tolist(), np.bincount(where, weights=~batch.known[inside]).tolist(), strict=True):
+            unknown[day] = unknown.get(day, 0) + int(count)
+    return before_the_last(unknown, table.end)
 
 
 def _check_known_at(batch: "reader.LabelBatch", table: EventTable) -> None:
