@@ -16,6 +16,7 @@ from ratchet.core.objective import Objective
 from ratchet.errors import ConfigurationError
 from ratchet.io.records.model_facts import Models
 from ratchet.jobs.promotion.register import register
+from ratchet.jobs.show import show
 from ratchet.jobs.training.train import train
 from ratchet.jobs.watch_step import watch
 from tests.integration.candidate_runs import read_artifact
@@ -113,6 +114,16 @@ def test_the_tables_and_the_report_show_the_objective_and_f1(world):
     report = read_artifact(world.by_cost, world.second, "report.html")
     assert "cost of the best constant labelling" in report
     assert "it decides" in report
+
+
+def test_show_tells_the_cost_beside_f1_where_the_settings_name_one(world):
+    first, second = show(world.by_cost)
+    metrics = world.run(world.second).metrics
+    (rival,) = csv.DictReader(io.StringIO(read_artifact(world.by_cost, world.second, "comparison.csv")))
+    assert (second.objective, second.objective_value) == ("cost", -metrics["objective"])
+    assert second.objective_today == second.objective_value
+    assert (first.objective_value, first.objective_today) == (None, -float(rival["objective"]))
+    assert {(row.objective, row.objective_value) for row in show(world.by_f1)} == {(None, None)}
 
 
 def test_a_registrar_with_another_objective_than_the_trainer_refuses_the_run(world):

@@ -166,6 +166,19 @@ def test_the_group_that_is_furthest_below_the_champion_comes_first():
     assert [(row.group, row.difference) for row in slice_rows(alone, 200, 0)] == [("x = b", None), ("x = a", None)]
 
 
+@pytest.mark.parametrize("objective", [Objective(beta=2.0), Objective(cost=(1.0, 8.0))])
+def test_groups_are_measured_by_the_objective_beside_their_f1(objective):
+    own, champion = rows_of(2, recall=0.5), rows_of(4)
+    measured = found([rows_of(1), own], [rows_of(3), champion])
+    worst, _ = slice_rows(measured, 200, 0, objective)
+    value, theirs = (value_of(objective, sums.confusion) for sums in (own, champion))
+    assert worst.group == "x = b"
+    assert (worst.value, worst.champion_value) == pytest.approx((value, theirs))
+    assert worst.difference == pytest.approx(value - theirs)
+    assert worst.interval[0] < value < worst.interval[1]
+    assert worst.f1 == pytest.approx(value_of(F1, own.confusion))
+
+
 RESULT = GuardrailResult("f1 by x not worse by 0.03", "f1", "not_worse_by", 0.03, "x = b", 4, 0.412, 0.47, True, 0.02)
 WORSE = replace(RESULT, group="x = c", value=0.2)
 KEPT = replace(RESULT, group="x = a", broken=False)

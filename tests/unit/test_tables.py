@@ -108,6 +108,15 @@ def test_versions_are_shown_with_both_f1_values_and_aliases(capsys):
         assert text in printed
 
 
+def test_versions_are_shown_with_the_objective_that_decides(capsys):
+    by_cost = row(objective="cost", objective_value=0.21349)
+    tables.print_versions([by_cost, row(objective="cost")], as_json=False)
+    printed = capsys.readouterr().out
+    assert printed.count("cost") == 2
+    assert "0.213" in printed
+    assert "0.538" in printed
+
+
 def test_without_versions_the_way_to_one_is_shown(capsys):
     tables.print_versions([], as_json=False)
     assert "ratchet retrain" in capsys.readouterr().out

@@ -74,16 +74,17 @@ def print_versions(rows: Sequence["Row"], *, as_json: bool) -> None:
         out.print("No version and no complete run yet; ratchet retrain creates the first.")
         return
     table = Table(show_lines=True)
-    for name in ("model", "version", "aliases", "F1 on its own rows", "F1 today", "as of", "decision", "reason"):
-        table.add_column(name, justify="right" if name.startswith(("F1", "version")) else "left", overflow="fold")
+    by = rows[0].objective
+    values = [f"{name} {when}" for name in ("F1", by) if name for when in ("on its own rows", "today")]
+    for name in ("model", "version", "aliases", *values, "as of", "decision", "reason"):
+        table.add_column(name, justify="right" if name in ("version", *values) else "left", overflow="fold")
     for row in rows:
         decision = row.decision or "not decided"
         table.add_row(
             row.model,
             "–" if row.version is None else str(row.version),
             ", ".join(row.aliases) or "–",
-            _number(row.f1),
-            _number(row.f1_today),
+            *map(_number, (row.f1, row.f1_today, *((row.objective_value, row.objective_today) if by else ()))),
             row.as_of or "–",
             Text(decision, style=_COLOURS.get(decision, "")),
             Text(row.reason or "–"),

@@ -6,7 +6,7 @@ the registrar replaces the part from `report.decision_section`.
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from math import ceil, floor, isfinite, log10, nan
 from typing import Protocol
@@ -156,6 +156,19 @@ class Deciding:
         interval = _turned(self.objective, rival.objective_low, rival.objective_high)
         return value, interval.low, interval.high
 
+    def of_group(self, row: SliceRow) -> SliceRow:
+        """A group of test rows, with a cost as people read it."""
+        if row.objective is None or row.objective_low is None or row.objective_high is None:
+            return row
+        ends, theirs = _turned(self.objective, row.objective_low, row.objective_high), row.champion_objective
+        return replace(
+            row,
+            objective=self.objective.shown(row.objective),
+            objective_low=ends.low,
+            objective_high=ends.high,
+            champion_objective=None if theirs is None else self.objective.shown(theirs),
+        )
+
     @property
     def unit(self) -> float:
         """What the comparison is drawn in: 1, or of a cost the power of ten that is not below it."""
@@ -222,7 +235,7 @@ def render(evidence: Evidence) -> str:
         or 1.0,
         missing=sorted({name for summary in evidence.summaries for name in summary.missing}),
         guardrails=guardrail_lines(evidence.guardrails),
-        slices=[row for row in evidence.slices if row.f1 is not None],
+        slices=[deciding.of_group(row) for row in evidence.slices if row.value is not None],
         top_features=_TOP_FEATURES,
         blind_spot=BLIND_SPOT,
         meanings=deciding.meanings,

@@ -5,7 +5,7 @@ people can distinguish; lines also differ in their dashes. Figures are created w
 memory.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -92,13 +92,13 @@ def frame(title: str, subtitle: str, size: Size) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def stacked(title: str, subtitle: str, size: Size, ratio: float = 3.4) -> tuple[Figure, Axes, Axes]:
-    """A figure of two stacked plots with a shared x axis. ratio: of the upper one's height to the lower one's."""
+def stacked(title: str, subtitle: str, size: Size, heights: Sequence[float] = (3.4, 1)) -> tuple[Figure, list[Axes]]:
+    """A figure of stacked plots with a shared x axis. heights: relative, from top to bottom."""
     figure = Figure(figsize=(size.width, size.height))
     rows = {"hspace": 0.12, **size.margins()}
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(ratio, 1), gridspec_kw=rows)
-    name(upper, title, subtitle)
-    return figure, upper, lower
+    plots: list[Axes] = list(figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, gridspec_kw=rows))
+    name(plots[0], title, subtitle)
+    return figure, plots
 
 
 def name(axes: Axes, title: str, subtitle: str) -> None:

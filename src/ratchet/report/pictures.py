@@ -142,7 +142,7 @@ def _equal_f1_lines(axes: Axes) -> None:
 
 def _calibration_curve(counts: Counts, numbers: Mapping[str, float]) -> Figure:
     subtitle = f"Brier score {numbers['brier']:.4f}; {counts.total:,} test rows, by tenths of the score"
-    figure, axes, below = stacked("Calibration", subtitle, Size(left=0.8))
+    figure, (axes, below) = stacked("Calibration", subtitle, Size(left=0.8))
     bins = calibration_points(counts)
     means, shares = [part.mean_score for part in bins], [part.positive_share for part in bins]
     scores, negative, positive = counts.by_score()
@@ -197,7 +197,7 @@ def _threshold_frame(threshold: Threshold) -> tuple[Figure, Axes, Axes]:
     if objective.cost is None:
         figure, axes = frame(title, subtitle, size)
         return figure, axes, axes
-    figure, axes, below = stacked(title, subtitle, size, ratio=1.2)
+    figure, (axes, below) = stacked(title, subtitle, size, (1.2, 1))
     below.set(ylabel="cost of a row")
     return figure, axes, below
 

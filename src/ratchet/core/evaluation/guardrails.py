@@ -6,7 +6,7 @@ together (`shown_worse`). So equal models are held by chance in at most 5 of 100
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +20,8 @@ from ratchet.core.evaluation.shown_worse import Lead, intervals, joint_length, r
 from ratchet.core.guardrail import GuardrailResult, Limit
 from ratchet.core.objective import F1, Objective
 from ratchet.core.slices import ALL_ROWS, Group, Grouping
+
+Measure = Callable[[DaySums], Ratio]
 
 FEWEST_ROWS = 20
 """A group with fewer positive or fewer negative rows says nothing about F1, precision or recall."""
@@ -79,7 +81,9 @@ class SliceRow:
     """A group of test rows: a row of `slices.csv`, and of the report.
 
     f1, champion_f1: with the 95 % interval of each by itself; None if there are too few rows to know, or no champion.
-    difference: the candidate's F1 minus the champion's, on the days that neither has learnt from.
+    difference: the candidate's F1 minus the champion's, on the days that neither has learnt from. objective,
+    champion_objective: the same by another objective, greater is better, and then also the difference; None if F1
+    decides.
     """
 
     group: str
@@ -92,25 +96,38 @@ class SliceRow:
     difference: float | None = None
     difference_low: float | None = None
     difference_high: float | None = None
+    objective: float | None = None
+    objective_low: float | None = None
+    objective_high: float | None = None
+    champion_objective: float | None = None
+
+    @property
+    def value(self) -> float | None:
+        """What decides: F1, or the value of another objective."""
+        return self.f1 if self.objective is None else self.objective
+
+    @property
+    def interval(self) -> tuple[float | None, float | None]:
+        """The ends of its 95 % interval."""
+        by_f1 = self.objective is None
+        return (self.f1_low, self.f1_high) if by_f1 else (self.objective_low, self.objective_high)
+
+    @property
+    def champion_value(self) -> float | None:
+        return self.champion_f1 if self.objective is None else self.champion_objective
 
 
-def slice_rows(found: Measurements, samples: int, seed: int) -> list[SliceRow]:
-    """Every group with rows: first those where the candidate is furthest below the champion, or has the least F1."""
-    own = _f1_leads(found, found.own[ALL_ROWS].confusion.day, beside=False)
-    beside = _f1_leads(found, found.days, beside=True) if found.champion is not None else {}
-    own_intervals, beside_intervals = (_intervals(leads, samples, seed) for leads in (own, beside))
-    rows = []
-    for group, name in found.groups():
-        sums, lead = found.own[group], beside.get(group)
-        row = SliceRow(name, sums.confusion.rows, sums.positives)
-        if group in own:
-            low, high = own_intervals[group].low, own_intervals[group].high
-            row = replace(row, f1=own[group].value, f1_low=low, f1_high=high)
-        if lead is not None and lead.other is not None and group in own:
-            low, high = beside_intervals[group].low, beside_intervals[group].high
-            row = replace(row, champion_f1=lead.other.value, difference=lead.value)
-            row = replace(row, difference_low=low, difference_high=high)
-        rows.append(row)
+def slice_rows(found: Measurements, samples: int, seed: int, objective: Objective = F1) -> list[SliceRow]:
+    """Every group with rows: first those where the candidate is furthest below the champion, or has the least value."""
+    names = ("f1",) if objective == F1 else ("f1", "objective")
+    known: dict[Group, dict[str, float]] = {}
+    for name, measure in zip(names, (MEASURES["f1"], _of(objective)), strict=False):
+        for group, values in _measured(found, measure, name, samples, seed).items():
+            known.setdefault(group, {}).update(values)
+    rows = [
+        SliceRow(name, found.own[group].confusion.rows, found.own[group].positives, **known.get(group, {}))
+        for group, name in found.groups()
+    ]
     return sorted(rows, key=_worst_first)
 
 
@@ -175,11 +192,11 @@ def _tests(one: Guardrail, found: Measurements, objective: Objective) -> list[_T
     if one.limit == "not_worse_by" and found.champion is None:
         return [_Test(one, "", None, found.why)]
     groups = [(ALL_ROWS, "")] if one.slice is None else found.groups(one.slice)
-    measure = MEASURES.get(one.metric) or (lambda sums: Ratio(*parts_of(objective, sums.confusion)))
+    measure = MEASURES.get(one.metric) or _of(objective)
     return [_test(one, found, group, name, measure) for group, name in groups]
 
 
-def _test(one: Guardrail, found: Measurements, group: Group, name: str, measure: Callable[[DaySums], Ratio]) -> _Test:
+def _test(one: Guardrail, found: Measurements, group: Group, name: str, measure: Measure) -> _Test:
     sign = -1 if one.less_is_better else 1
     own = found.own[group].reindexed(found.days)
     if not _enough(own):
@@ -197,14 +214,37 @@ def _margins(leads: Sequence[Lead], days: int, samples: int, seed: int) -> list[
     return list(map(float, uncertainty(np.array([lead.value for lead in leads]), draws)))
 
 
-def _f1_leads(found: Measurements, days: Ints, *, beside: bool) -> dict[Group, Lead]:
-    """F1, or its lead over the champion's, of each group with enough rows on these days."""
+def _of(objective: Objective) -> Measure:
+    return lambda sums: Ratio(*parts_of(objective, sums.confusion))
+
+
+def _measured(
+    found: Measurements, measure: Measure, name: str, samples: int, seed: int
+) -> dict[Group, dict[str, float]]:
+    """The fields of a SliceRow that one measure fills, of each group with enough rows."""
+    own = _leads(found, measure, found.own[ALL_ROWS].confusion.day, beside=False)
+    beside = _leads(found, measure, found.days, beside=True) if found.champion is not None else {}
+    own_intervals, beside_intervals = (_intervals(leads, samples, seed) for leads in (own, beside))
+    fields = {}
+    for group, lead in own.items():
+        low, high = own_intervals[group].low, own_intervals[group].high
+        fields[group] = {name: lead.value, f"{name}_low": low, f"{name}_high": high}
+    for group, lead in beside.items():
+        if lead.other is not None and group in own:
+            low, high = beside_intervals[group].low, beside_intervals[group].high
+            fields[group] |= {f"champion_{name}": lead.other.value, "difference": lead.value}
+            fields[group] |= {"difference_low": low, "difference_high": high}
+    return fields
+
+
+def _leads(found: Measurements, measure: Measure, days: Ints, *, beside: bool) -> dict[Group, Lead]:
+    """A measure, or its lead over the champion's, of each group with enough rows on these days."""
     leads = {}
     for group, _ in found.groups():
         own = found.own[group].reindexed(days)
         if _enough(own):
             other = found.champion[group].reindexed(days) if beside and found.champion is not None else None
-            leads[group] = Lead(MEASURES["f1"](own), None if other is None else MEASURES["f1"](other), 1)
+            leads[group] = Lead(measure(own), None if other is None else measure(other), 1)
     return leads
 
 
@@ -223,5 +263,5 @@ def _enough(sums: DaySums) -> bool:
 
 
 def _worst_first(row: SliceRow) -> tuple[bool, bool, float, float, str]:
-    unknown, alone = row.f1 is None, row.difference is None
-    return unknown, alone, row.difference or 0.0, row.f1 or 0.0, row.group
+    unknown, alone = row.value is None, row.difference is None
+    return unknown, alone, row.difference or 0.0, row.value or 0.0, row.group

@@ -17,6 +17,8 @@ from mlflow.tracking import MlflowClient
 from ratchet.core import cycle_ids, guardrail
 from ratchet.core.decision import Decision, Outcome
 from ratchet.core.guardrail import GuardrailResult
+from ratchet.core.objective import TAG as OBJECTIVE
+from ratchet.core.objective import Objective
 from ratchet.core.rival import Rival
 from ratchet.errors import FailedError
 from ratchet.report.decision_section import with_decision
@@ -53,6 +55,11 @@ class Candidate:
             case "held":
                 return "held"
         return None
+
+    @property
+    def objective(self) -> Objective:
+        """What it was trained and measured for."""
+        return Objective.from_tag(self.tags.get(OBJECTIVE), f"the run {self.run_id}")
 
     @property
     def report(self) -> str:

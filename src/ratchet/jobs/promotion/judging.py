@@ -10,7 +10,7 @@ from math import isclose, nan
 
 from ratchet.core.decision import Decision, Others, decide
 from ratchet.core.guardrail import GuardrailResult, why_held
-from ratchet.core.objective import F1, TAG, Achieved, Objective
+from ratchet.core.objective import F1, Achieved
 from ratchet.core.rival import Rival
 from ratchet.errors import ConfigurationError
 from ratchet.io.records.candidates import Candidate
@@ -62,7 +62,7 @@ def judge(
 
 def _achieved(candidate: Candidate, promotion: Promotion) -> Achieved | None:
     """The candidate's value by the objective; None if that is F1."""
-    measured = Objective.from_tag(candidate.tags.get(TAG), f"the run {candidate.run_id}")
+    measured = candidate.objective
     if measured != promotion.objective:
         message = (
             f"promotion.objective is {promotion.objective.form}, and the run {candidate.run_id} of the cycle"

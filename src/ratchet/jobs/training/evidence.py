@@ -92,11 +92,12 @@ def log(result: Result, found: Findings, served: Served, explained: Explanation,
     html = page.render(replace(_evidence(result, found, served, run), explained=explained))
     numbers = {**found.metrics, **found.estimate.metrics(), **_refit_numbers(served), **drift.metrics(found.drift)}
     run.metrics(numbers | (result.labels.metrics() if result.labels else {}), found.days, found.estimate.days)
+    without = "" if result.compared.achieved else "objective"
     tables = {
         "classification_report.csv": _table(ClassRow, found.classes),
-        "rolling_metrics.csv": _table(RollingDay, found.days, "" if result.compared.achieved else "objective"),
+        "rolling_metrics.csv": _table(RollingDay, found.days, without),
         "comparison.csv": Rival.to_csv(result.compared.rivals),
-        **_slice_tables(result.guarded),
+        **_slice_tables(result.guarded, without),
         "counts.csv": result.counts.to_csv(),
         "feature_counts.csv": feature_counts.to_csv(result.features[0]),
         "drift.csv": drift.to_csv(found.drift),
@@ -107,8 +108,8 @@ def log(result: Result, found: Findings, served: Served, explained: Explanation,
     run.artifacts({"report.html": html.encode(), **found.pictures, **texts})
 
 
-def _slice_tables(guarded: Guarded) -> dict[str, str]:
-    tables = {"slices.csv": _table(SliceRow, guarded.rows)} if guarded.rows else {}
+def _slice_tables(guarded: Guarded, without: str) -> dict[str, str]:
+    tables = {"slices.csv": _table(SliceRow, guarded.rows, without)} if guarded.rows else {}
     return tables | ({guardrail.NAME: GuardrailResult.to_csv(guarded.results)} if guarded.results else {})
 
 
@@ -196,9 +197,9 @@ def _models(served: Served) -> dict[str, str]:
 
 
 def _table[T](row: type[T], rows: Iterable[T], without: str = "") -> str:
-    """A CSV with one column per field; undefined values are empty. without: a prefix of fields to leave out."""
+    """A CSV with one column per field; undefined values are empty. without: part of the names to leave out."""
     every = [field.name for field in fields(row)]  # type: ignore[arg-type]  # every row is a dataclass
-    names = [name for name in every if not (without and name.startswith(without))]
+    names = [name for name in every if not (without and without in name)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)

@@ -68,7 +68,7 @@ def guard(settings: Settings, engine: Engine, versions: Sequence[Version], count
     samples, seed, promotion = settings.evaluation.bootstrap_samples, settings.seed, settings.promotion
     whole: Mapping[str, float] = metrics(counts, threshold)
     return Guarded(
-        guardrails.slice_rows(found, samples, seed),
+        guardrails.slice_rows(found, samples, seed, promotion.objective),
         guardrails.results(promotion.guardrails, found, whole, samples, seed, promotion.objective),
         found.version,
         found.why,
