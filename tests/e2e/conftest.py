@@ -18,7 +18,19 @@ from tests.e2e.newcomer import first_cycle, second_cycle  # noqa: F401  # fixtur
 HERE = Path(__file__).parent
 EVIDENCE = HERE.parents[1] / ".e2e"
 # The cheapest first: what is wrong with all of it is told in the first minute.
-ORDER = ("manifests", "refused", "reasons", "cycle", "score", "monitoring", "pods", "watch", "serving", "outages")
+ORDER = (
+    "manifests",
+    "refused",
+    "reasons",
+    "cycle",
+    "labels",
+    "score",
+    "monitoring",
+    "pods",
+    "watch",
+    "serving",
+    "outages",
+)
 
 
 def pytest_configure(config):

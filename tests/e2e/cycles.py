@@ -137,10 +137,10 @@ def starting():
             cycle.remove()
 
 
-def start(model, *settings, engines=("sklearn",), job=None, slot=None, served=False):
+def start(model, *settings, engines=("sklearn",), job=None, slot=None, served=False, as_of=AS_OF):
     """Start a small cycle. settings: what `--set` takes. slot: the time for which a CronJob would have made the Job.
 
-    served: whether the servers are to follow its champion.
+    served: whether the servers are to follow its champion. as_of: None where the cycle itself is to find the day.
     """
     job = job or f"e2e-{secrets.token_hex(4)}"
     chosen = [
@@ -151,7 +151,7 @@ def start(model, *settings, engines=("sklearn",), job=None, slot=None, served=Fa
         *settings,
     ]
     words = [word for setting in chosen for word in ("--set", setting)]
-    create(job_from("retrain", job, "--as-of", AS_OF, *words, slot=slot))
+    create(job_from("retrain", job, *(("--as-of", as_of) if as_of else ()), *words, slot=slot))
     return Cycle(job, model, job if slot is None else cycle_of(slot))
 
 
