@@ -179,6 +179,13 @@ def test_groups_are_measured_by_the_objective_beside_their_f1(objective):
     assert worst.f1 == pytest.approx(value_of(F1, own.confusion))
 
 
+def test_no_interval_reaches_beyond_what_is_possible():
+    measured = found([rows_of(1, rows=4), rows_of(2, recall=0.05, rows=4)], [rows_of(3, rows=4), rows_of(4, rows=4)])
+    rows = {row.group: row for row in slice_rows(measured, 500, 0, Objective(cost=(1.0, 8.0)))}
+    assert rows["x = b"].f1_low == 0.0
+    assert all(row.objective_high <= 0.0 for row in rows.values())
+
+
 RESULT = GuardrailResult("f1 by x not worse by 0.03", "f1", "not_worse_by", 0.03, "x = b", 4, 0.412, 0.47, True, 0.02)
 WORSE = replace(RESULT, group="x = c", value=0.2)
 KEPT = replace(RESULT, group="x = a", broken=False)

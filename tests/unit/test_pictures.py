@@ -19,6 +19,7 @@ from ratchet.core.evaluation.rolling import rolling
 from ratchet.core.evaluation.threshold import choose
 from ratchet.core.objective import F1, Objective
 from ratchet.core.windows import Window
+from ratchet.report import importance_picture
 from ratchet.report.picture_style import MEASURES, apart, thinned
 from ratchet.report.pictures import draw, draw_importance
 
@@ -195,6 +196,13 @@ def test_importance_is_drawn_for_at_most_15_features(features, champion):
     assert width == 1_320
     assert height == int(150 * (0.75 + 0.95 + 0.3 * (min(features, 15) + 1)))
     assert pictures == draw_importance(explained(features, champion))
+
+
+def test_long_names_that_differ_only_in_the_middle_stay_apart():
+    names = [f"measurement_of_sensor_number_{number:02d}_in_the_north" for number in range(9)]
+    shown = {importance_picture._short(name) for name in names}
+    assert {text.replace("\n", "") for text in shown} == set(names)
+    assert max(len(line) for line in importance_picture._short("a" * 300).split("\n")) <= importance_picture._LINE
 
 
 def test_an_unknown_importance_is_not_drawn():

@@ -353,6 +353,12 @@ def test_without_an_explanation_there_is_no_such_section():
     assert 'href="#why"' not in render(evidence())
 
 
+def test_a_long_parameter_is_cut():
+    html = render(evidence(parameters={"features": "x" * 5_000, "seed": "0"}))
+    assert "x" * 299 not in html
+    assert "x" * 290 in html
+
+
 def test_drift_is_listed_with_a_bar_where_it_was_measured():
     assert 'id="drift"' not in render(evidence())
     moved = [
@@ -362,7 +368,7 @@ def test_drift_is_listed_with_a_bar_where_it_was_measured():
     html = render(evidence(drift=moved))
     Page(html)
     part = html.partition('<section id="drift">')[2].partition("</section>")[0]
-    assert re.findall(r'scope="row">([^<]*)</th><td>([\d.]+)</td>', part) == [
+    assert re.findall(r'scope="row"[^>]*>([^<]*)</th><td>([\d.]+)</td>', part) == [
         ("&lt;hour&gt;", "0.228"),
         ("origin", "0.000"),
     ]
@@ -400,6 +406,7 @@ def test_every_value_has_its_place_on_the_scale(values):
     [
         (measure(0.54119), "0.541"),
         (measure(0.54119, 4), "0.5412"),
+        (measure(-0.0124), "−0.012"),
         (measure(nan), "–"),
         (measure(None), "–"),
         (share(0.3305), "33.1\N{NO-BREAK SPACE}%"),

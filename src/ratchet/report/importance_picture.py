@@ -13,7 +13,7 @@ from ratchet.core.evaluation.resampling import Interval
 from ratchet.report.picture_style import BLUE, GREY, INK, ORANGE, name
 
 _MOST_FEATURES = 15
-_LONGEST_NAME = 26
+_LINE = 24
 _LEFT, _RIGHT, _TOP, _BOTTOM, _WIDTH = 2.1, 0.2, 0.75, 0.95, 8.8
 _ROW = 0.3
 
@@ -32,6 +32,8 @@ def importance_picture(explained: Explanation) -> Figure:
     rows = f"{explained.rows:,} test rows; lines: 95 % intervals, on days like these"
     name(left, "What the model rests on", f"fall when one feature is shuffled among {rows}")
     left.set(xlabel="fall in F1", yticks=range(len(shown)), yticklabels=[_short(one.feature) for one in shown])
+    for label in left.get_yticklabels():
+        label.set(linespacing=1.0, size=8.5 if "\n" in label.get_text() else 9.5)
     right.set(xlabel="fall in average precision")
     left.set(ylim=(len(shown) - 0.4, -0.6))
     left.tick_params(axis="y", labelcolor=INK)
@@ -70,6 +72,10 @@ def _one_model(
 
 
 def _short(text: str) -> str:
-    """A feature's name, cut in the middle where it would not fit, since names often differ at their ends."""
-    half = _LONGEST_NAME // 2
-    return text if len(text) <= _LONGEST_NAME else f"{text[: half - 1]}…{text[-half:]}"
+    """A feature's name, on two lines if it is long; cut in the middle beyond that, since names often differ at ends."""
+    if len(text) <= _LINE:
+        return text
+    if len(text) > 2 * _LINE:
+        text = f"{text[: _LINE - 1]}…{text[-_LINE:]}"
+    middle = -(-len(text) // 2)
+    return f"{text[:middle]}\n{text[middle:]}"

@@ -274,7 +274,7 @@ def count(number: int) -> str:
 
 def measure(number: float | None, digits: int = 3) -> str:
     """A metric: 0.541, or a dash if undefined."""
-    return "–" if number is None or not isfinite(number) else f"{number:.{digits}f}"
+    return "–" if number is None or not isfinite(number) else f"{number:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def share(number: float | None) -> str:

@@ -119,11 +119,10 @@ class SliceRow:
 
 def slice_rows(found: Measurements, samples: int, seed: int, objective: Objective = F1) -> list[SliceRow]:
     """Every group with rows: first those where the candidate is furthest below the champion, or has the least value."""
-    names = ("f1",) if objective == F1 else ("f1", "objective")
-    known: dict[Group, dict[str, float]] = {}
-    for name, measure in zip(names, (MEASURES["f1"], _of(objective)), strict=False):
-        for group, values in _measured(found, measure, name, samples, seed).items():
-            known.setdefault(group, {}).update(values)
+    known = _measured(found, F1, "f1", samples, seed)
+    if objective != F1:
+        for group, values in _measured(found, objective, "objective", samples, seed).items():
+            known[group] |= values
     rows = [
         SliceRow(name, found.own[group].confusion.rows, found.own[group].positives, **known.get(group, {}))
         for group, name in found.groups()
@@ -218,13 +217,13 @@ def _of(objective: Objective) -> Measure:
     return lambda sums: Ratio(*parts_of(objective, sums.confusion))
 
 
-def _measured(
-    found: Measurements, measure: Measure, name: str, samples: int, seed: int
-) -> dict[Group, dict[str, float]]:
-    """The fields of a SliceRow that one measure fills, of each group with enough rows."""
-    own = _leads(found, measure, found.own[ALL_ROWS].confusion.day, beside=False)
-    beside = _leads(found, measure, found.days, beside=True) if found.champion is not None else {}
-    own_intervals, beside_intervals = (_intervals(leads, samples, seed) for leads in (own, beside))
+def _measured(found: Measurements, by: Objective, name: str, samples: int, seed: int) -> dict[Group, dict[str, float]]:
+    """The fields of a SliceRow that one objective fills, of each group with enough rows."""
+    own = _leads(found, _of(by), found.own[ALL_ROWS].confusion.day, beside=False)
+    beside = _leads(found, _of(by), found.days, beside=True) if found.champion is not None else {}
+    low, high = by.bounds
+    own_intervals = _intervals(own, samples, seed, (low, high))
+    beside_intervals = _intervals(beside, samples, seed, (low - high, high - low))
     fields = {}
     for group, lead in own.items():
         low, high = own_intervals[group].low, own_intervals[group].high
@@ -248,13 +247,15 @@ def _leads(found: Measurements, measure: Measure, days: Ints, *, beside: bool) -
     return leads
 
 
-def _intervals(leads: Mapping[Group, Lead], samples: int, seed: int) -> dict[Group, Interval]:
+def _intervals(
+    leads: Mapping[Group, Lead], samples: int, seed: int, bounds: tuple[float, float]
+) -> dict[Group, Interval]:
     if not leads:
         return {}
     length = joint_length([lead.influence for lead in leads.values()])
     days = len(next(iter(leads.values())).own.numerator)
     draws = resampled(list(leads.values()), Resampling(days, length, samples, seed))
-    return dict(zip(leads, intervals(draws), strict=True))
+    return dict(zip(leads, intervals(draws, bounds), strict=True))
 
 
 def _enough(sums: DaySums) -> bool:

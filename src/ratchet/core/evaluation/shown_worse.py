@@ -66,9 +66,9 @@ def uncertainty(measured: Floats, draws: Floats) -> Floats:
     return float(np.quantile((-errors / scale).max(axis=1), _LEVEL)) * scale
 
 
-def intervals(draws: Floats) -> list[Interval]:
-    """The middle 95 % of each column by itself."""
-    low, high = np.quantile(draws, [0.025, 0.975], axis=0)
+def intervals(draws: Floats, bounds: tuple[float, float]) -> list[Interval]:
+    """The middle 95 % of each column by itself. bounds: the least and the greatest possible value."""
+    low, high = np.clip(np.quantile(draws, [0.025, 0.975], axis=0), *bounds)
     return [Interval(float(one), float(other)) for one, other in zip(low, high, strict=True)]
 
 
