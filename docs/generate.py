@@ -48,6 +48,8 @@ def _sections(path: str, node: Mapping[str, Any], defs: Mapping[str, Any]) -> It
             yield from _sections(f"{path}{key}.", _named(field, defs), defs)
         elif "$ref" in field.get("items", ()):
             yield from _sections(f"{path}{key}[].", _named(field["items"], defs), defs)
+        elif "$ref" in (named := field.get("additionalProperties") or ()):
+            yield from _sections(f"{path}{key}.NAME.", _named(named, defs), defs)
 
 
 def _named(field: Mapping[str, Any], defs: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -90,7 +92,8 @@ def _type(field: Mapping[str, Any]) -> str:
         case {"type": "array"}:
             return "list, see below" if "$ref" in field["items"] else f"list of {_type(field['items'])}"
         case {"type": "object"}:
-            return f"names with {_type(field['additionalProperties'])}"
+            named = field["additionalProperties"]
+            return f"names with {'settings, see below' if '$ref' in named else _type(named)}"
     return _TYPES[field["type"]] + _bounds(field)
 
 

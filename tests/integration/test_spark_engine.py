@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import astuple
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -24,11 +25,14 @@ from ratchet.core.evaluation.importance import importances, permutation
 from ratchet.core.evaluation.metrics import metrics
 from ratchet.core.evaluation.score_grid import rounded
 from ratchet.core.evaluation.threshold import choose
+from ratchet.core.gate.own_bounds import OwnBounds, judge_own
+from ratchet.core.gate.rules import judge
+from ratchet.core.gate.weeks import Weeks
 from ratchet.core.slices import ALL_ROWS, Slice
 from ratchet.core.windows import Period, Window, Windows, windows_until
 from ratchet.engines.sklearn import slicing
 from ratchet.engines.sklearn.engine import ScikitLearn
-from ratchet.engines.sklearn.features import copies, counted
+from ratchet.engines.sklearn.features import copies, counted, hashes
 from ratchet.engines.spark import features, reading, score_grid, window_facts
 from ratchet.engines.spark.java import java_home
 from ratchet.engines.spark.pipeline import threshold_of
@@ -695,14 +699,42 @@ def test_both_engines_count_the_same_copies_of_earlier_rows(engine, session, tmp
     table = inspection.inspect(settings(parquet(tmp_path / "events.parquet", made)))
     rows = reading.frame(session, table, list(EVENTS))
     frames = [inspection.load(table, window, table.features).frame for window in EVENTS]
-    found = copies(frames, table.features)
-    assert window_facts.copies(rows, table, 2) == found
+    found = copies(hashes(frames, table.features))
+    assert window_facts.copies(window_facts.equal_rows(rows, table, 2, 0)) == found
     assert (found.test, found.before) == (len(frames[2]), len(frames[0]) + len(frames[1]))
     assert found.test_copies > found.test * 0.4
     engine.read(table, EVENTS, ())
     few_positives, *others = engine.warnings
     assert "positive rows" in few_positives
     assert others == checks.check_copies(found, table) != []
+
+
+def test_both_engines_count_the_same_by_day_and_find_the_same(engine, tmp_path):
+    made = columns(
+        speed=pa.array([None if row > ROWS - 40 else (-1.0) ** row * row / 7 for row in range(ROWS)]),
+        stops=pa.array([row % 3 * (100 if row > ROWS - 30 else 1) for row in range(ROWS)]),
+        carrier=pa.array([None, "A'A", "B\\B", *("new" if row > ROWS - 50 else "CC" for row in range(3, ROWS))]),
+    )
+    table = inspection.inspect(settings(parquet(tmp_path / "events.parquet", made)))
+    own = ScikitLearn(engine._settings)
+    counted_by = []
+    for each in (own, engine):
+        each.read(table, EVENTS, ())
+        counted_by.append(each.count_days())
+    one, other = counted_by
+    for name in ("day", "rows", "positives", "distinct"):
+        assert getattr(one, name).tolist() == getattr(other, name).tolist()
+    for name in table.numeric:
+        for here, there in zip(astuple(one.numbers[name]), astuple(other.numbers[name]), strict=True):
+            assert here == pytest.approx(there, rel=1e-12, nan_ok=True)
+    for name in table.categorical:
+        for here, there in zip(astuple(one.texts[name]), astuple(other.texts[name]), strict=True):
+            assert here.tolist() == there.tolist()
+    weeks = [Weeks(counts, EVENTS) for counts in counted_by]
+    bounds = {"carrier": OwnBounds(unseen=0.1), "speed": OwnBounds(min=-1, max=20, missing=0.5)}
+    found = [[*judge_own(each, bounds), *judge(each)] for each in weeks]
+    assert found[0] == found[1]
+    assert {one.check for one in found[0]} >= {"range", "missing", "unseen"}
 
 
 @pytest.mark.parametrize("of_text", [True, False])

@@ -49,6 +49,8 @@ def keys(schema, node, path=""):
             yield path + name
             if "$ref" in (items := field.get("items", {})):
                 yield from keys(schema, schema["$defs"][items["$ref"].rpartition("/")[2]], f"{path}{name}[].")
+            if "$ref" in (named := field.get("additionalProperties") or {}):
+                yield from keys(schema, schema["$defs"][named["$ref"].rpartition("/")[2]], f"{path}{name}.NAME.")
 
 
 def literals(path, inside=None):

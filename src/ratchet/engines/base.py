@@ -1,8 +1,9 @@
 """The protocol of an engine; `jobs.training.train` uses engines only through it.
 
-The calls come in this order: `read`, `fit`, `calibrate`, `set_threshold`, `count_test`, `confusion_of` (once for each
-existing version), `count_slices` (if there are slices), `draw` and `score_permuted` (if importance is wanted),
-`count_features`, `refit` (if that is on), `log_model`, `sample`, `mislabelled`, `close`. A watch calls only `measure`.
+The calls come in this order: `read`, `count_days`, `fit`, `calibrate`, `set_threshold`, `count_test`, `confusion_of`
+(once for each existing version), `count_slices` (if there are slices), `draw` and `score_permuted` (if importance is
+wanted), `count_features`, `refit` (if that is on), `log_model`, `sample`, `mislabelled`, `close`. A watch calls only
+`measure`.
 An engine holds rows and returns counts; what it returns of rows are small samples. A `BatchScorer` is the other half of
 an engine, for `jobs.score`: it trains nothing and holds as few rows as possible.
 """
@@ -16,6 +17,7 @@ from ratchet.core.evaluation.counts import Bools, Confusion, Counts, Ints
 from ratchet.core.evaluation.day_sums import DaySums
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.evaluation.importance import Permuted
+from ratchet.core.gate.day_counts import DayCounts
 from ratchet.core.model_inputs import ModelInputs
 from ratchet.core.slices import Group, Grouping, Slice
 from ratchet.core.windows import Window, Windows
@@ -111,6 +113,9 @@ class Engine(Protocol):
         extra: names of columns that only existing versions need; they are read only for the test window. Raises
         DataError for data unfit for training (see `io.table.checks`).
         """
+
+    def count_days(self) -> DayCounts:
+        """The rows of all windows by day, for the gate; once, between `read` and `fit`."""
 
     def fit(self) -> Mapping[str, str]:
         """Fit preprocessing and estimator on the training window; returns all their parameters by name."""

@@ -1,6 +1,7 @@
 """The settings of the table."""
 
 import codecs
+from collections.abc import Mapping
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -40,6 +41,11 @@ def _separator(text: str) -> str:
     return text
 
 
+Action = Literal["refuse", "warn", "ignore"]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class Label(Section):
     """The column to predict, and when its values become known."""
 
@@ -64,6 +70,47 @@ class Csv(Section):
     """Decimal separator. With a comma, numbers must not contain a point."""
     encoding: Annotated[Text, AfterValidator(_codec)] = "utf-8"
     """Python's name of the encoding; Excel writes `cp1252` in much of Europe."""
+
+
+class Checks(Section):
+    """What a finding of the gate does, by what it is about; docs/data.md has the rules."""
+
+    rows: Action = "refuse"
+    """Rows a day in a week. Refused is a fall by a third: rows were lost."""
+    missing: Action = "refuse"
+    """Share of missing values by feature. Refused is a rise by a quarter of the rows, or days without any value."""
+    unseen: Action = "refuse"
+    """Share of texts that training has not, or rarely, by feature. Refused is a rise by a tenth of the rows."""
+    range: Action = "refuse"
+    """Typical value of a number. Refused is a shift by a standard deviation of the rows: another unit."""
+    positives: Action = "warn"
+    """Share of positive rows in a week. It may change by itself; all versions are compared on the same rows."""
+    duplicates: Action = "warn"
+    """Rows that equal another one of their day. If a file is loaded twice, its rows count twice, but none is lost."""
+    days: Action = "warn"
+    """Days without a row. A single one may be a holiday that the table has not seen yet."""
+
+
+class Bound(Section):
+    """A feature's own bounds, which hold whatever its history was."""
+
+    min: Number | None = None
+    """Smallest value that is accepted in any window; of a numeric feature."""
+    max: Number | None = None
+    """Greatest value that is accepted in any window; of a numeric feature."""
+    missing: Share | None = None
+    """Greatest share of missing values in a week, from 0 to 1; it replaces the comparison with the weeks before."""
+    unseen: Share | None = None
+    """The same for texts that training has not, or rarely; of a categorical feature."""
+    check: Action | None = None
+    """What a finding about this feature does. None: what the setting of that check says; a bound of its own refuses."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "Bound":
+        if self.min is not None and self.max is not None and self.min > self.max:
+            message = f"min is {self.min} and max is {self.max}; min must not be above max"
+            raise ValueError(message)
+        return self
 
 
 class Data(Section):
@@ -91,6 +138,9 @@ class Data(Section):
     """Column with the id of what an event belongs to, such as a customer; it is no feature unless named as one."""
     exclude: tuple[Text, ...] = ()
     """Names of columns that are not features if `numeric` or `categorical` is None; list leaks here."""
+    checks: Checks = Checks()
+    bounds: Mapping[Text, Bound] = {}
+    """Bounds of features by name, such as `{usage: {min: 0, missing: 0.1}}`: min, max, missing, unseen, check."""
 
     @model_validator(mode="after")
     def _distinct(self) -> "Data":

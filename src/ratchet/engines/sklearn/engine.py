@@ -22,6 +22,7 @@ from ratchet.core.evaluation import score_grid
 from ratchet.core.evaluation.counts import Confusion, Counts, Floats
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.evaluation.importance import Permuted
+from ratchet.core.gate.day_counts import DayCounts, oldest_day
 from ratchet.core.model_inputs import BOOLEANS
 from ratchet.core.slices import Grouping, Slice
 from ratchet.core.windows import Window, Windows
@@ -29,7 +30,8 @@ from ratchet.engines.base import LOGGED_AS, Drawn, Measured, MonthSummary, Role,
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.requirements import pinned
 from ratchet.engines.sklearn import calibration, slicing
-from ratchet.engines.sklearn.features import copies, counted, entities
+from ratchet.engines.sklearn.day_counts import by_day
+from ratchet.engines.sklearn.features import Hashes, copies, counted, entities, hashes
 from ratchet.engines.sklearn.logging import parameters_logged
 from ratchet.engines.sklearn.permuting import scored_permuted
 from ratchet.engines.sklearn.pipeline import pipeline
@@ -58,6 +60,7 @@ class ScikitLearn:
         self._train: pd.DataFrame | None
         self._calibration: pd.DataFrame | None
         self._test: pd.DataFrame
+        self._hashed: list[Hashes]
         self._test_score: Floats
         self._groupings: tuple[Grouping, ...]
         self._plain_test: dict[tuple[str, ...], pd.DataFrame] = {}
@@ -79,8 +82,9 @@ class ScikitLearn:
         facts = [rows.facts for rows in loaded]
         warnings = [warning for one in facts for warning in checks.check(one, table)]
         checks.check_together(facts, table)
-        equal = copies([rows.frame for rows in loaded], table.features)
         frames = [rows.frame for rows in loaded]
+        self._hashed = hashes(frames, table.features)
+        equal = copies(self._hashed)
         known = [warning for name in table.entities for warning in checks.check_entities(entities(frames, name), table)]
         self.warnings = [*warnings, *checks.check_copies(equal, table), *known]
         for frame, name in product(frames[:2], {*table.entities} - {*table.features}):
@@ -90,6 +94,17 @@ class ScikitLearn:
         self._features_then = counted(loaded[0].frame, table)
         train, calibration, test = map(_summary, loaded)
         return train, calibration, test
+
+    def count_days(self) -> DayCounts:
+        frames, oldest = (self._train, self._calibration, self._test), oldest_day(self._windows)
+        hashed, self._hashed = self._hashed, []
+        return DayCounts.together(
+            [
+                by_day(frame, own, self._table, self._features_then, oldest)
+                for frame, own in zip(frames, hashed, strict=True)
+                if frame is not None
+            ]
+        )
 
     def fit(self) -> Mapping[str, str]:
         frame, self._train = self._train, None

@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ratchet.core.evaluation import buckets
 from ratchet.core.evaluation.feature_counts import FeatureCounts, Key
 from ratchet.io.table.checks import Copies, Entities
 from ratchet.io.table.inspection import LABEL, EventTable
+
+Hashes = npt.NDArray[np.uint64]
 
 # Assigning buckets needs several numbers per row; this chunk size keeps them small compared with the frame.
 _ROWS_AT_ONCE = 262_144
@@ -27,11 +30,15 @@ def counted(
     return (*numbers, *texts)
 
 
-def copies(frames: Sequence[pd.DataFrame], features: Sequence[str]) -> Copies:
-    """Rows of the windows that equal others, by a hash of 64 bits. frames: training, calibration, test."""
-    train, calibration, test = (
-        pd.util.hash_pandas_object(frame[[*features, LABEL]], index=False).to_numpy() for frame in frames
-    )
+def hashes(frames: Sequence[pd.DataFrame], features: Sequence[str]) -> list[Hashes]:
+    """64 bits for each row's features and label."""
+    rows = (pd.util.hash_pandas_object(frame[[*features, LABEL]], index=False) for frame in frames)
+    return [np.asarray(one, dtype=np.uint64) for one in rows]
+
+
+def copies(hashed: Sequence[Hashes]) -> Copies:
+    """Rows of the windows that equal others. hashed: of training, calibration, test."""
+    train, calibration, test = hashed
     known, rows = np.unique(np.concatenate([train, calibration]), return_counts=True)
     return Copies(len(test), int(np.isin(test, known).sum()), int(rows.sum()), int(rows[rows > 1].sum()))
 

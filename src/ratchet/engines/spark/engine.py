@@ -17,12 +17,14 @@ from ratchet import background
 from ratchet.core.evaluation.counts import Confusion, Counts
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.evaluation.importance import Permuted
+from ratchet.core.gate.day_counts import DayCounts, oldest_day
 from ratchet.core.slices import Grouping, Slice
 from ratchet.core.windows import Window, Windows
 from ratchet.engines.base import LOGGED_AS, Drawn, Measured, Role, Sample, Sliced, WindowSummary
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.spark import (
     calibration,
+    day_counts,
     features,
     logging,
     permuting,
@@ -68,6 +70,7 @@ class Spark:
         self._table: EventTable
         self._windows: Windows
         self._rows: Any
+        self._equal_rows: Any
         self._numeric: list[dict[str, Numeric]]
         self._row_counts: list[int]
         self._numbers: list[Numbers]
@@ -97,7 +100,8 @@ class Spark:
             # Spark plans each of them on one core; the first one fills the cache for the others.
             texts = background.begin("texts", window_facts.texts, rows, table, most, [_TRAIN], _TEST)
             numbers = background.begin("numbers", features.numbers, rows, table.numeric, _ALL)
-            equal = background.begin("copies", window_facts.copies, rows, table, _TEST)
+            self._equal_rows = window_facts.equal_rows(rows, table, _TEST, oldest_day(windows)).persist()
+            equal = background.begin("copies", window_facts.copies, self._equal_rows)
             groups = window_facts.groups(rows, table)
             numeric = numbers.result()
             about = [window_facts.facts(groups, numeric[place], place, window, table) for place, window in placed]
@@ -138,6 +142,13 @@ class Spark:
             rows = reading.frame(spark, self._table, [self._windows.test], extra).where(f"{WINDOW} = 0")
         # Each version is one job over few rows: with one task per file, starting tasks would dominate.
         return rows.coalesce(spark.sparkContext.defaultParallelism).persist()
+
+    def count_days(self) -> DayCounts:
+        with spark_errors("counting by day"):
+            oldest, training = oldest_day(self._windows), self._features[0]
+            counted = day_counts.by_day(self._rows, self._equal_rows, self._table, training, oldest)
+            self._equal_rows.unpersist()
+        return counted
 
     def fit(self) -> Mapping[str, str]:
         self._picking = background.begin("pick", self._pick)

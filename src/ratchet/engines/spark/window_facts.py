@@ -17,6 +17,7 @@ from ratchet.io.table.checks import ColumnFacts, Copies, Entities, WindowFacts
 from ratchet.io.table.inspection import DAY, LABEL, EventTable
 from ratchet.io.table.reader import OTHER, UNREADABLE, WINDOW
 
+COUNTED_DAY = "counted_day"
 _MOST_GROUPS = 20_000
 _MOST_LISTED = 10
 _FEWEST_ROWS = 20
@@ -97,16 +98,26 @@ def facts(
     )
 
 
-def copies(rows: Any, table: EventTable, newest: int) -> Copies:
-    """Rows of the windows that equal others, by a hash of 64 bits. newest: the place of the test window."""
+def equal_rows(rows: Any, table: EventTable, newest: int, oldest: int) -> Any:
+    """How many rows of each day are equal, by a hash of 64 bits: `counted_day`, `row`, `test`, `before`.
+
+    newest: the place of the test window. oldest: days before it are counted together, on the day before it.
+    """
     from pyspark.sql import functions as f
 
     columns = [f.col(quoted(name)) for name in table.features]
     # The hash passes over what is missing: without these, the same value in another column would be the same row.
-    columns += [f.isnull(column) for column in columns]
-    in_test = f.col(WINDOW) == newest
-    equal = rows.where(f.col(WINDOW) != UNREADABLE).groupBy(f.xxhash64(*columns, f.col(LABEL)).alias("row"))
-    counted = equal.agg(f.count_if(in_test).alias("test"), f.count_if(~in_test).alias("before"))
+    hashed = f.xxhash64(*columns, *(f.isnull(column) for column in columns), f.col(LABEL)).alias("row")
+    day, in_test = f.greatest(f.col(DAY), f.lit(oldest - 1)).alias(COUNTED_DAY), f.col(WINDOW) == newest
+    found = rows.where(f.col(WINDOW) != UNREADABLE).groupBy(hashed, day)
+    return found.agg(f.count_if(in_test).alias("test"), f.count_if(~in_test).alias("before"))
+
+
+def copies(equal: Any) -> Copies:
+    """Rows of the windows that equal others. equal: from `equal_rows`."""
+    from pyspark.sql import functions as f
+
+    counted = equal.groupBy("row").agg(f.sum("test").alias("test"), f.sum("before").alias("before"))
     test, before = f.col("test"), f.col("before")
     found = counted.agg(
         f.sum(test), f.sum(f.when(before > 0, test)), f.sum(before), f.sum(f.when(before > 1, before))

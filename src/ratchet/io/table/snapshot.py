@@ -108,8 +108,8 @@ class Snapshot:
 
 
 def asked(settings: Data) -> str:
-    """16 hexadecimal digits that change with any setting of the table, since settings change the snapshot."""
-    return hashlib.sha256(settings.model_dump_json().encode()).hexdigest()[:16]
+    """16 hexadecimal digits that change with any setting of what is read, since such settings change the snapshot."""
+    return hashlib.sha256(settings.model_dump_json(exclude={"checks", "bounds"}).encode()).hexdigest()[:16]
 
 
 def _file(given: Mapping[str, Any], store: Store) -> File:

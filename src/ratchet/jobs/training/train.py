@@ -35,7 +35,7 @@ from ratchet.io.table.inspection import EventTable
 from ratchet.io.table.labels import known
 from ratchet.io.table.labels.known import LabelFacts
 from ratchet.io.table.snapshot import Snapshot
-from ratchet.jobs.training import guarding, pinned_snapshot, refit, rivals
+from ratchet.jobs.training import gate, guarding, pinned_snapshot, refit, rivals
 from ratchet.jobs.training.explaining import explain
 from ratchet.jobs.training.guarding import Guarded
 from ratchet.jobs.training.refit import Served
@@ -83,6 +83,7 @@ def train(
             log.info("train.started", cycle=cycle, engine=engine_name, run=run.run_id)
             run.params(settings.flattened())
             table, snapshot = pinned_snapshot.table_of(settings, run, cycle, as_of)
+            gate.check_bounds(settings, table)
             if as_of is not None:
                 known.check_as_of(as_of, table)
             windows = windows_of(settings, as_of or snapshot.as_of)
@@ -115,6 +116,7 @@ def _train(work: _Work) -> float:
     labels = _labels(work)
     summaries = _timed("read", _read, work, extra)
     warnings = _tell_of_data(work)
+    warnings += _timed("gate", gate.pass_through, settings, engine, work.table, windows)
     # Importing the plotting libraries takes a second; the fit, mostly outside Python, leaves room for it.
     background.begin("import-evidence", _import_evidence)
     parameters = _timed("fit", engine.fit)

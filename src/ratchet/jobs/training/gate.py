@@ -1,0 +1,99 @@
+"""The gate between reading and fitting: refuses a table whose newest weeks are broken, or warns of it.
+
+`train` calls `pass_through` with what its engine has read; `of_table` does the same for a caller that trains nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+import structlog
+
+from ratchet.core.gate.findings import Finding
+from ratchet.core.gate.own_bounds import OwnBounds, judge_own
+from ratchet.core.gate.rules import judge
+from ratchet.core.gate.weeks import Weeks
+from ratchet.core.windows import Windows
+from ratchet.engines.base import Engine
+from ratchet.engines.opening import open_engine
+from ratchet.errors import ConfigurationError, DataError
+from ratchet.io.table.inspection import EventTable
+from ratchet.settings import Settings
+from ratchet.settings.data import Action
+
+log = structlog.get_logger()
+
+_LISTED = 3
+
+
+def check_bounds(settings: Settings, table: EventTable) -> None:
+    """Raises ConfigurationError for a bound on a column that is no feature, or of the other kind; reads no rows."""
+    for name, bound in settings.data.bounds.items():
+        if name not in table.features:
+            near = get_close_matches(name, table.features) or list(table.features[:_LISTED])
+            message = f"data.bounds names {name!r}, which is no feature of {table.uri}; features: {', '.join(near)}"
+            raise ConfigurationError(message)
+        wrong, kind = (("unseen",), "numeric") if name in table.numeric else (("min", "max"), "categorical")
+        if given := [field for field in wrong if getattr(bound, field) is not None]:
+            message = f"data.bounds.{name}.{given[0]} does not apply: {name!r} is a {kind} feature of {table.uri}"
+            raise ConfigurationError(message)
+
+
+def pass_through(settings: Settings, engine: Engine, table: EventTable, windows: Windows) -> tuple[str, ...]:
+    """Judge what an engine has read; returns warnings, also logged. Raises DataError for what is refused."""
+    found = _found(settings, engine, windows)
+    refused = [one for one in found if one.severe and _action(settings, one) == "refuse"]
+    told = tuple(_grouped((one for one in found if one not in refused), table.uri))
+    for warning in told:
+        log.warning("data.warning", warning=warning)
+    for one in refused[1:]:
+        log.error("gate.refused", because=one.sentence(table.uri))
+    if refused:
+        more = f"; {len(refused) - 1} more in the log" if len(refused) > 1 else ""
+        message = f"{refused[0].sentence(table.uri)}; {refused[0].overruled_by}{more}"
+        raise DataError(message)
+    return told
+
+
+def of_table(settings: Settings, table: EventTable, windows: Windows) -> tuple[str, ...]:
+    """Read a table's windows with scikit-learn's engine and judge them: returns and raises as `pass_through`."""
+    check_bounds(settings, table)
+    with open_engine("sklearn", settings) as engine:
+        engine.read(table, windows, ())
+        return pass_through(settings, engine, table, windows)
+
+
+def _found(settings: Settings, engine: Engine, windows: Windows) -> list[Finding]:
+    data, every = settings.data, {"ignore"}
+    actions = {*data.checks.model_dump().values(), *(bound.check or "refuse" for bound in data.bounds.values())}
+    if actions == every:
+        return []
+    own = {name: OwnBounds(one.min, one.max, one.missing, one.unseen) for name, one in data.bounds.items()}
+    weeks = Weeks(engine.count_days(), windows)
+    thinned = data.label.known_at is not None and settings.gap is None
+    learnt = judge(weeks, thinned=thinned)
+    found = [one for one in learnt if one.feature not in own or not own[one.feature].replaces(one.check)]
+    return [one for one in (*judge_own(weeks, own), *found) if _action(settings, one) != "ignore"]
+
+
+def _action(settings: Settings, found: Finding) -> Action:
+    bound = None if found.feature is None else settings.data.bounds.get(found.feature)
+    if bound is not None and bound.check is not None:
+        return bound.check
+    action: Action = "refuse" if found.own else getattr(settings.data.checks, found.check)
+    return action
+
+
+def _grouped(found: Iterable[Finding], uri: str) -> list[str]:
+    """A sentence for each check and span; of several features, the first has it, and the others are named."""
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for one in found:
+        groups.setdefault((one.check, str(one.where)), []).append(one)
+    return [own[0].sentence(uri) + _others(own[1:]) for own in groups.values()]
+
+
+def _others(found: Sequence[Finding]) -> str:
+    if not found:
+        return ""
+    names = ", ".join(repr(one.feature) for one in found[:_LISTED])
+    more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
+    return f"; so are {names}{more}" if len(found) > 1 else f"; so is {names}"
