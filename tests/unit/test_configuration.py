@@ -62,6 +62,11 @@ def test_only_true_and_false_are_booleans_and_a_date_is_text(load, text, value):
     ("override", "said"),
     [
         ("data.url=x", "data.url is no setting"),
+        ("data.checks.row=warn", "data.checks.row is no setting"),
+        ("data.checks.rows=stop", "data.checks.rows is 'stop': input should be 'refuse', 'warn' or 'ignore'"),
+        ("data.bounds={a: {min: 2, max: 1}}", "data.bounds.a: min is 2.0 and max is 1.0; min must not be above max"),
+        ("data.bounds={a: {missing: 1.5}}", "data.bounds.a.missing is 1.5: input should be less than or equal to 1"),
+        ("data.bounds={a: {minimum: 1}}", "data.bounds.a.minimum is no setting"),
         ("seed=x", "seed is 'x'"),
         ("seed=1.5", "seed is 1.5"),
         ("seed", "an equals sign"),

@@ -6,9 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ratchet.core.evaluation import buckets
+from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.gate.day_counts import DayCounts, level, oldest_day, typical
 from ratchet.core.gate.own_bounds import OwnBounds, judge_own
 from ratchet.core.gate.rules import judge
+from ratchet.core.gate.since import judge_since
 from ratchet.core.gate.weeks import Weeks
 from ratchet.core.windows import Period, windows_until
 from ratchet.engines.sklearn.day_counts import by_day
@@ -163,6 +166,31 @@ def test_only_a_year_before_the_calibration_window_is_counted_by_day(tmp_path):
     assert weeks.counts.day[0] == oldest - 1 < weeks.counts.day[1]
     assert weeks.counts.rows.sum() == len(frame)
     assert judge(weeks) == []
+
+
+def counts_of(miles, carriers, missing=0):
+    numbers, gaps = buckets.count(np.array(miles, dtype=np.float64))
+    return [
+        FeatureCounts.of_numbers("miles", numbers, gaps),
+        FeatureCounts.of_texts("carrier", carriers, missing, known=("AA", "BB", "C")),
+    ]
+
+
+def test_what_has_crept_in_since_the_champion_was_trained_is_found():
+    test = windows_until(END.date(), MONTH, MONTH, None).test
+    then = counts_of(range(100, 500), {"AA": 300, "BB": 100})
+    assert judge_since(then, then, test) == []
+    found = judge_since(then, counts_of(np.arange(100, 500) * 3.28, {"AA": 200, "C": 100}, missing=150), test)
+    assert [(one.check, one.feature, one.severe) for one in found] == [
+        ("range", "miles", False),
+        ("missing", "carrier", True),
+        ("unseen", "carrier", True),
+    ]
+    assert found[1].sentence("t") == (
+        "the share of missing values in 'carrier' of t is 33.3 % from 2023-06-30 to 2023-07-29 (test window), and was"
+        " 0.0 % when the champion was trained; at most 25.0 % is accepted"
+    )
+    assert judge_since(counts_of([1] * 10, {"AA": 10}), then, test) == []
 
 
 def test_a_level_is_turned_back():

@@ -7,15 +7,21 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 import structlog
+from mlflow.tracking import MlflowClient
 
+from ratchet.core.evaluation import feature_counts
+from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.gate.findings import Finding
 from ratchet.core.gate.own_bounds import OwnBounds, judge_own
 from ratchet.core.gate.rules import judge
+from ratchet.core.gate.since import judge_since
 from ratchet.core.gate.weeks import Weeks
 from ratchet.core.windows import Windows
 from ratchet.engines.base import Engine
 from ratchet.engines.opening import open_engine
-from ratchet.errors import ConfigurationError, DataError
+from ratchet.errors import ConfigurationError, DataError, FailedError
+from ratchet.io.records import candidates
+from ratchet.io.records.version import Version
 from ratchet.io.table.inspection import EventTable
 from ratchet.settings import Settings
 from ratchet.settings.data import Action
@@ -38,9 +44,18 @@ def check_bounds(settings: Settings, table: EventTable) -> None:
             raise ConfigurationError(message)
 
 
-def pass_through(settings: Settings, engine: Engine, table: EventTable, windows: Windows) -> tuple[str, ...]:
-    """Judge what an engine has read; returns warnings, also logged. Raises DataError for what is refused."""
-    found = _found(settings, engine, windows)
+def pass_through(
+    settings: Settings,
+    engine: Engine,
+    table: EventTable,
+    windows: Windows,
+    champion: Sequence[FeatureCounts] = (),
+) -> tuple[str, ...]:
+    """Judge what an engine has read; returns warnings, also logged.
+
+    champion: the counts of the window that the champion was trained on. Raises DataError for what is refused.
+    """
+    found = _found(settings, engine, windows, champion)
     refused = [one for one in found if one.severe and _action(settings, one) == "refuse"]
     told = tuple(_grouped((one for one in found if one not in refused), table.uri))
     for warning in told:
@@ -62,7 +77,7 @@ def of_table(settings: Settings, table: EventTable, windows: Windows) -> tuple[s
         return pass_through(settings, engine, table, windows)
 
 
-def _found(settings: Settings, engine: Engine, windows: Windows) -> list[Finding]:
+def _found(settings: Settings, engine: Engine, windows: Windows, champion: Sequence[FeatureCounts]) -> list[Finding]:
     data, every = settings.data, {"ignore"}
     actions = {*data.checks.model_dump().values(), *(bound.check or "refuse" for bound in data.bounds.values())}
     if actions == every:
@@ -71,8 +86,24 @@ def _found(settings: Settings, engine: Engine, windows: Windows) -> list[Finding
     weeks = Weeks(engine.count_days(), windows)
     thinned = data.label.known_at is not None and settings.gap is None
     learnt = judge(weeks, thinned=thinned)
+    said = {(one.check, one.feature) for one in learnt}
+    since = judge_since(champion, engine.count_features()[1], windows.test) if champion else []
+    learnt += [one for one in since if (one.check, one.feature) not in said]
     found = [one for one in learnt if one.feature not in own or not own[one.feature].replaces(one.check)]
     return [one for one in (*judge_own(weeks, own), *found) if _action(settings, one) != "ignore"]
+
+
+def champion_counts(client: MlflowClient, versions: Iterable[Version]) -> tuple[FeatureCounts, ...]:
+    """The counts of the champion's training window; empty without a champion, or one of an older Ratchet's."""
+    run = next((version.run_id for version in versions if version.champion), None)
+    if run is None:
+        return ()
+    try:
+        return feature_counts.from_csv(candidates.artifact(client, run, feature_counts.NAME).decode())
+    except FailedError as error:
+        # The comparison is a further look; a run without counts is no reason to train no more.
+        log.info("gate.without_champion", because=str(error))
+        return ()
 
 
 def _action(settings: Settings, found: Finding) -> Action:

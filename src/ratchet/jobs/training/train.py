@@ -116,7 +116,8 @@ def _train(work: _Work) -> float:
     labels = _labels(work)
     summaries = _timed("read", _read, work, extra)
     warnings = _tell_of_data(work)
-    warnings += _timed("gate", gate.pass_through, settings, engine, work.table, windows)
+    champion = gate.champion_counts(run.client, versions)
+    warnings += _timed("gate", gate.pass_through, settings, engine, work.table, windows, champion)
     # Importing the plotting libraries takes a second; the fit, mostly outside Python, leaves room for it.
     background.begin("import-evidence", _import_evidence)
     parameters = _timed("fit", engine.fit)
