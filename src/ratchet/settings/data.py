@@ -82,7 +82,7 @@ class Checks(Section):
     unseen: Action = "refuse"
     """Share of texts that training has not, or rarely, by feature. Refused is a rise by a tenth of the rows."""
     range: Action = "refuse"
-    """Typical value of a number. Refused is a shift by a standard deviation of the rows: another unit."""
+    """Typical value of a number. Refused is a sudden factor of 1.5 to 2.3: another unit."""
     positives: Action = "warn"
     """Share of positive rows in a week. It may change by itself; all versions are compared on the same rows."""
     duplicates: Action = "warn"

@@ -33,7 +33,7 @@ class Floors:
 
     told: float
     refused: float
-    told_by: float = 2.0
+    told_by: float = 3.0
     refused_by: float = 4.0
     told_way: int = 0
     refused_way: int = 0

@@ -22,9 +22,9 @@ _ROWS = Floors(0.25, 0.4, refused_way=-1)
 _POSITIVES = Floors(0.7, 1.4)
 _MISSING = Floors(0.1, 0.25, refused_way=1)
 _UNSEEN = Floors(0.02, 0.1, told_way=1, refused_way=1)
-# Multiples of the rows' own standard deviation, but at least a factor of 1.2 and at most one of 2.3.
-_TOLD_LEVEL, _REFUSED_LEVEL = 0.6, 1.0
-_LEVELS = 0.3, 1.2
+# Multiples of the rows' own standard deviation, within logarithms of factors: 1.2 to 1.9, and 1.5 to 2.3.
+_TOLD_LEVEL, _REFUSED_LEVEL = 0.9, 2.0
+_TOLD_LEVELS, _REFUSED_LEVELS = (0.3, 0.9), (0.6, 1.2)
 _OFTEN_EMPTY = 0.05
 
 
@@ -92,7 +92,8 @@ def _range(weeks: Weeks, name: str, days: NumberDays) -> Finding | None:
     mean = total[known].sum() / rows
     deviation = float(np.sqrt(max(squares[known].sum() / rows - mean**2, 0.0)))
     value = np.where(filled >= _FEWEST_ROWS, total / np.maximum(filled, 1), np.nan)
-    told, refused = (float(np.clip(times * deviation, *_LEVELS)) for times in (_TOLD_LEVEL, _REFUSED_LEVEL))
+    told = float(np.clip(_TOLD_LEVEL * deviation, *_TOLD_LEVELS))
+    refused = float(np.clip(_REFUSED_LEVEL * deviation, *_REFUSED_LEVELS))
     error = deviation / np.sqrt(np.maximum(filled, 1))
     change = extraordinary(value, lambda _: error, weeks.judged, Floors(told, refused))
     by_level = None
