@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ratchet.core.evaluation.counts import Bools, Floats
 
@@ -75,9 +76,11 @@ def extraordinary(value: Floats, error: Callable[[Floats], Floats], judged: Bool
 def _usual(value: Floats) -> Floats:
     """The median of the last weeks with a value before each; NaN if these are too few."""
     filled = np.flatnonzero(~np.isnan(value))
+    before = np.searchsorted(filled, np.arange(len(value)))
     result = np.full(len(value), np.nan)
-    for week in range(len(value)):
-        before = value[filled[filled < week][-_BEFORE:]]
-        if len(before) >= _FEWEST_BEFORE:
-            result[week] = np.median(before)
+    if len(filled) >= _FEWEST_BEFORE:
+        result[before == _FEWEST_BEFORE] = np.median(value[filled[:_FEWEST_BEFORE]])
+    if len(filled) >= _BEFORE:
+        medians = np.median(sliding_window_view(value[filled], _BEFORE), axis=1)
+        result[before >= _BEFORE] = medians[before[before >= _BEFORE] - _BEFORE]
     return result
