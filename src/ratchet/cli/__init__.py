@@ -34,6 +34,7 @@ def main() -> None:
 
 
 for _verb in (
+    checking.init,
     checking.check,
     cycle.train,
     cycle.register,
