@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ def check(
     from ratchet.jobs.checking.trial_process import TrialProcess
 
     findings = []
-    with TrialProcess() as process:
+    with nullcontext() if engines and "sklearn" not in engines else TrialProcess() as process:
         settings = settings_of(environment, overrides)
         from ratchet.cli import tables
         from ratchet.jobs.checking import check
