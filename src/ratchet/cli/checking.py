@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "engines",
     type=click.Choice(ENGINES),
     multiple=True,
-    help="Engine to try; may be given again. Default: sklearn, if retrain.engines has it. Spark takes half a minute.",
+    help="Engine to try; may be given again. Default: sklearn, if retrain.engines has it. Spark takes far longer.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of lines.")
 def check(

@@ -24,7 +24,7 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("data", rows_checks.data),
 )
 """What is checked of the table, in this order; then each engine is tried."""
-_COST = {"sklearn": "", "spark": ", which takes half a minute, because it starts a JVM"}
+_COST = {"sklearn": "", "spark": ", which takes far longer, because it starts a JVM"}
 
 
 def check(
