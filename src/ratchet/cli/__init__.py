@@ -10,7 +10,7 @@ from typing import Never
 
 import click
 
-from ratchet.cli import cycle, in_cluster, inference, installing, monitoring, sample_data, schema, versions
+from ratchet.cli import checking, cycle, in_cluster, inference, installing, monitoring, sample_data, schema, versions
 from ratchet.cli.group import Verbs
 
 # By default OpenMP's threads spin while they wait, which multiplies the time of a fit on a busy machine.
@@ -34,6 +34,8 @@ def main() -> None:
 
 
 for _verb in (
+    checking.init,
+    checking.check,
     cycle.train,
     cycle.register,
     cycle.validate,

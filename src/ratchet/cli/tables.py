@@ -13,6 +13,8 @@ from ratchet.jobs.promotion.results import MEASURES, Result
 from ratchet.settings import Settings
 
 if TYPE_CHECKING:
+    from ratchet.jobs.checking.findings import Finding
+
     # It imports MLflow, which the coordinator does not need.
     from ratchet.jobs.show import Row
     from ratchet.jobs.status import CycleStatus
@@ -25,6 +27,10 @@ _COLOURS = {
     "failed": "red",
     "done": "green",
     "running": "cyan",
+    "ok": "green",
+    "warning": "yellow",
+    "skipped": "cyan",
+    "error": "red",
 }
 # The width if stdout is not a terminal; longer text is wrapped, not truncated.
 _WIDE = 120
@@ -129,6 +135,22 @@ def print_cycles(cycles: Sequence["CycleStatus"], *, as_json: bool) -> None:
             table.add_row(*heads, "–", "–", "–", Text(_first(cycle.said)))
         table.add_section()
     out.print(table)
+
+
+def print_finding(finding: "Finding") -> None:
+    """One line, or more if it is wide: the check, how much the finding matters, and what was found."""
+    line = Table.grid(padding=(0, 2))
+    for width in (8, 7):
+        line.add_column(width=width, no_wrap=True)
+    line.add_column(overflow="fold")
+    line.add_row(finding.check, Text(finding.level, style=_COLOURS[finding.level]), Text(finding.sentence))
+    console().print(line)
+
+
+def print_findings(findings: Sequence["Finding"]) -> None:
+    """All findings as JSON."""
+    text = json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2)
+    console().print(text, soft_wrap=True, markup=False, highlight=False)
 
 
 def _first(text: str) -> str:

@@ -3,7 +3,7 @@
 The calls come in this order: `read`, `count_days`, `fit`, `calibrate`, `set_threshold`, `count_test`, `confusion_of`
 (once for each existing version), `count_slices` (if there are slices), `draw` and `score_permuted` (if importance is
 wanted), `count_features`, `refit` (if that is on), `log_model`, `sample`, `mislabelled`, `close`. A watch calls only
-`measure`.
+`measure`; `jobs.checking` calls `save_model` instead of `log_model`.
 An engine holds rows and returns counts; what it returns of rows are small samples. A `BatchScorer` is the other half of
 an engine, for `jobs.score`: it trains nothing and holds as few rows as possible.
 """
@@ -190,6 +190,9 @@ class Engine(Protocol):
 
         May run in a separate thread alongside `count_test` and `confusion_of`.
         """
+
+    def save_model(self, folder: str) -> None:
+        """Save the measured model to a local folder, which does not exist yet, in the form in which it is logged."""
 
     def sample(self, role: Role = "measured") -> Sample:
         """Some test rows with the trainer's own labels and probabilities: the same rows in each call."""

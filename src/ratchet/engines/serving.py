@@ -50,7 +50,8 @@ def loaded(engine: str, settings: Settings, folder: str) -> Iterator[Served]:
 def _load(folder: str, scorer: Any) -> Served:
     import mlflow
 
-    model = loading("the model", mlflow.pyfunc.load_model, folder)
+    # Comparing its requirements with what is installed takes half a second, for a warning that is not shown.
+    model = loading("the model", mlflow.pyfunc.load_model, folder, suppress_warnings=True)
     served = Served(model, _Both(model, scorer(model)))
     _try_example(served, folder)
     return served

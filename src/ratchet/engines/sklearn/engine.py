@@ -28,7 +28,7 @@ from ratchet.core.slices import Grouping, Slice
 from ratchet.core.windows import Window, Windows
 from ratchet.engines.base import LOGGED_AS, Drawn, Measured, MonthSummary, Role, Sample, Sliced, WindowSummary
 from ratchet.engines.loading import downloaded, loading
-from ratchet.engines.requirements import pinned
+from ratchet.engines.requirements import not_compared, pinned
 from ratchet.engines.sklearn import calibration, slicing
 from ratchet.engines.sklearn.day_counts import by_day
 from ratchet.engines.sklearn.features import Hashes, copies, counted, entities, hashes
@@ -227,18 +227,24 @@ class ScikitLearn:
         return Measured(counts, float(model.threshold), counted(rows.frame, table, training), without)
 
     def log_model(self, role: Role = "measured") -> str:
+        info = mlflow.sklearn.log_model(self._models[role], name=LOGGED_AS[role], **self._form())
+        return str(info.model_uri)
+
+    def save_model(self, folder: str) -> None:
+        with not_compared():
+            mlflow.sklearn.save_model(self._models["measured"], folder, **self._form())
+
+    def _form(self) -> dict[str, Any]:
+        """How a model is stored, wherever that is."""
         inputs = [ColSpec(DataType.double, name) for name in self._table.numeric]
         inputs += [ColSpec(DataType.string, name) for name in self._table.categorical]
-        info = mlflow.sklearn.log_model(
-            self._models[role],
-            name=LOGGED_AS[role],
-            serialization_format="cloudpickle",
-            signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.long)])),
-            input_example=_plain(self._features(self._test.iloc[:3])),
-            pip_requirements=pinned(_REQUIREMENTS),
-            metadata={BOOLEANS: sorted(self._table.booleans)},
-        )
-        return str(info.model_uri)
+        return {
+            "serialization_format": "cloudpickle",
+            "signature": ModelSignature(Schema(inputs), Schema([ColSpec(DataType.long)])),
+            "input_example": _plain(self._features(self._test.iloc[:3])),
+            "pip_requirements": pinned(_REQUIREMENTS),
+            "metadata": {BOOLEANS: sorted(self._table.booleans)},
+        }
 
     def sample(self, role: Role = "measured") -> Sample:
         few = self._test.iloc[np.linspace(0, len(self._test) - 1, _SAMPLE_ROWS).astype(np.int64)]

@@ -287,10 +287,16 @@ class Spark:
     def log_model(self, role: Role = "measured") -> str:
         self._session.get()  # active in this thread, too
         with spark_errors("logging the model"):
-            example = self._picking.result().features.iloc[:_EXAMPLE_ROWS]
-            estimator = self._settings.spark.estimator
-            model = self._model(role)
-            return logging.log(model, LOGGED_AS[role], estimator, self._table, example, self._session.temporary)
+            return logging.log(self._model(role), LOGGED_AS[role], self._form())
+
+    def save_model(self, folder: str) -> None:
+        self._session.get()  # active in this thread, too
+        with spark_errors("saving the model"):
+            logging.save(self._model("measured"), folder, self._form())
+
+    def _form(self) -> dict[str, Any]:
+        example = self._picking.result().features.iloc[:_EXAMPLE_ROWS]
+        return logging.form(self._settings.spark.estimator, self._table, example, self._session.temporary)
 
     def sample(self, role: Role = "measured") -> Sample:
         names = list(self._table.features)

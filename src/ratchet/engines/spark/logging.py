@@ -3,7 +3,7 @@
 `engines.spark.engine` calls it in a separate thread, alongside the scoring of the test window.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,31 +16,47 @@ from ratchet.io.table.inspection import EventTable
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "pyspark")
 
 
-def log(model: Any, name: str, estimator: str, table: EventTable, example: pd.DataFrame, temporary: str | None) -> str:
-    """Log a PipelineModel to the active run under a name; returns its address.
+def log(model: Any, name: str, form: Mapping[str, Any]) -> str:
+    """Log a PipelineModel to the active run under a name; returns its address. Raises the errors of Spark and MLflow.
 
-    example: a few rows of the table's features. temporary: the folder for the model during its upload, as in
-    `Session.temporary`. Raises the errors of Spark and MLflow.
+    form: the result of `form`.
     """
     import mlflow
+
+    _write_no_checksums()
+    with _without_trial():
+        info = mlflow.spark.log_model(model, artifact_path=name, **form)
+    return str(info.model_uri)
+
+
+def save(model: Any, folder: str, form: Mapping[str, Any]) -> None:
+    """Save a PipelineModel in the same form to a local folder, which does not exist yet. Raises like `log`."""
+    import mlflow
+
+    _write_no_checksums()
+    with _without_trial():
+        mlflow.spark.save_model(model, folder, **form)
+
+
+def form(estimator: str, table: EventTable, example: pd.DataFrame, temporary: str | None) -> dict[str, Any]:
+    """How a model is stored, wherever that is: MLflow's arguments.
+
+    example: a few rows of the table's features. temporary: the folder for the model during its upload, as in
+    `Session.temporary`.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
-    _write_no_checksums()
     inputs = [ColSpec(DataType.double, name) for name in table.numeric]
     inputs += [ColSpec(DataType.string, name) for name in table.categorical]
     packages = (*_REQUIREMENTS, "xgboost-cpu") if estimator == "xgboost" else _REQUIREMENTS
-    with _without_trial():
-        info = mlflow.spark.log_model(
-            model,
-            artifact_path=name,
-            dfs_tmpdir=temporary,
-            signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double)])),
-            input_example=example,
-            pip_requirements=pinned(packages),
-            metadata={BOOLEANS: sorted(table.booleans)},
-        )
-    return str(info.model_uri)
+    return {
+        "dfs_tmpdir": temporary,
+        "signature": ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double)])),
+        "input_example": example,
+        "pip_requirements": pinned(packages),
+        "metadata": {BOOLEANS: sorted(table.booleans)},
+    }
 
 
 def _write_no_checksums() -> None:

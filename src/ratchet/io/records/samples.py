@@ -38,8 +38,7 @@ class SampleRows:
 
 def to_json(rows: "pd.DataFrame", labels: Sequence[int], probabilities: Sequence[float]) -> str:
     """The artifact's text."""
-    plain = rows.astype(object)
-    values = plain.where(plain.notna(), None).to_numpy().tolist()
+    values = plain_rows(rows)
     found = SampleRows(tuple(rows.columns), values, labels, probabilities)
     content = {
         "request": found.request(0, len(values)),
@@ -47,6 +46,13 @@ def to_json(rows: "pd.DataFrame", labels: Sequence[int], probabilities: Sequence
         "probabilities": list(probabilities),
     }
     return json.dumps(content, ensure_ascii=False)
+
+
+def plain_rows(rows: "pd.DataFrame") -> list[list[Any]]:
+    """The values as JSON has them, None where missing."""
+    plain = rows.astype(object)
+    values: list[list[Any]] = plain.where(plain.notna(), None).to_numpy().tolist()
+    return values
 
 
 def read(client: MlflowClient, run_id: str) -> SampleRows:

@@ -14,8 +14,6 @@ from ratchet.core.guardrail import GuardrailResult, why_held
 from ratchet.engines.base import Engine
 from ratchet.errors import RatchetError
 from ratchet.io.records.version import Version
-from ratchet.io.table import columns, reader
-from ratchet.io.table.inspection import EventTable
 from ratchet.jobs.training import rivals
 from ratchet.settings import Settings
 
@@ -40,18 +38,6 @@ class Guarded:
     def why_held(self, settings: Settings) -> str | None:
         """Why the registrar will hold the candidate, if the champion stays; None if it will not."""
         return why_held(self.results, [one.text for one in settings.promotion.guardrails], self.version)
-
-
-def slice_columns(settings: Settings, table: EventTable) -> tuple[str, ...]:
-    """The slices' columns that are not features, to be read beside them.
-
-    Raises DataError for a column that is not in the table or of an unfit type, ConfigurationError for ranges of text.
-    """
-    for each in settings.evaluation.sliced:
-        columns.check_extra(table.schema, "slice", each.column, table.uri)
-        if each.edges is not None and not reader.as_number(table, each.column):
-            raise columns.text_in_ranges(each.column, table.uri)
-    return tuple(each.column for each in settings.evaluation.sliced if each.column not in table.features)
 
 
 def guard(settings: Settings, engine: Engine, versions: Sequence[Version], counts: Counts, threshold: float) -> Guarded:

@@ -20,10 +20,10 @@ from ratchet.core.evaluation.explanation import Explanation
 from ratchet.core.evaluation.f1 import f1_all_positive, f1_of
 from ratchet.core.evaluation.few_positives import PARAMETER, calibration_method
 from ratchet.core.evaluation.threshold import Threshold, choose, choose_expected
-from ratchet.core.windows import Period, Windows, windows_until
+from ratchet.core.windows import Windows
 from ratchet.engines.base import Engine, WindowSummary
 from ratchet.engines.opening import open_engine
-from ratchet.errors import DataError, FailedError
+from ratchet.errors import FailedError
 from ratchet.io.records import samples, tracking
 from ratchet.io.records.candidates import Candidates
 from ratchet.io.records.connection import connect, mlflow_errors
@@ -35,9 +35,10 @@ from ratchet.io.table.inspection import EventTable
 from ratchet.io.table.labels import known
 from ratchet.io.table.labels.known import LabelFacts
 from ratchet.io.table.snapshot import Snapshot
-from ratchet.jobs.training import gate, guarding, pinned_snapshot, refit, rivals
+from ratchet.jobs.training import gate, guarding, late_labels, pinned_snapshot, refit, rivals
 from ratchet.jobs.training.explaining import explain
 from ratchet.jobs.training.guarding import Guarded
+from ratchet.jobs.training.layout import slice_columns, windows_of
 from ratchet.jobs.training.refit import Served
 from ratchet.jobs.training.rivals import Compared
 from ratchet.settings import Settings
@@ -127,7 +128,7 @@ def _train(work: _Work) -> float:
     # Spark saves a model in many small consecutive jobs; the work below uses the idle cores meanwhile.
     logged = run.beside(engine.log_model)
     counts = _timed("score", engine.count_test)
-    warnings += _late_labels(work, (calibration, counts))
+    warnings += _told(late_labels.warnings(settings, work.table, (calibration, counts)))
     compared = _timed("compare", rivals.compare, settings, engine, versions, chosen, counts, threshold.value)
     guarded = _timed("guard", guarding.guard, settings, engine, versions, counts, threshold.value)
     own = counts.confusion(threshold.value)
@@ -150,7 +151,7 @@ def _versions(work: _Work) -> tuple[tuple[Version, ...], tuple[Version, ...], tu
     leads = partial(rivals.last_leads, run.client, settings, name, versions)
     chosen = rivals.to_rescore(versions, settings.promotion, leads)
     trained_on = model.columns(chosen, run.experiment_id) if model else []
-    extra = (*rivals.extra_columns(trained_on, work.table), *guarding.slice_columns(settings, work.table))
+    extra = (*rivals.extra_columns(trained_on, work.table), *slice_columns(settings, work.table))
     return tuple(versions), chosen, extra
 
 
@@ -173,14 +174,8 @@ def _threshold(work: _Work, calibration: Counts) -> tuple[Threshold, str]:
 
 def _read(work: _Work, extra: Sequence[str]) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
     """Read the windows; an error says, too, if labels seem to arrive late."""
-    try:
+    with late_labels.hinting(work.table, work.windows):
         return work.engine.read(work.table, work.windows, extra)
-    except DataError as error:
-        hint = known.hint(work.table, work.windows)
-        if not hint:
-            raise
-        message = f"{error}; {hint}"
-        raise DataError(message) from error
 
 
 def _served(
@@ -200,30 +195,16 @@ def _served(
 def _tell_of_data(work: _Work) -> tuple[str, ...]:
     """Log the data read, with any warnings; returns the warnings."""
     table, windows = work.table, work.windows
-    warnings = (*table.remarks, *work.engine.warnings)
-    for warning in warnings:
-        log.warning("data.warning", warning=warning)
+    warnings = _told((*table.remarks, *work.engine.warnings))
     for window, context in ((windows.train, "training"), (windows.test, "test")):
         work.run.data_input(context, table.uri, inspection.digest(table, window), inspection.column_kinds(table))
     return warnings
 
 
-def _late_labels(work: _Work, windows: Sequence[Counts]) -> tuple[str, ...]:
-    """A warning, also logged, if labels seem to arrive late and no setting says so."""
-    label = work.settings.data.label
-    if label.known_after is not None or label.known_at is not None:
-        return ()
-    from ratchet.core.evaluation.late_labels import days_late
-
-    days = days_late(Counts.together(windows, work.settings.evaluation.score_levels))
-    if days is None:
-        return ()
-    warning = (
-        f"the last {days} days of {work.table.uri} have far fewer rows with {label.column!r} {label.positive!r} than"
-        f" those before: if labels arrive late, set data.label.known_after to {days}d or more"
-    )
-    log.warning("data.warning", warning=warning)
-    return (warning,)
+def _told(warnings: tuple[str, ...]) -> tuple[str, ...]:
+    for warning in warnings:
+        log.warning("data.warning", warning=warning)
+    return warnings
 
 
 def _log(work: _Work, result: "Result", serving: Future[Served], explaining: Future[Explanation]) -> float:
@@ -250,13 +231,6 @@ def _log(work: _Work, result: "Result", serving: Future[Served], explaining: Fut
     f1 = found.metrics["f1"]
     log.info("train.done", f1=round(f1, 4), threshold=round(result.threshold.value, 4), model=served.uri)
     return f1
-
-
-def windows_of(settings: Settings, as_of: date) -> Windows:
-    """The windows of a run: the configured lengths before `as_of`."""
-    lengths = settings.windows
-    train = None if lengths.train is None else Period.parse(lengths.train)
-    return windows_until(as_of, Period.parse(lengths.test), Period.parse(lengths.calibration), train, settings.gap)
 
 
 def _window_tags(windows: Windows) -> dict[str, str]:

@@ -1,0 +1,130 @@
+"""A look at any table, before a setting says what its columns are: their names, types, and some of their values.
+
+`jobs.proposing` calls it. It reads what `io.table.reader` reads, in all formats of `data.uri`.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ratchet.core.proposal.roles import Column, Kind
+from ratchet.errors import DataError
+from ratchet.io.table import columns, reader, values
+from ratchet.io.table.clock import ISO_8601, is_text
+from ratchet.io.table.files import table_files
+from ratchet.io.table.files.filesystem import open_store
+from ratchet.io.table.table import Table
+from ratchet.settings import Csv
+
+_MOST_ROWS = 50_000
+_DIALECTS = (Csv(), Csv(separator=";", decimal=","), Csv(separator=";"), Csv(separator="\t"), Csv(separator="|"))
+
+
+@dataclass(frozen=True)
+class Sample:
+    """columns: of about 50,000 rows from all parts of the table. csv: the dialect that its files seem to have."""
+
+    columns: list[Column]
+    rows: int
+    csv: Csv
+
+
+def sample(uri: str) -> Sample:
+    """Read a sample. Raises DataError for a table that can't be read or has no rows, TemporaryError."""
+    table = _in_its_dialect(uri)
+    step = max(_rows(table) // _MOST_ROWS, 1)
+    parts = [
+        batch.take(pa.array(range(0, batch.num_rows, step)))
+        for piece in _spread(table, step)
+        for batch in reader.stored(table, piece, table.schema.names)
+        if batch.num_rows
+    ]
+    if not parts:
+        message = f"{uri} has no rows"
+        raise DataError(message)
+    found = [
+        _column(field, pa.concat_arrays([_typed(part.column(place), field, table) for part in parts]))
+        for place, field in enumerate(table.schema)
+    ]
+    return Sample(found, _rows(table), table.csv)
+
+
+def _in_its_dialect(uri: str) -> Table:
+    """The table; a CSV file that is none with commas, or has one column then, in the dialect that finds most."""
+    found, error = [], None
+    for csv in _DIALECTS:
+        try:
+            found.append(_looked(uri, csv))
+        except DataError as fault:
+            error = error or fault
+        if found and (found[0].format != "csv" or len(found[0].schema) > 1):
+            break
+    if not found or (error is not None and len(found[0].schema) == 1):
+        assert error is not None  # noqa: S101  # the default dialect's
+        raise error
+    return max(found, key=_columns_and_numbers)
+
+
+def _columns_and_numbers(table: Table) -> tuple[int, int]:
+    return len(table.schema), sum(columns.is_number(field.type) for field in table.schema)
+
+
+def _looked(uri: str, csv: Csv) -> Table:
+    store = open_store(uri)
+    looked = table_files.look(store, table_files.Wanted(csv, (), (), (), (), lambda _: False, timestamps=None))
+    return Table(
+        store=store,
+        format=looked.format,
+        files=looked.files,
+        schema=looked.schema,
+        csv=csv,
+        numeric=(),
+        categorical=(),
+        booleans=frozenset(),
+        remarks=looked.remarks,
+    )
+
+
+def _rows(table: Table) -> int:
+    return sum(group.rows for file in table.files for group in file.row_groups)
+
+
+def _spread(table: Table, step: int) -> list[reader.Piece]:
+    """Some row groups of all parts of the table; more than one in ten rows are not needed to take every 10th."""
+    every = [replace(piece, groups=(group,)) for piece in reader.pieces(table, None) for group in piece.groups]
+    return every[:: max(step // 10, 1)]
+
+
+def _typed(column: pa.Array, field: pa.Field, table: Table) -> pa.Array:
+    """A part of a column: numbers as float64, text as text, times and others as they are, as far as needed."""
+    if columns.is_number(field.type):
+        return values.number(column, reader.decimal(table))
+    if is_text(field.type):
+        return values.text(column).cast(pa.string())
+    return pa.array(column.is_valid()).cast(pa.float64())
+
+
+def _column(field: pa.Field, found: pa.Array) -> Column:
+    kind, type_name = _kind(field.type), str(field.type)
+    if kind in ("time", "other"):
+        present = found.to_numpy(zero_copy_only=False) > 0
+        return Column(field.name, kind, type_name, present.astype(np.float64), ~present)
+    missing = found.is_null().to_numpy(zero_copy_only=False)
+    if kind == "text":
+        iso = bool(missing.sum() < len(missing)) and bool(pc.all(pc.match_substring_regex(found, ISO_8601)).as_py())
+        return Column(field.name, kind, type_name, np.asarray(found.to_pylist(), dtype=object), missing, iso=iso)
+    numbers = found.fill_null(np.nan).to_numpy(zero_copy_only=False)
+    whole = bool((numbers[~missing] == np.floor(numbers[~missing])).all())
+    return Column(field.name, kind, type_name, numbers, missing, whole=whole)
+
+
+def _kind(kind: pa.DataType) -> Kind:
+    if pa.types.is_boolean(kind):
+        return "boolean"
+    if columns.is_number(kind):
+        return "number"
+    if is_text(kind):
+        return "text"
+    return "time" if pa.types.is_timestamp(kind) or pa.types.is_date(kind) else "other"
