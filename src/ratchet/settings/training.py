@@ -24,10 +24,12 @@ class WindowSettings(Section):
 class SklearnSettings(Section):
     """The scikit-learn trainer."""
 
-    estimator: Literal["hist_gradient_boosting", "logistic_regression", "random_forest"] = "hist_gradient_boosting"
+    estimator: Literal["hist_gradient_boosting", "lightgbm", "logistic_regression", "random_forest", "xgboost"] = (
+        "hist_gradient_boosting"
+    )
     """Name of the estimator. The default performs best on the sample data and supports categories natively."""
     params: Mapping[str, Scalar | None] = {}
-    """Parameters of the estimator by scikit-learn's own names; they override Ratchet's defaults."""
+    """Parameters of the estimator by its own names; they override Ratchet's defaults."""
     memory_limit: Memory | None = None
     """Memory that the trainer may use. None: the limit of its cgroup, or the machine's memory."""
 

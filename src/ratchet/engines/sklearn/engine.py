@@ -4,7 +4,8 @@ The registered model is a FixedThresholdClassifier around the calibrated pipelin
 chosen threshold to calibrated probabilities without knowing of Ratchet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import product
 from types import TracebackType
 from typing import Any, Self
@@ -28,7 +29,7 @@ from ratchet.core.windows import Window, Windows
 from ratchet.engines.base import LOGGED_AS, Drawn, Measured, MonthSummary, Role, Sample, Sliced, WindowSummary
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.requirements import pinned
-from ratchet.engines.sklearn import calibration, slicing
+from ratchet.engines.sklearn import boosting, calibration, slicing
 from ratchet.engines.sklearn.features import copies, counted, entities
 from ratchet.engines.sklearn.logging import parameters_logged
 from ratchet.engines.sklearn.permuting import scored_permuted
@@ -40,6 +41,7 @@ from ratchet.errors import ConfigurationError, DataError, FailedError, first_lin
 from ratchet.io.table import checks, inspection
 from ratchet.io.table.inspection import DAY, LABEL, EventTable, Rows
 from ratchet.settings import Settings
+from ratchet.settings.training import SklearnSettings
 
 _SAMPLE_ROWS = 200
 _REQUIREMENTS = ("cloudpickle", "mlflow", "numpy", "pandas", "scikit-learn", "scipy")
@@ -62,6 +64,7 @@ class ScikitLearn:
         self._groupings: tuple[Grouping, ...]
         self._plain_test: dict[tuple[str, ...], pd.DataFrame] = {}
         self._features_then: tuple[FeatureCounts, ...]
+        self._trees: Mapping[str, object] = {}
         self._pipeline: Pipeline
         self._calibrated: CalibratedClassifierCV
         self._models: dict[Role, FixedThresholdClassifier] = {}
@@ -95,25 +98,30 @@ class ScikitLearn:
         frame, self._train = self._train, None
         assert frame is not None  # noqa: S101  # the order of calls is the protocol's
         frame = ordered(frame)
+        choice = self._settings.sklearn
+        if "n_estimators" not in choice.params:
+            with _fitting(choice):
+                self._trees = boosting.trees(self._unfitted(frame), *self._learnt(frame), frame[DAY].to_numpy())
         with parameters_logged():
             self._pipeline = self._fitted(frame)
         return {key: str(value) for key, value in self._pipeline.get_params(deep=True).items()}
 
     def _fitted(self, frame: pd.DataFrame) -> Pipeline:
+        with _fitting(self._settings.sklearn):
+            return self._unfitted(frame).fit(*self._learnt(frame))
+
+    def _unfitted(self, frame: pd.DataFrame) -> Pipeline:
         choice = self._settings.sklearn
         # A column without any value carries no information, and boosting can't bin it.
         numeric, categorical = (
             [name for name in names if frame[name].notna().any()]
             for names in (self._table.numeric, self._table.categorical)
         )
-        unfitted = pipeline(choice.estimator, choice.params, numeric, categorical, self._settings.seed)
-        try:
-            return unfitted.fit(self._features(frame), frame[LABEL].astype(np.int64))
-        except (ValueError, TypeError) as error:
-            message = (
-                f"{choice.estimator} can't be fitted with sklearn.params {dict(choice.params)}: {first_line(error)}"
-            )
-            raise ConfigurationError(message) from error
+        params = {**choice.params, **self._trees}
+        return pipeline(choice.estimator, params, numeric, categorical, self._settings.seed)
+
+    def _learnt(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, "pd.Series[int]"]:
+        return self._features(frame), frame[LABEL].astype(np.int64)
 
     def calibrate(self) -> Counts:
         frame, self._calibration = self._calibration, None
@@ -220,7 +228,7 @@ class ScikitLearn:
             serialization_format="cloudpickle",
             signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.long)])),
             input_example=_plain(self._features(self._test.iloc[:3])),
-            pip_requirements=pinned(_REQUIREMENTS),
+            pip_requirements=pinned((*_REQUIREMENTS, *boosting.requirements(self._pipeline))),
             metadata={BOOLEANS: sorted(self._table.booleans)},
         )
         return str(info.model_uri)
@@ -273,6 +281,16 @@ class ScikitLearn:
         return Confusion.from_rows(
             self._test[DAY], self._test[LABEL], predicted, np.ones(len(predicted), dtype=np.int64)
         )
+
+
+@contextmanager
+def _fitting(choice: SklearnSettings) -> Iterator[None]:
+    """Turns what an estimator says of its parameters into a ConfigurationError."""
+    try:
+        yield
+    except boosting.refusals() as error:
+        message = f"{choice.estimator} can't be fitted with sklearn.params {dict(choice.params)}: {first_line(error)}"
+        raise ConfigurationError(message) from error
 
 
 def _summary(read: Rows) -> WindowSummary:
