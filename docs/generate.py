@@ -46,6 +46,8 @@ def _sections(path: str, node: Mapping[str, Any], defs: Mapping[str, Any]) -> It
     for key, field in node["properties"].items():
         if "$ref" in field:
             yield from _sections(f"{path}{key}.", _named(field, defs), defs)
+        elif optional := [one for one in field.get("anyOf", ()) if "$ref" in one]:
+            yield from _sections(f"{path}{key}.", _named(optional[0], defs), defs)
         elif "$ref" in field.get("items", ()):
             yield from _sections(f"{path}{key}[].", _named(field["items"], defs), defs)
 
@@ -91,7 +93,9 @@ def _type(field: Mapping[str, Any]) -> str:
             return "list, see below" if "$ref" in field["items"] else f"list of {_type(field['items'])}"
         case {"type": "object"}:
             return f"names with {_type(field['additionalProperties'])}"
-    return _TYPES[field["type"]] + _bounds(field)
+    return (
+        f"a {field['$ref'].rpartition('/')[2].lower()}" if "$ref" in field else _TYPES[field["type"]] + _bounds(field)
+    )
 
 
 def _form(properties: Mapping[str, Any]) -> str:

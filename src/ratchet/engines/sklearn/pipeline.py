@@ -111,6 +111,12 @@ _ESTIMATORS: Mapping[str, _Choice] = {
 }
 
 
+def accepted(name: str) -> list[str]:
+    """The parameters of an estimator that may be configured, sorted."""
+    choice = _ESTIMATORS[name]
+    return sorted({*choice.make(1, 1).get_params(), *choice.more} - {*choice.less})
+
+
 def pipeline(
     name: str, params: Mapping[str, object], numeric: Sequence[str], categorical: Sequence[str], seed: int
 ) -> Pipeline:
@@ -118,12 +124,11 @@ def pipeline(
 
     params override Ratchet's defaults; an unknown parameter raises ConfigurationError.
     """
-    choice = _ESTIMATORS[name]
-    estimator = choice.make(len(numeric), len(categorical))
-    known = {*estimator.get_params(), *choice.more} - {*choice.less}
-    unknown = sorted(set(params) - known)
+    choice, known = _ESTIMATORS[name], accepted(name)
+    unknown = sorted({*params} - {*known})
     if unknown:
-        message = f"sklearn.params.{unknown[0]} is no parameter of {name}; accepted are {', '.join(sorted(known))}"
+        message = f"sklearn.params.{unknown[0]} is no parameter of {name}; accepted are {', '.join(known)}"
         raise ConfigurationError(message)
+    estimator = choice.make(len(numeric), len(categorical))
     estimator.set_params(**{"random_state": seed, **choice.defaults, **params})
     return Pipeline([("preprocess", choice.preprocess(numeric, categorical)), ("estimator", estimator)])
