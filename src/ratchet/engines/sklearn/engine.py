@@ -100,18 +100,22 @@ class ScikitLearn:
         return train, calibration, test
 
     def count_folds(self, params: Params) -> tuple[Counts, ...]:
+        frame = self._searched()
+        return tuple(self._fold(frame.iloc[earlier], frame.iloc[later], params) for earlier, later in self._folds)
+
+    def _searched(self) -> pd.DataFrame:
+        """The training rows in their order, of which a search needs parts again and again, and their folds."""
         if not self._folds:
             self._train = ordered(self._held(self._train))
             self._folds = folded(self._train, self._windows, self._settings)
-        frame = self._held(self._train)
-        return tuple(self._fold(frame.iloc[earlier], frame.iloc[later], params) for earlier, later in self._folds)
+        return self._held(self._train)
 
     def _fold(self, earlier: pd.DataFrame, later: pd.DataFrame, params: Params) -> Counts:
         fitted = self._fitted(earlier, self._grown(earlier, params))
         return self._counted(later, fitted.predict_proba(self._features(later))[:, 1])
 
     def count_untuned(self) -> tuple[Counts, Counts]:
-        train, later = ordered(self._held(self._train)), ordered(self._held(self._calibration))
+        train, later = self._searched(), ordered(self._held(self._calibration))
         fitted = self._fitted(train, self._grown(train, {}))
         calibrated = calibration.fitted(fitted, self._features(later), later[LABEL])
         score, test = (calibrated.predict_proba(self._features(rows))[:, 1] for rows in (later, self._test))
