@@ -18,15 +18,14 @@ SPACE = {"learning_rate": {"low": 0.02, "high": 0.5, "log": True}, "max_leaf_nod
 SEARCH = {"trials": 4, "folds": 2, "space": SPACE}
 
 
-def searching(uri, folder, **search):
+def searching(settings, **search):
     content = {"params": {"max_iter": 5}, "search": {**SEARCH, **search}}
-    chosen = small_settings(uri, folder)
-    return chosen.model_copy(update={"sklearn": SklearnSettings.model_validate(content)})
+    return settings.model_copy(update={"sklearn": SklearnSettings.model_validate(content)})
 
 
 @pytest.fixture(scope="module")
 def settings(flights_slice, tmp_path_factory):
-    return searching(flights_slice, tmp_path_factory.mktemp("search"))
+    return searching(small_settings(flights_slice, tmp_path_factory.mktemp("search")))
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +96,12 @@ def test_a_search_that_is_killed_goes_on_and_ends_the_same(settings, client, tra
     assert again.data.metrics["f1"] == trained.data.metrics["f1"]
 
 
-def test_no_trial_begins_after_its_minutes(flights_slice, tmp_path):
-    settings = searching(flights_slice, tmp_path, minutes=1e-6)
-    run = MlflowClient(settings.tracking.uri).get_run(train(settings, "sklearn", "retrain-short", None).run_id)
+def test_no_trial_begins_after_its_minutes(settings, client):
+    run = client.get_run(train(searching(settings, minutes=1e-6), "sklearn", "retrain-short", None).run_id)
     assert run.data.metrics["search_trials"] == 0
     assert run.data.metrics["untuned_f1"] == run.data.metrics["f1"]
 
 
-def test_a_training_window_too_short_for_the_folds_is_refused(flights_slice, tmp_path):
-    settings = searching(flights_slice, tmp_path, folds=20)
+def test_a_training_window_too_short_for_the_folds_is_refused(settings):
     with pytest.raises(DataError, match=r"the training window has 90 days, too few for 20 folds"):
-        train(settings, "sklearn", "retrain-folds", None)
+        train(searching(settings, folds=20), "sklearn", "retrain-folds", None)
