@@ -46,6 +46,8 @@ def _sections(path: str, node: Mapping[str, Any], defs: Mapping[str, Any]) -> It
     for key, field in node["properties"].items():
         if "$ref" in field:
             yield from _sections(f"{path}{key}.", _named(field, defs), defs)
+        elif optional := [one for one in field.get("anyOf", ()) if "$ref" in one]:
+            yield from _sections(f"{path}{key}.", _named(optional[0], defs), defs)
         elif "$ref" in field.get("items", ()):
             yield from _sections(f"{path}{key}[].", _named(field["items"], defs), defs)
         elif "$ref" in (named := field.get("additionalProperties") or ()):
@@ -94,7 +96,9 @@ def _type(field: Mapping[str, Any]) -> str:
         case {"type": "object"}:
             named = field["additionalProperties"]
             return f"names with {'settings, see below' if '$ref' in named else _type(named)}"
-    return _TYPES[field["type"]] + _bounds(field)
+    return (
+        f"a {field['$ref'].rpartition('/')[2].lower()}" if "$ref" in field else _TYPES[field["type"]] + _bounds(field)
+    )
 
 
 def _form(properties: Mapping[str, Any]) -> str:

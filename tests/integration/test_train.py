@@ -318,7 +318,12 @@ def test_another_as_of_moves_all_windows(settings, client):
 
 @pytest.mark.parametrize(
     ("estimator", "params"),
-    [("logistic_regression", {"max_iter": 1000}), ("random_forest", {"n_estimators": 10, "n_jobs": 1})],
+    [
+        ("lightgbm", {"max_bin": 63}),
+        ("logistic_regression", {"max_iter": 1000}),
+        ("random_forest", {"n_estimators": 10, "n_jobs": 1}),
+        ("xgboost", {"max_bin": 63}),
+    ],
 )
 def test_every_estimator_trains_and_its_model_takes_what_it_never_saw(settings, client, test_rows, estimator, params):
     chosen = settings.model_copy(

@@ -84,7 +84,7 @@ def test_only_true_and_false_are_booleans_and_a_date_is_text(load, text, value):
         ("model=" + "a" * 41, "model is"),
         ("windows.test=1y", "d, w or mo"),
         ("sklearn.memory_limit=4GB", "MiB or GiB"),
-        ("sklearn.estimator=xgboost", "sklearn.estimator is 'xgboost'"),
+        ("sklearn.estimator=catboost", "sklearn.estimator is 'catboost'"),
         ("spark.estimator=svm", "spark.estimator is 'svm'"),
         ("evaluation.score_levels=100", "power of two"),
         ("promotion.confidence=1", "promotion.confidence is 1"),

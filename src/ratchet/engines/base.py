@@ -19,6 +19,7 @@ from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.evaluation.importance import Permuted
 from ratchet.core.gate.day_counts import DayCounts
 from ratchet.core.model_inputs import ModelInputs
+from ratchet.core.search import Params
 from ratchet.core.slices import Group, Grouping, Slice
 from ratchet.core.windows import Window, Windows
 from ratchet.io.table.score_target import Target
@@ -211,6 +212,23 @@ class Engine(Protocol):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
+
+
+class Searchable(Engine, Protocol):
+    """An engine that can search for parameters; the calls come between `read` and `fit`."""
+
+    def count_folds(self, params: Params) -> tuple[Counts, ...]:
+        """Fit on the earlier days of each fold of the training window, and score the later ones, uncalibrated.
+
+        params: override the configured ones. Raises DataError if the window is too short for the folds,
+        ConfigurationError if the estimator refuses the parameters.
+        """
+
+    def count_untuned(self) -> tuple[Counts, Counts]:
+        """The counts of the calibration and the test window by a model with the configured parameters alone."""
+
+    def tune(self, params: Params) -> None:
+        """Let `fit` and `refit` use parameters that override the configured ones."""
 
 
 @dataclass(frozen=True)

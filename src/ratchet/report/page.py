@@ -24,6 +24,7 @@ from ratchet.core.evaluation.rolling import RollingDay
 from ratchet.core.guardrail import GuardrailResult
 from ratchet.core.objective import F1, Achieved, Objective
 from ratchet.core.rival import Rival
+from ratchet.core.search import Searched
 from ratchet.core.watch_estimate import BLIND_SPOT
 from ratchet.core.windows import Window
 from ratchet.report import decision_section
@@ -88,7 +89,8 @@ class Evidence:
     differently. slices: groups of test rows, worst first. guardrails: their results. champion_not_sliced: why the
     champion is not beside them; empty if it is. explained: what the model rests on, and where it differs from the
     champion. expected: of the test window, from the scores alone; past_error: of the rolling estimates in it. achieved,
-    achieved_interval: the value by another objective, which then decides instead of F1.
+    achieved_interval: the value by another objective, which then decides instead of F1. searched: the search
+    for parameters, if there was one.
     """
 
     model: str
@@ -122,6 +124,7 @@ class Evidence:
     past_error: PastError | None = None
     achieved: Achieved | None = None
     achieved_interval: Interval | None = None
+    searched: Searched | None = None
 
     @property
     def deciding(self) -> "Deciding":

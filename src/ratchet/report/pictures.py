@@ -17,6 +17,7 @@ from ratchet.core.evaluation.metrics import calibration_points, metrics, pr_poin
 from ratchet.core.evaluation.rolling import RollingDay
 from ratchet.core.evaluation.threshold import Threshold
 from ratchet.core.objective import F1
+from ratchet.core.search import Searched
 from ratchet.report.importance_picture import importance_picture
 from ratchet.report.picture_style import (
     BLUE,
@@ -37,6 +38,7 @@ from ratchet.report.picture_style import (
     thinned,
 )
 from ratchet.report.rolling_picture import rolling_metrics
+from ratchet.report.search_picture import search_picture
 
 _CLASSES = ("negative", "positive")
 _DARK_SHARE = 0.6
@@ -66,6 +68,12 @@ def draw_importance(explained: Explanation) -> dict[str, bytes]:
         return {}
     with style():
         return {"importance.png": png(importance_picture(explained))}
+
+
+def draw_search(searched: Searched) -> dict[str, bytes]:
+    """Draw the trials of a search; as `draw` otherwise."""
+    with style():
+        return {"search.png": png(search_picture(searched))}
 
 
 def _confusion_matrix(counts: Counts, numbers: Mapping[str, float]) -> Figure:

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Literal
 
+from pydantic import model_validator
+
 from ratchet.settings.forms import Flag, GapText, Memory, PeriodText, Scalar, Section
+from ratchet.settings.search import Search
 
 
 class WindowSettings(Section):
@@ -24,12 +27,24 @@ class WindowSettings(Section):
 class SklearnSettings(Section):
     """The scikit-learn trainer."""
 
-    estimator: Literal["hist_gradient_boosting", "logistic_regression", "random_forest"] = "hist_gradient_boosting"
+    estimator: Literal["hist_gradient_boosting", "lightgbm", "logistic_regression", "random_forest", "xgboost"] = (
+        "hist_gradient_boosting"
+    )
     """Name of the estimator. The default performs best on the sample data and supports categories natively."""
     params: Mapping[str, Scalar | None] = {}
-    """Parameters of the estimator by scikit-learn's own names; they override Ratchet's defaults."""
+    """Parameters of the estimator by its own names; they override Ratchet's defaults."""
+    search: Search | None = None
+    """A search for better parameters before the fit: `trials`, `minutes`, `folds`, `space`. None: no search."""
     memory_limit: Memory | None = None
     """Memory that the trainer may use. None: the limit of its cgroup, or the machine's memory."""
+
+    @model_validator(mode="after")
+    def _given_or_searched(self) -> "SklearnSettings":
+        twice = sorted({*self.params} & {*(self.search.space if self.search else ())})
+        if twice:
+            message = f"{twice[0]} is in params and in search.space; omit one of them"
+            raise ValueError(message)
+        return self
 
 
 class SparkSettings(Section):

@@ -4,7 +4,8 @@ The registered model is a FixedThresholdClassifier around the calibrated pipelin
 chosen threshold to calibrated probabilities without knowing of Ratchet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import product
 from types import TracebackType
 from typing import Any, Self
@@ -24,14 +25,16 @@ from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.evaluation.importance import Permuted
 from ratchet.core.gate.day_counts import DayCounts, oldest_day
 from ratchet.core.model_inputs import BOOLEANS
+from ratchet.core.search import Params
 from ratchet.core.slices import Grouping, Slice
 from ratchet.core.windows import Window, Windows
 from ratchet.engines.base import LOGGED_AS, Drawn, Measured, MonthSummary, Role, Sample, Sliced, WindowSummary
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.requirements import not_compared, pinned
-from ratchet.engines.sklearn import calibration, slicing
+from ratchet.engines.sklearn import boosting, calibration, slicing
 from ratchet.engines.sklearn.day_counts import by_day
 from ratchet.engines.sklearn.features import Hashes, copies, counted, entities, hashes
+from ratchet.engines.sklearn.folding import check_space, folded
 from ratchet.engines.sklearn.logging import parameters_logged
 from ratchet.engines.sklearn.permuting import scored_permuted
 from ratchet.engines.sklearn.pipeline import pipeline
@@ -42,6 +45,7 @@ from ratchet.errors import ConfigurationError, DataError, FailedError, first_lin
 from ratchet.io.table import checks, inspection
 from ratchet.io.table.inspection import DAY, LABEL, EventTable, Rows
 from ratchet.settings import Settings
+from ratchet.settings.training import SklearnSettings
 
 _SAMPLE_ROWS = 200
 _REQUIREMENTS = ("cloudpickle", "mlflow", "numpy", "pandas", "scikit-learn", "scipy")
@@ -65,6 +69,9 @@ class ScikitLearn:
         self._groupings: tuple[Grouping, ...]
         self._plain_test: dict[tuple[str, ...], pd.DataFrame] = {}
         self._features_then: tuple[FeatureCounts, ...]
+        self._folds: Sequence[tuple[slice, slice]] = ()
+        self._tuned: Params = {}
+        self._params: Mapping[str, object] = {}
         self._pipeline: Pipeline
         self._calibrated: CalibratedClassifierCV
         self._models: dict[Role, FixedThresholdClassifier] = {}
@@ -72,6 +79,7 @@ class ScikitLearn:
     def read(
         self, table: EventTable, windows: Windows, extra: Sequence[str]
     ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
+        check_space(self._settings)
         choice, peak = self._settings.sklearn, windows.in_memory(refit=self._settings.windows.refit)
         inspection.check_memory(table, peak, choice.estimator, choice.memory_limit)
         self._table, self._windows = table, windows
@@ -106,34 +114,68 @@ class ScikitLearn:
             ]
         )
 
+    def count_folds(self, params: Params) -> tuple[Counts, ...]:
+        frame = self._searched()
+        return tuple(self._fold(frame.iloc[earlier], frame.iloc[later], params) for earlier, later in self._folds)
+
+    def _searched(self) -> pd.DataFrame:
+        """The training rows in their order, of which a search needs parts again and again, and their folds."""
+        if not self._folds:
+            self._train = ordered(self._held(self._train))
+            self._folds = folded(self._train, self._windows, self._settings)
+        return self._held(self._train)
+
+    def _fold(self, earlier: pd.DataFrame, later: pd.DataFrame, params: Params) -> Counts:
+        fitted = self._fitted(earlier, self._grown(earlier, params))
+        return self._counted(later, fitted.predict_proba(self._features(later))[:, 1])
+
+    def count_untuned(self) -> tuple[Counts, Counts]:
+        train, later = self._searched(), ordered(self._held(self._calibration))
+        fitted = self._fitted(train, self._grown(train, {}))
+        calibrated = calibration.fitted(fitted, self._features(later), later[LABEL])
+        score, test = (calibrated.predict_proba(self._features(rows))[:, 1] for rows in (later, self._test))
+        return self._counted(later, score), self._counted(self._test, test)
+
+    def tune(self, params: Params) -> None:
+        self._tuned = params
+
     def fit(self) -> Mapping[str, str]:
-        frame, self._train = self._train, None
-        assert frame is not None  # noqa: S101  # the order of calls is the protocol's
-        frame = ordered(frame)
+        frame, self._train = ordered(self._held(self._train)), None
+        self._params = self._grown(frame, self._tuned)
         with parameters_logged():
-            self._pipeline = self._fitted(frame)
+            self._pipeline = self._fitted(frame, self._params)
         return {key: str(value) for key, value in self._pipeline.get_params(deep=True).items()}
 
-    def _fitted(self, frame: pd.DataFrame) -> Pipeline:
-        choice = self._settings.sklearn
+    def _grown(self, frame: pd.DataFrame, params: Params) -> dict[str, object]:
+        """The configured parameters, overridden by others, with the number of trees where that is to be found."""
+        every: dict[str, object] = {**self._settings.sklearn.params, **params}
+        if "n_estimators" in every:
+            return every
+        with _fitting(self._settings.sklearn, every):
+            trees = boosting.trees(self._unfitted(frame, every), *self._learnt(frame), frame[DAY].to_numpy())
+        return {**every, **trees}
+
+    def _fitted(self, frame: pd.DataFrame, params: Mapping[str, object]) -> Pipeline:
+        with _fitting(self._settings.sklearn, params):
+            return self._unfitted(frame, params).fit(*self._learnt(frame))
+
+    def _unfitted(self, frame: pd.DataFrame, params: Mapping[str, object]) -> Pipeline:
         # A column without any value carries no information, and boosting can't bin it.
         numeric, categorical = (
             [name for name in names if frame[name].notna().any()]
             for names in (self._table.numeric, self._table.categorical)
         )
-        unfitted = pipeline(choice.estimator, choice.params, numeric, categorical, self._settings.seed)
-        try:
-            return unfitted.fit(self._features(frame), frame[LABEL].astype(np.int64))
-        except (ValueError, TypeError) as error:
-            message = (
-                f"{choice.estimator} can't be fitted with sklearn.params {dict(choice.params)}: {first_line(error)}"
-            )
-            raise ConfigurationError(message) from error
+        return pipeline(self._settings.sklearn.estimator, params, numeric, categorical, self._settings.seed)
+
+    def _learnt(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, "pd.Series[int]"]:
+        return self._features(frame), frame[LABEL].astype(np.int64)
+
+    def _held(self, frame: pd.DataFrame | None) -> pd.DataFrame:
+        assert frame is not None  # noqa: S101  # the order of calls is the protocol's
+        return frame
 
     def calibrate(self) -> Counts:
-        frame, self._calibration = self._calibration, None
-        assert frame is not None  # noqa: S101  # the order of calls is the protocol's
-        frame = ordered(frame)
+        frame, self._calibration = ordered(self._held(self._calibration)), None
         self._calibrated = calibration.fitted(self._pipeline, self._features(frame), frame[LABEL])
         return self._counts(frame)
 
@@ -141,7 +183,8 @@ class ScikitLearn:
         self._models["measured"] = with_threshold(self._calibrated, threshold, self._features(self._test.iloc[:2]))
 
     def refit(self) -> float:
-        fitted = self._fitted(ordered(inspection.load(self._table, self._windows.whole, self._table.features).frame))
+        rows = ordered(inspection.load(self._table, self._windows.whole, self._table.features).frame)
+        fitted = self._fitted(rows, self._params)
         features, threshold = self._features(self._test), self._models["measured"].threshold
         self._models["refitted"] = with_threshold(with_pipeline(self._calibrated, fitted), threshold, features.iloc[:2])
         measured, refitted = (self._models[role].predict(features) for role in ("measured", "refitted"))
@@ -242,7 +285,7 @@ class ScikitLearn:
             "serialization_format": "cloudpickle",
             "signature": ModelSignature(Schema(inputs), Schema([ColSpec(DataType.long)])),
             "input_example": _plain(self._features(self._test.iloc[:3])),
-            "pip_requirements": pinned(_REQUIREMENTS),
+            "pip_requirements": pinned((*_REQUIREMENTS, *boosting.requirements(self._pipeline))),
             "metadata": {BOOLEANS: sorted(self._table.booleans)},
         }
 
@@ -294,6 +337,16 @@ class ScikitLearn:
         return Confusion.from_rows(
             self._test[DAY], self._test[LABEL], predicted, np.ones(len(predicted), dtype=np.int64)
         )
+
+
+@contextmanager
+def _fitting(choice: SklearnSettings, params: Mapping[str, object]) -> Iterator[None]:
+    """Turns what an estimator says of its parameters into a ConfigurationError."""
+    try:
+        yield
+    except boosting.refusals() as error:
+        message = f"{choice.estimator} can't be fitted with sklearn.params {dict(params)}: {first_line(error)}"
+        raise ConfigurationError(message) from error
 
 
 def _summary(read: Rows) -> WindowSummary:

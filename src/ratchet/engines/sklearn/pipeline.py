@@ -1,11 +1,12 @@
 """The scikit-learn pipelines: preprocessing and estimator, by the estimator's name.
 
-They consist only of scikit-learn's own classes, so that a registered model loads and serves where Ratchet is not
-installed. Numbers and categories may be missing, and a category may be unknown to training.
+They consist of the classes of scikit-learn, XGBoost and LightGBM alone, so that a registered model loads and serves
+where Ratchet is not installed. Numbers and categories may be missing, and a category may be unknown to training.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 
+from ratchet.engines.sklearn import boosting
 from ratchet.errors import ConfigurationError
 
 # HistGradientBoosting has 255 bins for categories; one is reserved for all rare categories together.
@@ -24,11 +26,16 @@ _MOST_CATEGORIES = 254
 
 @dataclass(frozen=True)
 class _Choice:
-    """An estimator: its class, its preprocessing, and Ratchet's defaults."""
+    """An estimator: its preprocessing, how to make it for so many numbers and categories, and Ratchet's defaults.
 
-    make: Callable[..., object]
+    more: parameters that it accepts and doesn't list. less: those that it lists and Ratchet sets.
+    """
+
+    make: Callable[[int, int], Any]
     preprocess: Callable[[Sequence[str], Sequence[str]], ColumnTransformer]
     defaults: Mapping[str, object]
+    more: Sequence[str] = ()
+    less: Sequence[str] = ()
 
 
 def _for_trees(numeric: Sequence[str], categorical: Sequence[str]) -> ColumnTransformer:
@@ -64,9 +71,13 @@ def _columns(
     )
 
 
+def _hist_gradient_boosting(_numbers: int, categories: int) -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(categorical_features=list(range(categories)))
+
+
 _ESTIMATORS: Mapping[str, _Choice] = {
     "hist_gradient_boosting": _Choice(
-        HistGradientBoostingClassifier,
+        _hist_gradient_boosting,
         _for_trees,
         {
             "learning_rate": 0.15,
@@ -76,11 +87,34 @@ _ESTIMATORS: Mapping[str, _Choice] = {
             "early_stopping": False,
         },
     ),
-    "logistic_regression": _Choice(LogisticRegression, _for_linear, {"max_iter": 300, "C": 1.0}),
+    "lightgbm": _Choice(
+        boosting.lightgbm,
+        _for_trees,
+        {"learning_rate": 0.1, "num_leaves": 15, "reg_lambda": 1.0},
+        more=boosting.MORE_OF_LIGHTGBM,
+        less=("cat_feature",),
+    ),
+    "logistic_regression": _Choice(
+        lambda _numbers, _categories: LogisticRegression(), _for_linear, {"max_iter": 300, "C": 1.0}
+    ),
     "random_forest": _Choice(
-        RandomForestClassifier, _for_trees, {"n_estimators": 100, "min_samples_leaf": 20, "n_jobs": -1}
+        lambda _numbers, _categories: RandomForestClassifier(),
+        _for_trees,
+        {"n_estimators": 100, "min_samples_leaf": 20, "n_jobs": -1},
+    ),
+    "xgboost": _Choice(
+        boosting.xgboost,
+        _for_trees,
+        {"learning_rate": 0.1, "grow_policy": "lossguide", "max_leaves": 15, "max_depth": 0, "reg_lambda": 1.0},
+        less=("callbacks", "early_stopping_rounds", "feature_types"),
     ),
 }
+
+
+def accepted(name: str) -> list[str]:
+    """The parameters of an estimator that may be configured, sorted."""
+    choice = _ESTIMATORS[name]
+    return sorted({*choice.make(1, 1).get_params(), *choice.more} - {*choice.less})
 
 
 def pipeline(
@@ -90,13 +124,11 @@ def pipeline(
 
     params override Ratchet's defaults; an unknown parameter raises ConfigurationError.
     """
-    choice = _ESTIMATORS[name]
-    native = {"categorical_features": list(range(len(categorical)))} if name == "hist_gradient_boosting" else {}
-    estimator = choice.make()
-    known = estimator.get_params()  # type: ignore[attr-defined]
-    unknown = sorted(set(params) - set(known))
+    choice, known = _ESTIMATORS[name], accepted(name)
+    unknown = sorted({*params} - {*known})
     if unknown:
-        message = f"sklearn.params.{unknown[0]} is no parameter of {name}; accepted are {', '.join(sorted(known))}"
+        message = f"sklearn.params.{unknown[0]} is no parameter of {name}; accepted are {', '.join(known)}"
         raise ConfigurationError(message)
-    estimator.set_params(**{"random_state": seed, **choice.defaults, **native, **params})  # type: ignore[attr-defined]
+    estimator = choice.make(len(numeric), len(categorical))
+    estimator.set_params(**{"random_state": seed, **choice.defaults, **params})
     return Pipeline([("preprocess", choice.preprocess(numeric, categorical)), ("estimator", estimator)])

@@ -25,6 +25,7 @@ from ratchet.core.evaluation.threshold import Threshold
 from ratchet.core.guardrail import GuardrailResult
 from ratchet.core.objective import F1
 from ratchet.core.rival import Rival
+from ratchet.core.search import Searched
 from ratchet.core.windows import Windows
 from ratchet.engines.base import WindowSummary
 from ratchet.io.records.tracking import Run
@@ -56,6 +57,7 @@ class Result:
     compared: Compared
     guarded: Guarded
     features: tuple[Sequence[FeatureCounts], Sequence[FeatureCounts]]
+    searched: Searched | None
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,11 @@ def evaluate(result: Result) -> Findings:
 
 def log(result: Result, found: Findings, served: Served, explained: Explanation, run: Run) -> None:
     """Log metrics, plots, tables and the report. served: the logged model that is to serve."""
-    found = replace(found, pictures={**found.pictures, **pictures.draw_importance(explained)})
+    more = {**pictures.draw_importance(explained), **_search_picture(result)}
+    found = replace(found, pictures={**found.pictures, **more})
     html = page.render(replace(_evidence(result, found, served, run), explained=explained))
     numbers = {**found.metrics, **found.estimate.metrics(), **_refit_numbers(served), **drift.metrics(found.drift)}
+    numbers |= result.searched.metrics(found.metrics["f1"]) if result.searched else {}
     run.metrics(numbers | (result.labels.metrics() if result.labels else {}), found.days, found.estimate.days)
     without = "" if result.compared.achieved else "objective"
     tables = {
@@ -102,10 +106,16 @@ def log(result: Result, found: Findings, served: Served, explained: Explanation,
         "feature_counts.csv": feature_counts.to_csv(result.features[0]),
         "drift.csv": drift.to_csv(found.drift),
     }
+    if result.searched:
+        tables["search.csv"] = result.searched.to_csv()
     if explained.candidate:
         tables["importance.csv"] = importance.to_csv(explained.by_model())
     texts = {name: text.encode() for name, text in tables.items()}
     run.artifacts({"report.html": html.encode(), **found.pictures, **texts})
+
+
+def _search_picture(result: Result) -> dict[str, bytes]:
+    return {} if result.searched is None else pictures.draw_search(result.searched)
 
 
 def _slice_tables(guarded: Guarded, without: str) -> dict[str, str]:
@@ -188,6 +198,7 @@ def _evidence(result: Result, found: Findings, served: Served, run: Run) -> page
         past_error=found.estimate.past,
         achieved=result.compared.achieved,
         achieved_interval=result.compared.achieved_interval,
+        searched=result.searched,
     )
 
 

@@ -35,7 +35,7 @@ from ratchet.io.table.inspection import EventTable
 from ratchet.io.table.labels import known
 from ratchet.io.table.labels.known import LabelFacts
 from ratchet.io.table.snapshot import Snapshot
-from ratchet.jobs.training import gate, guarding, late_labels, pinned_snapshot, refit, rivals
+from ratchet.jobs.training import gate, guarding, late_labels, pinned_snapshot, refit, rivals, searching
 from ratchet.jobs.training.explaining import explain
 from ratchet.jobs.training.guarding import Guarded
 from ratchet.jobs.training.layout import slice_columns, windows_of
@@ -121,10 +121,11 @@ def _train(work: _Work) -> float:
     warnings += _timed("gate", gate.pass_through, settings, engine, work.table, windows, champion)
     # Importing the plotting libraries takes a second; the fit, mostly outside Python, leaves room for it.
     background.begin("import-evidence", _import_evidence)
+    searched = searching.search(settings, engine, run, work.cycle)
     parameters = _timed("fit", engine.fit)
     calibration = _timed("calibrate", engine.calibrate)
     threshold, method = _threshold(work, calibration)
-    parameters = {PARAMETER: method, **parameters}
+    parameters = {PARAMETER: method, **searching.parameters(searched), **parameters}
     # Spark saves a model in many small consecutive jobs; the work below uses the idle cores meanwhile.
     logged = run.beside(engine.log_model)
     counts = _timed("score", engine.count_test)
@@ -139,7 +140,7 @@ def _train(work: _Work) -> float:
     from ratchet.jobs.training.evidence import Result
 
     data = (work.cycle, work.snapshot, windows, summaries, labels, warnings)
-    result = Result(settings, engine.name, *data, parameters, threshold, counts, compared, guarded, features)
+    result = Result(settings, engine.name, *data, parameters, threshold, counts, compared, guarded, features, searched)
     return _log(work, result, serving, explaining)
 
 

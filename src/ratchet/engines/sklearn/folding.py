@@ -1,0 +1,51 @@
+"""The rows of a search's folds, and the check of its space, for the scikit-learn engine."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import numpy as np
+import pandas as pd
+
+from ratchet.core.evaluation.counts import day_number, day_of
+from ratchet.core.folds import forward_folds
+from ratchet.core.windows import Windows
+from ratchet.engines.sklearn.pipeline import accepted
+from ratchet.errors import ConfigurationError, DataError
+from ratchet.io.table.inspection import DAY, LABEL
+from ratchet.settings import Settings
+
+
+def check_space(settings: Settings) -> None:
+    """Raises ConfigurationError if the search names a parameter that the estimator does not have."""
+    choice = settings.sklearn
+    if choice.search is None:
+        return
+    known = accepted(choice.estimator)
+    for name in choice.search.space:
+        if name not in known:
+            near = get_close_matches(name, known, 3, 0.5)
+            hint = f"near it are {', '.join(near)}; " if near else ""
+            message = f"sklearn.search.space.{name} is no parameter of {choice.estimator}; {hint}accepted are "
+            raise ConfigurationError(message + ", ".join(known))
+
+
+def folded(frame: pd.DataFrame, windows: Windows, settings: Settings) -> Sequence[tuple[slice, slice]]:
+    """For each fold the rows to fit on and those to score. frame: the training rows, in ascending order of days.
+
+    Raises DataError if the window is too short, or if one of these parts has rows of one class only.
+    """
+    search = settings.sklearn.search
+    assert search is not None  # noqa: S101  # only a search has folds
+    day, label = frame[DAY].to_numpy(), frame[LABEL].to_numpy()
+    parts = []
+    for fold in forward_folds(day_of(day[0]), windows.train.end, search.folds, settings.gap):
+        known, start, end = (int(np.searchsorted(day, day_number(one))) for one in (fold.known, fold.start, fold.end))
+        for rows in (label[:known], label[start:end]):
+            if not 0 < rows.sum() < len(rows):
+                message = (
+                    f"the rows of a search's fold, fitted before {fold.known} and scored from {fold.start}, are of one "
+                    "class only: a longer windows.train, fewer folds or no search help"
+                )
+                raise DataError(message)
+        parts.append((slice(0, known), slice(start, end)))
+    return parts
