@@ -7,9 +7,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from ratchet.errors import ConfigurationError, DataError
-from ratchet.io.table import inspection
-from ratchet.jobs.training import gate
-from ratchet.jobs.training.train import train, windows_of
+from ratchet.jobs.checking.check import check
+from ratchet.jobs.training.train import train
 from tests.integration.trainer_fixtures import small_settings, tree
 
 
@@ -52,11 +51,10 @@ def test_what_is_overruled_is_told_in_the_report(broken, tmp_path):
     assert "the typical value (geometric mean) in &#39;distance&#39; of" in Path(path).read_text()
 
 
-def test_a_caller_that_trains_nothing_gets_the_same(broken, flights_slice, tmp_path):
+def test_ratchet_check_says_the_same_without_training(broken, flights_slice, tmp_path):
     def told(uri, **changed):
         settings = settings_of(tmp_path, uri, **changed)
-        table = inspection.inspect(settings.data)
-        return gate.of_table(settings, table, windows_of(settings, table.end))
+        return tuple(one.sentence for one in check(settings, None, ()) if (one.check, one.level) == ("gate", "warning"))
 
     assert not [one for one in told(flights_slice) if "distance" in one]
     with pytest.raises(DataError, match="'distance'"):

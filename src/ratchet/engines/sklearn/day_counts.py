@@ -7,12 +7,26 @@ import pandas as pd
 
 from ratchet.core.evaluation.counts import Bools, Floats, Ints
 from ratchet.core.evaluation.feature_counts import FeatureCounts
-from ratchet.core.gate.day_counts import DayCounts, NumberDays, TextDays, level
+from ratchet.core.gate.day_counts import DayCounts, NumberDays, TextDays, level, oldest_day
+from ratchet.core.windows import Windows
 from ratchet.engines.sklearn.features import Hashes
 from ratchet.io.table.inspection import DAY, LABEL, EventTable
 
 # A feature's levels need a few numbers per row; this chunk size keeps them in the processor's cache.
 _ROWS_AT_ONCE = 65_536
+
+
+def of_windows(
+    frames: Sequence[pd.DataFrame | None],
+    hashed: Sequence[Hashes],
+    table: EventTable,
+    windows: Windows,
+    training: Sequence[FeatureCounts],
+) -> DayCounts:
+    """The counts of the training, calibration and test window. hashed, training: as in `by_day`."""
+    oldest = oldest_day(windows)
+    held = [(frame, own) for frame, own in zip(frames, hashed, strict=True) if frame is not None]
+    return DayCounts.together([by_day(frame, own, table, training, oldest) for frame, own in held])
 
 
 def by_day(

@@ -23,7 +23,7 @@ from ratchet.core.evaluation import score_grid
 from ratchet.core.evaluation.counts import Confusion, Counts, Floats
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.evaluation.importance import Permuted
-from ratchet.core.gate.day_counts import DayCounts, oldest_day
+from ratchet.core.gate.day_counts import DayCounts
 from ratchet.core.model_inputs import BOOLEANS
 from ratchet.core.search import Params
 from ratchet.core.slices import Grouping, Slice
@@ -32,7 +32,7 @@ from ratchet.engines.base import LOGGED_AS, Drawn, Measured, MonthSummary, Role,
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.requirements import not_compared, pinned
 from ratchet.engines.sklearn import boosting, calibration, slicing
-from ratchet.engines.sklearn.day_counts import by_day
+from ratchet.engines.sklearn.day_counts import of_windows
 from ratchet.engines.sklearn.features import Hashes, copies, counted, entities, hashes
 from ratchet.engines.sklearn.folding import check_space, folded
 from ratchet.engines.sklearn.logging import parameters_logged
@@ -104,15 +104,9 @@ class ScikitLearn:
         return train, calibration, test
 
     def count_days(self) -> DayCounts:
-        frames, oldest = (self._train, self._calibration, self._test), oldest_day(self._windows)
         hashed, self._hashed = self._hashed, []
-        return DayCounts.together(
-            [
-                by_day(frame, own, self._table, self._features_then, oldest)
-                for frame, own in zip(frames, hashed, strict=True)
-                if frame is not None
-            ]
-        )
+        frames = (self._train, self._calibration, self._test)
+        return of_windows(frames, hashed, self._table, self._windows, self._features_then)
 
     def count_folds(self, params: Params) -> tuple[Counts, ...]:
         frame = self._searched()

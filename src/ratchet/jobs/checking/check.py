@@ -22,6 +22,7 @@ CHECKS: Sequence[tuple[str, Check]] = (
     ("features", table_checks.features),
     ("windows", rows_checks.windows),
     ("data", rows_checks.data),
+    ("gate", rows_checks.gate),
 )
 """What is checked of the table, in this order; then each engine is tried."""
 _COST = {"sklearn": "", "spark": ", which takes far longer, because it starts a JVM"}

@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from ratchet.core.evaluation.counts import Counts
+from ratchet.core.gate.day_counts import DayCounts
 from ratchet.core.windows import Window, Windows
-from ratchet.engines.sklearn.features import copies, entities
+from ratchet.engines.sklearn.day_counts import of_windows
+from ratchet.engines.sklearn.features import copies, counted, entities, hashes
 from ratchet.io.table import checks
 from ratchet.io.table.checks import ColumnFacts, WindowFacts
 from ratchet.io.table.rows import load
@@ -62,9 +64,15 @@ def judged(found: Read, table: EventTable) -> Iterator[str]:
     yield from (warning for facts in found.facts for warning in checks.check(facts, table))
     checks.check_together(found.facts, table)
     if found.whole:
-        yield from checks.check_copies(copies(found.frames, table.features), table)
+        yield from checks.check_copies(copies(hashes(found.frames, table.features)), table)
         for name in table.entities:
             yield from checks.check_entities(entities(found.frames, name), table)
+
+
+def days(found: Read, table: EventTable, windows: Windows) -> DayCounts:
+    """What the gate counts by day; the features must have been read of all rows."""
+    hashed = hashes(found.frames, table.features)
+    return of_windows(found.frames, hashed, table, windows, counted(found.frames[0], table))
 
 
 def _part(table: EventTable, window: Window, most: int) -> EventTable:

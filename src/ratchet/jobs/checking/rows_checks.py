@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 
 from ratchet.core.evaluation.counts import day_of
 from ratchet.io.table.checks import WindowFacts
@@ -9,6 +10,7 @@ from ratchet.io.table.labels import known
 from ratchet.io.table.table import DAY
 from ratchet.jobs.checking import reading
 from ratchet.jobs.checking.findings import Level, Subject
+from ratchet.jobs.training import gate as training_gate
 from ratchet.jobs.training import late_labels
 from ratchet.jobs.training.layout import slice_columns
 
@@ -41,6 +43,21 @@ def data(subject: Subject) -> Iterator[tuple[Level, str]]:
     (other,) = {other for facts in found.facts for other in facts.label_others} or {"missing"}
     part = "" if found.whole else f"; of features, {sum(map(len, found.frames)):,} rows were read"
     yield "ok", f"the label {label.column!r} is {label.positive!r} or {other!r}{part}"
+
+
+def gate(subject: Subject) -> Iterator[tuple[Level, str]]:
+    """Hold the newest weeks against those before them, as a trainer does. Raises DataError for what is refused."""
+    table, found = subject.table, subject.read
+    if not found.whole:
+        yield "skipped", "a trainer holds the newest weeks against those before them; that needs all rows"
+        return
+    told = training_gate.judged(
+        subject.settings, table, subject.windows, partial(reading.days, found, table, subject.windows)
+    )
+    for warning in told:
+        yield "warning", warning
+    if not told:
+        yield "ok", "the newest weeks are like those before them"
 
 
 def _described(facts: WindowFacts, first: int | None) -> str:

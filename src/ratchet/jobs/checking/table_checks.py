@@ -8,6 +8,7 @@ from ratchet.io.table import inspection, last_day
 from ratchet.io.table.labels import known
 from ratchet.io.table.table import EventTable
 from ratchet.jobs.checking.findings import Level, Subject
+from ratchet.jobs.training import gate
 from ratchet.jobs.training.layout import slice_columns, windows_of
 
 _SHOWN = 12
@@ -23,9 +24,10 @@ def table(subject: Subject) -> Iterator[tuple[Level, str]]:
 
 
 def features(subject: Subject) -> Iterator[tuple[Level, str]]:
-    """Name the features and lay out the windows. Raises for slices and windows that don't fit the table."""
+    """Name the features and lay out the windows. Raises for slices, bounds and windows that don't fit the table."""
     found, settings = subject.table, subject.settings
     slice_columns(settings, found)
+    gate.check_bounds(settings, found)
     yield "ok", f"{len(found.numeric)} numeric: {_listed(found.numeric)}"
     yield "ok", f"{len(found.categorical)} categorical: {_listed(found.categorical)}"
     if unused := _unused(found):

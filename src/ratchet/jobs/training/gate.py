@@ -1,9 +1,9 @@
 """The gate between reading and fitting: refuses a table whose newest weeks are broken, or warns of it.
 
-`train` calls `pass_through` with what its engine has read; `of_table` does the same for a caller that trains nothing.
+`train` calls `pass_through` with what its engine has read, `ratchet check` calls `judged` with its own rows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 
 import structlog
@@ -11,6 +11,7 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core.evaluation import feature_counts
 from ratchet.core.evaluation.feature_counts import FeatureCounts
+from ratchet.core.gate.day_counts import DayCounts
 from ratchet.core.gate.findings import Finding
 from ratchet.core.gate.own_bounds import OwnBounds, judge_own
 from ratchet.core.gate.rules import judge
@@ -18,7 +19,6 @@ from ratchet.core.gate.since import judge_since
 from ratchet.core.gate.weeks import Weeks
 from ratchet.core.windows import Windows
 from ratchet.engines.base import Engine
-from ratchet.engines.opening import open_engine
 from ratchet.errors import ConfigurationError, DataError, FailedError
 from ratchet.io.records import candidates
 from ratchet.io.records.version import Version
@@ -55,40 +55,51 @@ def pass_through(
 
     champion: the counts of the window that the champion was trained on. Raises DataError for what is refused.
     """
-    found = _found(settings, engine, windows, champion)
-    refused = [one for one in found if one.severe and _action(settings, one) == "refuse"]
-    told = tuple(_grouped((one for one in found if one not in refused), table.uri))
+
+    def since() -> list[Finding]:
+        return judge_since(champion, engine.count_features()[1], windows.test) if champion else []
+
+    told = judged(settings, table, windows, engine.count_days, since)
     for warning in told:
         log.warning("data.warning", warning=warning)
+    return told
+
+
+def judged(
+    settings: Settings,
+    table: EventTable,
+    windows: Windows,
+    days: Callable[[], DayCounts],
+    since: Callable[[], Sequence[Finding]] = list,
+) -> tuple[str, ...]:
+    """The warnings of all checks that are on; raises DataError for what is refused.
+
+    days: counts the windows, if a check needs it. since: finds what has changed since the champion's training.
+    """
+    found = _found(settings, windows, days, since)
+    refused = [one for one in found if one.severe and _action(settings, one) == "refuse"]
     for one in refused[1:]:
         log.error("gate.refused", because=one.sentence(table.uri))
     if refused:
         more = f"; {len(refused) - 1} more in the log" if len(refused) > 1 else ""
         message = f"{refused[0].sentence(table.uri)}; {refused[0].overruled_by}{more}"
         raise DataError(message)
-    return told
+    return tuple(_grouped(found, table.uri))
 
 
-def of_table(settings: Settings, table: EventTable, windows: Windows) -> tuple[str, ...]:
-    """Read a table's windows with scikit-learn's engine and judge them: returns and raises as `pass_through`."""
-    check_bounds(settings, table)
-    with open_engine("sklearn", settings) as engine:
-        engine.read(table, windows, ())
-        return pass_through(settings, engine, table, windows)
-
-
-def _found(settings: Settings, engine: Engine, windows: Windows, champion: Sequence[FeatureCounts]) -> list[Finding]:
+def _found(
+    settings: Settings, windows: Windows, days: Callable[[], DayCounts], since: Callable[[], Sequence[Finding]]
+) -> list[Finding]:
     data, every = settings.data, {"ignore"}
     actions = {*data.checks.model_dump().values(), *(bound.check or "refuse" for bound in data.bounds.values())}
     if actions == every:
         return []
     own = {name: OwnBounds(one.min, one.max, one.missing, one.unseen) for name, one in data.bounds.items()}
-    weeks = Weeks(engine.count_days(), windows)
+    weeks = Weeks(days(), windows)
     thinned = data.label.known_at is not None and settings.gap is None
     learnt = judge(weeks, thinned=thinned)
     said = {(one.check, one.feature) for one in learnt}
-    since = judge_since(champion, engine.count_features()[1], windows.test) if champion else []
-    learnt += [one for one in since if (one.check, one.feature) not in said]
+    learnt += [one for one in since() if (one.check, one.feature) not in said]
     found = [one for one in learnt if one.feature not in own or not own[one.feature].replaces(one.check)]
     return [one for one in (*judge_own(weeks, own), *found) if _action(settings, one) != "ignore"]
 
