@@ -15,7 +15,7 @@ IMPORTS = {
         "ratchet.jobs.show, ratchet.jobs.watch"
     ),
     "trainer-sklearn": (
-        "lightgbm, mlflow.sklearn, xgboost, pyiceberg.table, pyroaring, ratchet.engines.sklearn.engine, "
+        "lightgbm, mlflow.sklearn, optuna, xgboost, pyiceberg.table, pyroaring, ratchet.engines.sklearn.engine, "
         "ratchet.jobs.training.evidence, ratchet.jobs.watch_step"
     ),
     "trainer-spark": (
