@@ -1,9 +1,9 @@
 """The settings of windows and trainers."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
-from ratchet.settings.forms import Flag, GapText, Memory, PeriodText, Scalar, Section
+from ratchet.settings.forms import Flag, GapText, Memory, OrImportPath, PeriodText, Scalar, Section, is_import_path
 
 
 class WindowSettings(Section):
@@ -24,12 +24,19 @@ class WindowSettings(Section):
 class SklearnSettings(Section):
     """The scikit-learn trainer."""
 
-    estimator: Literal["hist_gradient_boosting", "logistic_regression", "random_forest"] = "hist_gradient_boosting"
-    """Name of the estimator. The default performs best on the sample data and supports categories natively."""
+    estimator: Annotated[Literal["hist_gradient_boosting", "logistic_regression", "random_forest"], OrImportPath()] = (
+        "hist_gradient_boosting"
+    )
+    """Name of the estimator, or import path of your own, such as `our.models:make`. The default: best on the sample."""
     params: Mapping[str, Scalar | None] = {}
-    """Parameters of the estimator by scikit-learn's own names; they override Ratchet's defaults."""
+    """Parameters of the estimator by scikit-learn's own names; they override Ratchet's defaults. Your own gets all."""
     memory_limit: Memory | None = None
     """Memory that the trainer may use. None: the limit of its cgroup, or the machine's memory."""
+
+    @property
+    def own(self) -> bool:
+        """Whether the estimator is the team's own, named by an import path."""
+        return is_import_path(self.estimator)
 
 
 class SparkSettings(Section):

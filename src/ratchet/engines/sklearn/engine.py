@@ -4,7 +4,8 @@ The registered model is a FixedThresholdClassifier around the calibrated pipelin
 chosen threshold to calibrated probabilities without knowing of Ratchet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import product
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +17,6 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import FixedThresholdClassifier
-from sklearn.pipeline import Pipeline
 
 from ratchet.core.evaluation import score_grid
 from ratchet.core.evaluation.counts import Confusion, Counts, Floats
@@ -30,13 +30,14 @@ from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.requirements import pinned
 from ratchet.engines.sklearn import calibration, slicing
 from ratchet.engines.sklearn.features import copies, counted, entities
-from ratchet.engines.sklearn.logging import parameters_logged
+from ratchet.engines.sklearn.logged_model import LoggedModel, logged_model
 from ratchet.engines.sklearn.permuting import scored_permuted
-from ratchet.engines.sklearn.pipeline import pipeline
+from ratchet.engines.sklearn.recipe import Recipe, recipe
 from ratchet.engines.sklearn.refitting import with_pipeline, with_threshold
+from ratchet.engines.sklearn.row_form import plain
 from ratchet.engines.sklearn.row_order import drawn, ordered
-from ratchet.engines.sklearn.scorer import OnePass, ScikitLearnScorer
-from ratchet.errors import ConfigurationError, DataError, FailedError, first_line
+from ratchet.engines.sklearn.scorer import OnePass
+from ratchet.errors import DataError, FailedError, first_line
 from ratchet.io.table import checks, inspection
 from ratchet.io.table.inspection import DAY, LABEL, EventTable, Rows
 from ratchet.settings import Settings
@@ -62,7 +63,8 @@ class ScikitLearn:
         self._groupings: tuple[Grouping, ...]
         self._plain_test: dict[tuple[str, ...], pd.DataFrame] = {}
         self._features_then: tuple[FeatureCounts, ...]
-        self._pipeline: Pipeline
+        self._recipe: Recipe
+        self._pipeline: Any
         self._calibrated: CalibratedClassifierCV
         self._models: dict[Role, FixedThresholdClassifier] = {}
 
@@ -72,6 +74,7 @@ class ScikitLearn:
         choice, peak = self._settings.sklearn, windows.in_memory(refit=self._settings.windows.refit)
         inspection.check_memory(table, peak, choice.estimator, choice.memory_limit)
         self._table, self._windows = table, windows
+        self._recipe = recipe(self._settings, table)
         self._plain_test.clear()
         names = [*table.features, *table.entities]
         loaded = [inspection.load(table, window, names) for window in (windows.train, windows.calibration)]
@@ -95,38 +98,26 @@ class ScikitLearn:
         frame, self._train = self._train, None
         assert frame is not None  # noqa: S101  # the order of calls is the protocol's
         frame = ordered(frame)
-        with parameters_logged():
-            self._pipeline = self._fitted(frame)
-        return {key: str(value) for key, value in self._pipeline.get_params(deep=True).items()}
-
-    def _fitted(self, frame: pd.DataFrame) -> Pipeline:
-        choice = self._settings.sklearn
-        # A column without any value carries no information, and boosting can't bin it.
-        numeric, categorical = (
-            [name for name in names if frame[name].notna().any()]
-            for names in (self._table.numeric, self._table.categorical)
-        )
-        unfitted = pipeline(choice.estimator, choice.params, numeric, categorical, self._settings.seed)
-        try:
-            return unfitted.fit(self._features(frame), frame[LABEL].astype(np.int64))
-        except (ValueError, TypeError) as error:
-            message = (
-                f"{choice.estimator} can't be fitted with sklearn.params {dict(choice.params)}: {first_line(error)}"
-            )
-            raise ConfigurationError(message) from error
+        self._recipe.probe(frame)
+        with self._recipe.logged():
+            self._pipeline = self._recipe.fitted(frame)
+        return self._recipe.parameters(self._pipeline)
 
     def calibrate(self) -> Counts:
         frame, self._calibration = self._calibration, None
         assert frame is not None  # noqa: S101  # the order of calls is the protocol's
         frame = ordered(frame)
-        self._calibrated = calibration.fitted(self._pipeline, self._features(frame), frame[LABEL])
+        with self._recipe.errors("predict_proba on the calibration window"):
+            self._calibrated = calibration.fitted(self._pipeline, self._features(frame), frame[LABEL])
         return self._counts(frame)
 
     def set_threshold(self, threshold: float) -> None:
         self._models["measured"] = with_threshold(self._calibrated, threshold, self._features(self._test.iloc[:2]))
 
     def refit(self) -> float:
-        fitted = self._fitted(ordered(inspection.load(self._table, self._windows.whole, self._table.features).frame))
+        fitted = self._recipe.fitted(
+            ordered(inspection.load(self._table, self._windows.whole, self._table.features).frame)
+        )
         features, threshold = self._features(self._test), self._models["measured"].threshold
         self._models["refitted"] = with_threshold(with_pipeline(self._calibrated, fitted), threshold, features.iloc[:2])
         measured, refitted = (self._models[role].predict(features) for role in ("measured", "refitted"))
@@ -137,50 +128,37 @@ class ScikitLearn:
         return self._counted(self._test, self._test_score)
 
     def confusion_of(self, model_uri: str) -> Confusion:
-        model, names = self._version(model_uri)
-        try:
-            predicted = np.asarray(model.predict(self._rows_for_versions(names))).astype(np.int64)
-        except Exception as error:
-            raise _unscored(error) from error
-        return self._confusion(predicted)
+        with self._version(model_uri) as (model, names):
+            return self._confusion(model.labels(self._rows_for_versions(names)))
 
     def draw(self, rows: int) -> Drawn:
         few = drawn(self._test, rows, self._settings.seed)
-        return Drawn(_plain(few.drop(columns=[DAY, LABEL])), few[DAY].to_numpy(), few[LABEL].to_numpy())
+        return Drawn(plain(few.drop(columns=[DAY, LABEL])), few[DAY].to_numpy(), few[LABEL].to_numpy())
 
     def score_permuted(self, columns: pd.DataFrame, permuted: pd.DataFrame, model_uri: str | None = None) -> Permuted:
         if model_uri is None:
             return scored_permuted(OnePass(self._models["measured"]).score, self._table.features, columns, permuted)
-        model, names = self._version(model_uri)
-        scorer = ScikitLearnScorer(model)
-        try:
-            return scored_permuted(scorer.score, names, columns, permuted)
-        except Exception as error:
-            raise _unscored(error) from error
+        with self._version(model_uri) as (model, names):
+            return scored_permuted(model.score, names, columns, permuted)
 
-    def _version(self, model_uri: str) -> tuple[Any, tuple[str, ...]]:
+    @contextmanager
+    def _version(self, model_uri: str) -> Iterator[tuple[LoggedModel, tuple[str, ...]]]:
         """A registered version, and the columns that it needs; raises as `confusion_of` does."""
-        with downloaded("it", model_uri) as local:
-            # An old version's requirements differ from what is installed; checking that takes an eighth of the time.
-            model = loading("it", mlflow.pyfunc.load_model, local, suppress_warnings=True)
-        schema = model.metadata.get_input_schema()
-        names = tuple(self._table.features) if schema is None else tuple(schema.input_names())
-        lacking = [name for name in names if name not in self._test.columns]
-        if lacking:
-            message = f"the column {lacking[0]!r} that it needs is not in the data"
-            raise DataError(message)
-        return model, names
+        with logged_model(model_uri) as model:
+            names = tuple(self._table.features) if model.names is None else model.names
+            lacking = [name for name in names if name not in self._test.columns]
+            if lacking:
+                message = f"the column {lacking[0]!r} that it needs is not in the data"
+                raise DataError(message)
+            yield model, names
 
     def count_slices(self, slices: Sequence[Slice], model_uri: str | None = None) -> Sliced:
         if model_uri is None:
             score, predicted = self._test_score, self._test_score >= self._models["measured"].threshold
             self._groupings = slicing.groupings(self._test, slices)
         else:
-            model, names = self._version(model_uri)
-            try:
-                predicted, score = ScikitLearnScorer(model).score(self._rows_for_versions(names))
-            except Exception as error:
-                raise _unscored(error) from error
+            with self._version(model_uri) as (model, names):
+                predicted, score = model.score(self._rows_for_versions(names))
         rounded = score_grid.rounded(score, self._settings.evaluation.score_levels)
         return Sliced(self._groupings, slicing.sums(self._test, self._groupings, rounded, np.asarray(predicted) == 1))
 
@@ -201,12 +179,12 @@ class ScikitLearn:
         checks.check_unlabelled(newest.facts, table)
         with downloaded("it", model_uri) as local:
             model = loading("it", mlflow.sklearn.load_model, local)
-        if not isinstance(model, FixedThresholdClassifier):
-            message = (
-                f"{model_uri} is a {type(model).__name__}, not what Ratchet's trainer registers: it has no threshold"
-            )
-            raise FailedError(message)
-        score, young = (_scored(model, model_uri, read.frame[list(table.features)]) for read in (rows, newest))
+            if not isinstance(model, FixedThresholdClassifier):
+                kind = type(model).__name__
+                message = f"{model_uri} is a {kind}, not what Ratchet's trainer registers: it has no threshold"
+                raise FailedError(message)
+            # Code that it carries may be imported only now, and lies in the folder.
+            score, young = (_scored(model, model_uri, read.frame[list(table.features)]) for read in (rows, newest))
         counts = Counts.from_rows(rows.frame[DAY], score, rows.frame[LABEL], levels)
         without = Counts.from_rows(newest.frame[DAY], young, np.zeros(len(young), dtype=np.bool_), levels)
         return Measured(counts, float(model.threshold), counted(rows.frame, table, training), without)
@@ -219,8 +197,9 @@ class ScikitLearn:
             name=LOGGED_AS[role],
             serialization_format="cloudpickle",
             signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.long)])),
-            input_example=_plain(self._features(self._test.iloc[:3])),
-            pip_requirements=pinned(_REQUIREMENTS),
+            input_example=plain(self._features(self._test.iloc[:3])),
+            code_paths=[*self._recipe.code] or None,
+            pip_requirements=sorted({*pinned(_REQUIREMENTS), *self._recipe.requirements}),
             metadata={BOOLEANS: sorted(self._table.booleans)},
         )
         return str(info.model_uri)
@@ -230,13 +209,13 @@ class ScikitLearn:
         features = self._features(few)
         model = self._models[role]
         labels, probabilities = model.predict(features), model.predict_proba(features)[:, 1]
-        return Sample(_plain(features), labels.tolist(), probabilities.tolist())
+        return Sample(plain(features), labels.tolist(), probabilities.tolist())
 
     def mislabelled(self, model_uri: str, role: Role = "measured") -> int:
         sample = self.sample(role)
-        with downloaded("it", model_uri) as local:
-            served = loading("it", mlflow.pyfunc.load_model, local).predict(sample.rows)
-        return int((np.asarray(served) != np.asarray(sample.labels)).sum())
+        with logged_model(model_uri) as model:
+            served = model.labels(sample.rows)
+        return int((served != np.asarray(sample.labels)).sum())
 
     def close(self) -> None:
         self._train = self._calibration = None
@@ -251,19 +230,20 @@ class ScikitLearn:
         self.close()
 
     def _features(self, frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[list(self._table.features)]
+        return self._recipe.features(frame)
 
     def _rows_for_versions(self, names: tuple[str, ...]) -> pd.DataFrame:
         """The test rows as versions receive them; one frame for all that need the same columns."""
         if names not in self._plain_test:
-            self._plain_test[names] = _plain(self._test[list(names)])
+            self._plain_test[names] = plain(self._test[list(names)])
         return self._plain_test[names]
 
     def _counts(self, frame: pd.DataFrame) -> Counts:
         return self._counted(frame, self._scores(frame))
 
     def _scores(self, frame: pd.DataFrame) -> Floats:
-        score: Floats = self._calibrated.predict_proba(self._features(frame))[:, 1]
+        with self._recipe.errors("predict_proba"):
+            score: Floats = self._calibrated.predict_proba(self._features(frame))[:, 1]
         return score
 
     def _counted(self, frame: pd.DataFrame, score: Floats) -> Counts:
@@ -287,20 +267,11 @@ def _summary(read: Rows) -> WindowSummary:
     )
 
 
-def _unscored(error: Exception) -> FailedError:
-    return FailedError(f"it can't score the data: {first_line(error)}")
-
-
 def _scored(model: FixedThresholdClassifier, model_uri: str, features: pd.DataFrame) -> Floats:
     if features.empty:
         return np.empty(0)
     try:
-        return np.asarray(model.predict_proba(_plain(features))[:, 1])
+        return np.asarray(model.predict_proba(plain(features))[:, 1])
     except Exception as error:
         message = f"{model_uri} can't score the data: {first_line(error)}"
         raise DataError(message) from error
-
-
-def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Categories as text, as a served model receives them."""
-    return frame.astype({name: object for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)})
