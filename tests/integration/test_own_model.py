@@ -3,6 +3,8 @@
 import importlib
 import json
 import multiprocessing.forkserver
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -20,9 +22,10 @@ from ratchet.io.records.candidates import Candidates
 from ratchet.jobs.promotion.register import register
 from ratchet.jobs.training.train import train
 from tests.integration import verbs  # noqa: F401  # names what the processes of models are forked with
-from tests.integration.trainer_fixtures import small_settings, window
+from tests.integration.trainer_fixtures import empty_mlflow, small_settings, window
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "own-model" / "our_models"
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples" / "own-model" / "our_models"
 PARAMS = {"max_iter": 40, "early_stopping": False}
 ELSEWHERE = """
 import json, sys
@@ -198,3 +201,28 @@ def test_a_wrong_one_ends_before_the_fit_and_registers_nothing(package, flights_
         train(settings, "sklearn", "wrong", None)
     client = MlflowClient(settings.tracking.uri)
     assert Candidates(client, settings.experiment, settings.model).newest("sklearn", "wrong") is None
+
+
+def test_the_page_runs_as_it_stands(flights_slice, tmp_path):
+    """Its commands for one machine, in a folder with what they name; the sample is a slice of it."""
+    page = (ROOT / "docs" / "own-model.md").read_text()
+    (block,) = re.findall(r"^```bash\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    assert re.search(r"^def make.*\n.*\n", page, re.MULTILINE)[0] in (EXAMPLE / "delays.py").read_text()
+    for name in ("configs", "examples", "images/own"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "flights").symlink_to(flights_slice)
+    (tmp_path / ".ratchet").mkdir()
+    empty_mlflow(tmp_path / ".ratchet")
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / "ratchet"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT}/src:$PYTHONPATH exec {sys.executable} -m ratchet "$@"\n')
+    program.chmod(0o755)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("RATCHET", "MLFLOW_"))}
+    environment |= {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "RATCHET__EVALUATION__IMPORTANCE": "false"}
+    environment |= {"RATCHET__EVALUATION__BOOTSTRAP_SAMPLES": "200", "RATCHET__WINDOWS__REFIT": "false"}
+    done = subprocess.run(
+        ["/bin/bash", "-euc", block], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "promoted" in done.stdout
