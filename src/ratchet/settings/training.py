@@ -42,13 +42,18 @@ class SklearnSettings(Section):
 class SparkSettings(Section):
     """The Spark trainer."""
 
-    estimator: Literal["logistic_regression", "random_forest", "gradient_boosted_trees", "xgboost"] = (
-        "logistic_regression"
-    )
-    """Name of the estimator. The default is the fastest, and not measurably worse on the sample data."""
+    estimator: Annotated[
+        Literal["logistic_regression", "random_forest", "gradient_boosted_trees", "xgboost"], OrImportPath()
+    ] = "logistic_regression"
+    """Name of the estimator, or import path of your own stages. The default: fastest, not measurably worse."""
     params: Mapping[str, Scalar | None] = {}
-    """Parameters of the estimator by Spark's own names; they override Ratchet's defaults."""
+    """Parameters of the estimator by Spark's own names; they override Ratchet's defaults. Your own gets all."""
     driver_memory: Memory = "2GiB"
     """Heap of Spark's JVM on a single machine; on Kubernetes the SparkApplication sets it."""
     conf: Mapping[str, Scalar] = {}
     """Spark's own configuration (`spark.…`); it overrides Ratchet's defaults."""
+
+    @property
+    def own(self) -> bool:
+        """Whether the stages are the team's own, named by an import path."""
+        return is_import_path(self.estimator)

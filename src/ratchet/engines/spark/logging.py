@@ -3,8 +3,9 @@
 `engines.spark.engine` calls it in a separate thread, alongside the scoring of the test window.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -16,7 +17,19 @@ from ratchet.io.table.inspection import EventTable
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "pyspark")
 
 
-def log(model: Any, name: str, estimator: str, table: EventTable, example: pd.DataFrame, temporary: str | None) -> str:
+@dataclass(frozen=True)
+class Needed:
+    """What a model needs to be loaded besides Spark: by its estimator's name, and of a team's own.
+
+    requirements: in pip's form. code: files of their package.
+    """
+
+    estimator: str
+    requirements: Sequence[str] = ()
+    code: Sequence[str] = ()
+
+
+def log(model: Any, name: str, needed: Needed, table: EventTable, example: pd.DataFrame, temporary: str | None) -> str:
     """Log a PipelineModel to the active run under a name; returns its address.
 
     example: a few rows of the table's features. temporary: the folder for the model during its upload, as in
@@ -29,7 +42,7 @@ def log(model: Any, name: str, estimator: str, table: EventTable, example: pd.Da
     _write_no_checksums()
     inputs = [ColSpec(DataType.double, name) for name in table.numeric]
     inputs += [ColSpec(DataType.string, name) for name in table.categorical]
-    packages = (*_REQUIREMENTS, "xgboost-cpu") if estimator == "xgboost" else _REQUIREMENTS
+    packages = (*_REQUIREMENTS, "xgboost-cpu") if needed.estimator == "xgboost" else _REQUIREMENTS
     with _without_trial():
         info = mlflow.spark.log_model(
             model,
@@ -37,7 +50,8 @@ def log(model: Any, name: str, estimator: str, table: EventTable, example: pd.Da
             dfs_tmpdir=temporary,
             signature=ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double)])),
             input_example=example,
-            pip_requirements=pinned(packages),
+            code_paths=[*needed.code] or None,
+            pip_requirements=sorted({*pinned(packages), *needed.requirements}),
             metadata={BOOLEANS: sorted(table.booleans)},
         )
     return str(info.model_uri)
