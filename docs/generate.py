@@ -113,6 +113,8 @@ def _bounds(field: Mapping[str, Any]) -> str:
             return f", {low:,} to {high:,}"
         case {"exclusiveMinimum": low, "exclusiveMaximum": high}:
             return f" between {low} and {high}"
+        case {"title": "import path"}:
+            return ", an import path"
     return ""
 
 

@@ -33,7 +33,7 @@ from ratchet.core.windows import Period, Window, Windows, windows_until
 from ratchet.engines.sklearn import slicing
 from ratchet.engines.sklearn.engine import ScikitLearn
 from ratchet.engines.sklearn.features import copies, counted, hashes
-from ratchet.engines.spark import features, reading, score_grid, window_facts
+from ratchet.engines.spark import features, own, reading, score_grid, window_facts
 from ratchet.engines.spark.java import java_home
 from ratchet.engines.spark.pipeline import threshold_of
 from ratchet.errors import ConfigurationError, DataError, FailedError, TemporaryError
@@ -42,6 +42,7 @@ from ratchet.io.table.labels.known import counted as counted_labels
 from ratchet.io.table.labels.known import known_until
 from ratchet.io.table.reader import WINDOW
 from ratchet.settings import Label
+from ratchet.settings.training import SparkSettings
 from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, small_settings
 from tests.unit.event_tables import DECEMBER, FIRST, NOVEMBER, ROWS, columns, csv, parquet, settings, unpacked
 from tests.unit.strategies import awkward_scores, points
@@ -61,6 +62,7 @@ EVENTS = Windows(
 )
 
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "own-model"
 # Of the flights, whose last month is the test window.
 NONE = Window("unlabelled", date(2013, 6, 1), date(2013, 6, 1))
 HALVES = (
@@ -827,3 +829,64 @@ def test_nothing_reaches_the_machine_from_outside(session):
 
 def test_the_features_are_those_of_the_settings(trained):
     assert list(trained["table"].features) == FEATURES
+
+
+def test_a_teams_own_stages_are_trained_saved_and_read_back(engine, flight_settings, tmp_path, monkeypatch):
+    """Those of the example, which are stages of Spark's own: the model needs no code to be loaded."""
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    spark = {"estimator": "our_models.spark_delays:stages", "params": {"maxIter": 5}}
+    monkeypatch.setattr(engine, "_settings", flight_settings.model_copy(update={"spark": SparkSettings(**spark)}))
+    table = inspection.inspect(flight_settings.data)
+    engine.read(table, windows_until(table.end, *PERIODS, None), ())
+    parameters = engine.fit()
+    assert parameters["own.maxIter"] == "5"
+    assert parameters["stage5.LogisticRegressionModel.maxIter"] == "5"
+    engine.set_threshold(choose(engine.calibrate()).value)
+    counts = engine.count_test()
+    mlflow.set_tracking_uri(flight_settings.tracking.uri)
+    experiment = mlflow.create_experiment("own", artifact_location=(tmp_path / "artifacts").as_uri())
+    with mlflow.start_run(experiment_id=experiment):
+        uri = engine.log_model()
+    assert engine.mislabelled(uri) == 0
+    assert engine.confusion_of(uri).rows == counts.rows.sum()
+    assert not (Path(mlflow.artifacts.download_artifacts(uri, dst_path=tmp_path)) / "code").exists()
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ("return []", "returns []; a list of stages of pyspark.ml is accepted"),
+        ("return [1]", "returns a int among its stages, which is none of pyspark.ml"),
+        ("raise ValueError('no')", "fails in its call: ValueError: no (model.py, line 4)"),
+        ("return [VectorAssembler(inputCols=['nowhere'], outputCol='features')]", "fails in fit: "),
+        ("return [VectorAssembler(inputCols=['speed'], outputCol='features')]", "write no column 'probability'; they"),
+    ],
+)
+def test_what_own_stages_do_wrong_has_its_sentence(engine, tmp_path, monkeypatch, body, sentence):
+    (tmp_path / "wrong").mkdir()
+    lines = (
+        "from pyspark.ml.feature import VectorAssembler",
+        "",
+        "def stages(numeric, categorical, params, seed, label):",
+    )
+    (tmp_path / "wrong" / "model.py").write_text("\n".join([*lines, f"    {body}"]))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    wrong = SparkSettings(estimator="wrong.model:stages")
+    monkeypatch.setattr(engine, "_settings", engine._settings.model_copy(update={"spark": wrong}))
+    engine.read(inspection.inspect(settings(parquet(tmp_path / "events.parquet", columns()))), EVENTS, ())
+    with pytest.raises(ConfigurationError, match=r"^spark\.estimator wrong\.model:stages") as error:
+        engine.fit()
+    sys.modules.pop("wrong.model")
+    sys.modules.pop("wrong")
+    assert sentence in str(error.value)
+
+
+def test_a_model_with_another_version_of_a_package_in_python_is_refused(tmp_path):
+    for model, text in (("one", "1"), ("two", "2")):
+        (tmp_path / model / "code").mkdir(parents=True)
+        (tmp_path / model / "code" / "theirs.py").write_text(text)
+    imported = {}
+    for _ in range(2):
+        own.check_code(str(tmp_path / "one"), imported)
+    with pytest.raises(FailedError, match="it carries another version of the package 'theirs' than is in use here"):
+        own.check_code(str(tmp_path / "two"), imported)

@@ -14,8 +14,14 @@ def loading[**P, R](what: str, load: Callable[P, R], *args: P.args, **kwargs: P.
     except RatchetError:
         raise
     except Exception as error:
-        message = f"{what} can't be loaded: {first_line(error)}"
-        raise FailedError(message) from error
+        raise FailedError(why_not_loaded(what, error)) from error
+
+
+def why_not_loaded(what: str, error: BaseException) -> str:
+    """A sentence about `what`; it names a missing package."""
+    if isinstance(error, ModuleNotFoundError) and error.name is not None:
+        return f"{what} can't be loaded: it needs the package {error.name!r}, which is not installed here"
+    return f"{what} can't be loaded: {first_line(error)}"
 
 
 @contextmanager

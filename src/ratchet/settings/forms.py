@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from itertools import pairwise
 from math import isfinite
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +16,7 @@ from pydantic import (
     PlainValidator,
     WithJsonSchema,
 )
+from pydantic_core import core_schema
 
 from ratchet.core import objective
 from ratchet.core.objective import Objective
@@ -65,6 +66,32 @@ def bytes_of(text: str) -> int:
         message = f"{text!r} is not an amount of memory; a whole number with MiB or GiB is accepted, such as 4GiB"
         raise ValueError(message)
     return int(match[1]) * 1024 ** (2 if match[2] == "MiB" else 3)
+
+
+_IMPORT_PATH = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*"
+
+
+def is_import_path(text: str) -> bool:
+    """Whether it names something in a Python module, as `module.path:name` does."""
+    return re.fullmatch(_IMPORT_PATH, text, re.ASCII) is not None
+
+
+class OrImportPath:
+    """Beside the names of a Literal, an import path is accepted, too: `Annotated[Literal[…], OrImportPath()]`."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        return core_schema.no_info_wrap_validator_function(self._validated, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> Any:
+        return {"anyOf": [handler(schema), {"type": "string", "pattern": f"^{_IMPORT_PATH}$", "title": "import path"}]}
+
+    def _validated(self, value: object, names: Any) -> Any:
+        if not isinstance(value, str) or ":" not in value:
+            return names(value)
+        if not is_import_path(value):
+            message = f"{value!r} is no import path; a module, a colon and a name are accepted, such as our.models:make"
+            raise ValueError(message)
+        return value
 
 
 Flag = Annotated[bool, BeforeValidator(_flag)]

@@ -1,11 +1,11 @@
 """The settings of windows and trainers."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import model_validator
 
-from ratchet.settings.forms import Flag, GapText, Memory, PeriodText, Scalar, Section
+from ratchet.settings.forms import Flag, GapText, Memory, OrImportPath, PeriodText, Scalar, Section, is_import_path
 from ratchet.settings.search import Search
 
 
@@ -27,12 +27,12 @@ class WindowSettings(Section):
 class SklearnSettings(Section):
     """The scikit-learn trainer."""
 
-    estimator: Literal["hist_gradient_boosting", "lightgbm", "logistic_regression", "random_forest", "xgboost"] = (
-        "hist_gradient_boosting"
-    )
-    """Name of the estimator. The default performs best on the sample data and supports categories natively."""
+    estimator: Annotated[
+        Literal["hist_gradient_boosting", "lightgbm", "logistic_regression", "random_forest", "xgboost"], OrImportPath()
+    ] = "hist_gradient_boosting"
+    """Name of the estimator, or import path of your own, such as `our.models:make`. The default: best on the sample."""
     params: Mapping[str, Scalar | None] = {}
-    """Parameters of the estimator by its own names; they override Ratchet's defaults."""
+    """Parameters of the estimator by its own names; they override Ratchet's defaults. Your own gets all."""
     search: Search | None = None
     """A search for better parameters before the fit: `trials`, `minutes`, `folds`, `space`. None: no search."""
     memory_limit: Memory | None = None
@@ -46,17 +46,27 @@ class SklearnSettings(Section):
             raise ValueError(message)
         return self
 
+    @property
+    def own(self) -> bool:
+        """Whether the estimator is the team's own, named by an import path."""
+        return is_import_path(self.estimator)
+
 
 class SparkSettings(Section):
     """The Spark trainer."""
 
-    estimator: Literal["logistic_regression", "random_forest", "gradient_boosted_trees", "xgboost"] = (
-        "logistic_regression"
-    )
-    """Name of the estimator. The default is the fastest, and not measurably worse on the sample data."""
+    estimator: Annotated[
+        Literal["logistic_regression", "random_forest", "gradient_boosted_trees", "xgboost"], OrImportPath()
+    ] = "logistic_regression"
+    """Name of the estimator, or import path of your own stages. The default: fastest, not measurably worse."""
     params: Mapping[str, Scalar | None] = {}
-    """Parameters of the estimator by Spark's own names; they override Ratchet's defaults."""
+    """Parameters of the estimator by Spark's own names; they override Ratchet's defaults. Your own gets all."""
     driver_memory: Memory = "2GiB"
     """Heap of Spark's JVM on a single machine; on Kubernetes the SparkApplication sets it."""
     conf: Mapping[str, Scalar] = {}
     """Spark's own configuration (`spark.…`); it overrides Ratchet's defaults."""
+
+    @property
+    def own(self) -> bool:
+        """Whether the stages are the team's own, named by an import path."""
+        return is_import_path(self.estimator)

@@ -6,12 +6,11 @@ import numpy as np
 import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 
 from ratchet.core.evaluation.few_positives import calibration_method
 
 
-def fitted(pipeline: Pipeline, features: pd.DataFrame, label: "pd.Series[bool]") -> CalibratedClassifierCV:
+def fitted(pipeline: Any, features: pd.DataFrame, label: Any) -> CalibratedClassifierCV:
     """A calibrator fitted on the rows of the calibration window: isotonic, or Platt's sigmoid for few positives.
 
     The sigmoid is fitted on the decision function where the estimator has one, else on its probability.

@@ -17,7 +17,6 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import FixedThresholdClassifier
-from sklearn.pipeline import Pipeline
 
 from ratchet.core.evaluation import score_grid
 from ratchet.core.evaluation.counts import Confusion, Counts, Floats
@@ -31,21 +30,21 @@ from ratchet.core.windows import Window, Windows
 from ratchet.engines.base import LOGGED_AS, Drawn, Measured, MonthSummary, Role, Sample, Sliced, WindowSummary
 from ratchet.engines.loading import downloaded, loading
 from ratchet.engines.requirements import not_compared, pinned
-from ratchet.engines.sklearn import boosting, calibration, slicing
+from ratchet.engines.sklearn import calibration, slicing
 from ratchet.engines.sklearn.day_counts import of_windows
 from ratchet.engines.sklearn.features import Hashes, copies, counted, entities, hashes
 from ratchet.engines.sklearn.folding import check_space, folded
-from ratchet.engines.sklearn.logging import parameters_logged
+from ratchet.engines.sklearn.logged_model import LoggedModel, logged_model
 from ratchet.engines.sklearn.permuting import scored_permuted
-from ratchet.engines.sklearn.pipeline import pipeline
+from ratchet.engines.sklearn.recipe import Recipe, recipe
 from ratchet.engines.sklearn.refitting import with_pipeline, with_threshold
+from ratchet.engines.sklearn.row_form import plain
 from ratchet.engines.sklearn.row_order import drawn, ordered
-from ratchet.engines.sklearn.scorer import OnePass, ScikitLearnScorer
-from ratchet.errors import ConfigurationError, DataError, FailedError, first_line
+from ratchet.engines.sklearn.scorer import OnePass
+from ratchet.errors import DataError, FailedError, first_line
 from ratchet.io.table import checks, inspection
 from ratchet.io.table.inspection import DAY, LABEL, EventTable, Rows
 from ratchet.settings import Settings
-from ratchet.settings.training import SklearnSettings
 
 _SAMPLE_ROWS = 200
 _REQUIREMENTS = ("cloudpickle", "mlflow", "numpy", "pandas", "scikit-learn", "scipy")
@@ -72,7 +71,8 @@ class ScikitLearn:
         self._folds: Sequence[tuple[slice, slice]] = ()
         self._tuned: Params = {}
         self._params: Mapping[str, object] = {}
-        self._pipeline: Pipeline
+        self._recipe: Recipe
+        self._pipeline: Any
         self._calibrated: CalibratedClassifierCV
         self._models: dict[Role, FixedThresholdClassifier] = {}
 
@@ -83,6 +83,7 @@ class ScikitLearn:
         choice, peak = self._settings.sklearn, windows.in_memory(refit=self._settings.windows.refit)
         inspection.check_memory(table, peak, choice.estimator, choice.memory_limit)
         self._table, self._windows = table, windows
+        self._recipe = recipe(self._settings, table)
         self._plain_test.clear()
         names = [*table.features, *table.entities]
         loaded = [inspection.load(table, window, names) for window in (windows.train, windows.calibration)]
@@ -116,16 +117,17 @@ class ScikitLearn:
         """The training rows in their order, of which a search needs parts again and again, and their folds."""
         if not self._folds:
             self._train = ordered(self._held(self._train))
+            self._recipe.probe(self._train)
             self._folds = folded(self._train, self._windows, self._settings)
         return self._held(self._train)
 
     def _fold(self, earlier: pd.DataFrame, later: pd.DataFrame, params: Params) -> Counts:
-        fitted = self._fitted(earlier, self._grown(earlier, params))
+        fitted = self._recipe.fitted(earlier, self._recipe.grown(earlier, params))
         return self._counted(later, fitted.predict_proba(self._features(later))[:, 1])
 
     def count_untuned(self) -> tuple[Counts, Counts]:
         train, later = self._searched(), ordered(self._held(self._calibration))
-        fitted = self._fitted(train, self._grown(train, {}))
+        fitted = self._recipe.fitted(train, self._recipe.grown(train, {}))
         calibrated = calibration.fitted(fitted, self._features(later), later[LABEL])
         score, test = (calibrated.predict_proba(self._features(rows))[:, 1] for rows in (later, self._test))
         return self._counted(later, score), self._counted(self._test, test)
@@ -135,34 +137,11 @@ class ScikitLearn:
 
     def fit(self) -> Mapping[str, str]:
         frame, self._train = ordered(self._held(self._train)), None
-        self._params = self._grown(frame, self._tuned)
-        with parameters_logged():
-            self._pipeline = self._fitted(frame, self._params)
-        return {key: str(value) for key, value in self._pipeline.get_params(deep=True).items()}
-
-    def _grown(self, frame: pd.DataFrame, params: Params) -> dict[str, object]:
-        """The configured parameters, overridden by others, with the number of trees where that is to be found."""
-        every: dict[str, object] = {**self._settings.sklearn.params, **params}
-        if "n_estimators" in every:
-            return every
-        with _fitting(self._settings.sklearn, every):
-            trees = boosting.trees(self._unfitted(frame, every), *self._learnt(frame), frame[DAY].to_numpy())
-        return {**every, **trees}
-
-    def _fitted(self, frame: pd.DataFrame, params: Mapping[str, object]) -> Pipeline:
-        with _fitting(self._settings.sklearn, params):
-            return self._unfitted(frame, params).fit(*self._learnt(frame))
-
-    def _unfitted(self, frame: pd.DataFrame, params: Mapping[str, object]) -> Pipeline:
-        # A column without any value carries no information, and boosting can't bin it.
-        numeric, categorical = (
-            [name for name in names if frame[name].notna().any()]
-            for names in (self._table.numeric, self._table.categorical)
-        )
-        return pipeline(self._settings.sklearn.estimator, params, numeric, categorical, self._settings.seed)
-
-    def _learnt(self, frame: pd.DataFrame) -> tuple[pd.DataFrame, "pd.Series[int]"]:
-        return self._features(frame), frame[LABEL].astype(np.int64)
+        self._recipe.probe(frame)
+        self._params = self._recipe.grown(frame, self._tuned)
+        with self._recipe.logged():
+            self._pipeline = self._recipe.fitted(frame, self._params)
+        return self._recipe.parameters(self._pipeline, self._params)
 
     def _held(self, frame: pd.DataFrame | None) -> pd.DataFrame:
         assert frame is not None  # noqa: S101  # the order of calls is the protocol's
@@ -170,7 +149,8 @@ class ScikitLearn:
 
     def calibrate(self) -> Counts:
         frame, self._calibration = ordered(self._held(self._calibration)), None
-        self._calibrated = calibration.fitted(self._pipeline, self._features(frame), frame[LABEL])
+        with self._recipe.errors("predict_proba on the calibration window"):
+            self._calibrated = calibration.fitted(self._pipeline, self._features(frame), frame[LABEL])
         return self._counts(frame)
 
     def set_threshold(self, threshold: float) -> None:
@@ -178,7 +158,7 @@ class ScikitLearn:
 
     def refit(self) -> float:
         rows = ordered(inspection.load(self._table, self._windows.whole, self._table.features).frame)
-        fitted = self._fitted(rows, self._params)
+        fitted = self._recipe.fitted(rows, self._params)
         features, threshold = self._features(self._test), self._models["measured"].threshold
         self._models["refitted"] = with_threshold(with_pipeline(self._calibrated, fitted), threshold, features.iloc[:2])
         measured, refitted = (self._models[role].predict(features) for role in ("measured", "refitted"))
@@ -189,50 +169,37 @@ class ScikitLearn:
         return self._counted(self._test, self._test_score)
 
     def confusion_of(self, model_uri: str) -> Confusion:
-        model, names = self._version(model_uri)
-        try:
-            predicted = np.asarray(model.predict(self._rows_for_versions(names))).astype(np.int64)
-        except Exception as error:
-            raise _unscored(error) from error
-        return self._confusion(predicted)
+        with self._version(model_uri) as (model, names):
+            return self._confusion(model.labels(self._rows_for_versions(names)))
 
     def draw(self, rows: int) -> Drawn:
         few = drawn(self._test, rows, self._settings.seed)
-        return Drawn(_plain(few.drop(columns=[DAY, LABEL])), few[DAY].to_numpy(), few[LABEL].to_numpy())
+        return Drawn(plain(few.drop(columns=[DAY, LABEL])), few[DAY].to_numpy(), few[LABEL].to_numpy())
 
     def score_permuted(self, columns: pd.DataFrame, permuted: pd.DataFrame, model_uri: str | None = None) -> Permuted:
         if model_uri is None:
             return scored_permuted(OnePass(self._models["measured"]).score, self._table.features, columns, permuted)
-        model, names = self._version(model_uri)
-        scorer = ScikitLearnScorer(model)
-        try:
-            return scored_permuted(scorer.score, names, columns, permuted)
-        except Exception as error:
-            raise _unscored(error) from error
+        with self._version(model_uri) as (model, names):
+            return scored_permuted(model.score, names, columns, permuted)
 
-    def _version(self, model_uri: str) -> tuple[Any, tuple[str, ...]]:
+    @contextmanager
+    def _version(self, model_uri: str) -> Iterator[tuple[LoggedModel, tuple[str, ...]]]:
         """A registered version, and the columns that it needs; raises as `confusion_of` does."""
-        with downloaded("it", model_uri) as local:
-            # An old version's requirements differ from what is installed; checking that takes an eighth of the time.
-            model = loading("it", mlflow.pyfunc.load_model, local, suppress_warnings=True)
-        schema = model.metadata.get_input_schema()
-        names = tuple(self._table.features) if schema is None else tuple(schema.input_names())
-        lacking = [name for name in names if name not in self._test.columns]
-        if lacking:
-            message = f"the column {lacking[0]!r} that it needs is not in the data"
-            raise DataError(message)
-        return model, names
+        with logged_model(model_uri) as model:
+            names = tuple(self._table.features) if model.names is None else model.names
+            lacking = [name for name in names if name not in self._test.columns]
+            if lacking:
+                message = f"the column {lacking[0]!r} that it needs is not in the data"
+                raise DataError(message)
+            yield model, names
 
     def count_slices(self, slices: Sequence[Slice], model_uri: str | None = None) -> Sliced:
         if model_uri is None:
             score, predicted = self._test_score, self._test_score >= self._models["measured"].threshold
             self._groupings = slicing.groupings(self._test, slices)
         else:
-            model, names = self._version(model_uri)
-            try:
-                predicted, score = ScikitLearnScorer(model).score(self._rows_for_versions(names))
-            except Exception as error:
-                raise _unscored(error) from error
+            with self._version(model_uri) as (model, names):
+                predicted, score = model.score(self._rows_for_versions(names))
         rounded = score_grid.rounded(score, self._settings.evaluation.score_levels)
         return Sliced(self._groupings, slicing.sums(self._test, self._groupings, rounded, np.asarray(predicted) == 1))
 
@@ -253,12 +220,12 @@ class ScikitLearn:
         checks.check_unlabelled(newest.facts, table)
         with downloaded("it", model_uri) as local:
             model = loading("it", mlflow.sklearn.load_model, local)
-        if not isinstance(model, FixedThresholdClassifier):
-            message = (
-                f"{model_uri} is a {type(model).__name__}, not what Ratchet's trainer registers: it has no threshold"
-            )
-            raise FailedError(message)
-        score, young = (_scored(model, model_uri, read.frame[list(table.features)]) for read in (rows, newest))
+            if not isinstance(model, FixedThresholdClassifier):
+                kind = type(model).__name__
+                message = f"{model_uri} is a {kind}, not what Ratchet's trainer registers: it has no threshold"
+                raise FailedError(message)
+            # Code that it carries may be imported only now, and lies in the folder.
+            score, young = (_scored(model, model_uri, read.frame[list(table.features)]) for read in (rows, newest))
         counts = Counts.from_rows(rows.frame[DAY], score, rows.frame[LABEL], levels)
         without = Counts.from_rows(newest.frame[DAY], young, np.zeros(len(young), dtype=np.bool_), levels)
         return Measured(counts, float(model.threshold), counted(rows.frame, table, training), without)
@@ -278,8 +245,9 @@ class ScikitLearn:
         return {
             "serialization_format": "cloudpickle",
             "signature": ModelSignature(Schema(inputs), Schema([ColSpec(DataType.long)])),
-            "input_example": _plain(self._features(self._test.iloc[:3])),
-            "pip_requirements": pinned((*_REQUIREMENTS, *boosting.requirements(self._pipeline))),
+            "input_example": plain(self._features(self._test.iloc[:3])),
+            "code_paths": [*self._recipe.code] or None,
+            "pip_requirements": sorted({*pinned(_REQUIREMENTS), *self._recipe.requirements(self._pipeline)}),
             "metadata": {BOOLEANS: sorted(self._table.booleans)},
         }
 
@@ -288,13 +256,13 @@ class ScikitLearn:
         features = self._features(few)
         model = self._models[role]
         labels, probabilities = model.predict(features), model.predict_proba(features)[:, 1]
-        return Sample(_plain(features), labels.tolist(), probabilities.tolist())
+        return Sample(plain(features), labels.tolist(), probabilities.tolist())
 
     def mislabelled(self, model_uri: str, role: Role = "measured") -> int:
         sample = self.sample(role)
-        with downloaded("it", model_uri) as local:
-            served = loading("it", mlflow.pyfunc.load_model, local).predict(sample.rows)
-        return int((np.asarray(served) != np.asarray(sample.labels)).sum())
+        with logged_model(model_uri) as model:
+            served = model.labels(sample.rows)
+        return int((served != np.asarray(sample.labels)).sum())
 
     def close(self) -> None:
         self._train = self._calibration = None
@@ -309,19 +277,20 @@ class ScikitLearn:
         self.close()
 
     def _features(self, frame: pd.DataFrame) -> pd.DataFrame:
-        return frame[list(self._table.features)]
+        return self._recipe.features(frame)
 
     def _rows_for_versions(self, names: tuple[str, ...]) -> pd.DataFrame:
         """The test rows as versions receive them; one frame for all that need the same columns."""
         if names not in self._plain_test:
-            self._plain_test[names] = _plain(self._test[list(names)])
+            self._plain_test[names] = plain(self._test[list(names)])
         return self._plain_test[names]
 
     def _counts(self, frame: pd.DataFrame) -> Counts:
         return self._counted(frame, self._scores(frame))
 
     def _scores(self, frame: pd.DataFrame) -> Floats:
-        score: Floats = self._calibrated.predict_proba(self._features(frame))[:, 1]
+        with self._recipe.errors("predict_proba"):
+            score: Floats = self._calibrated.predict_proba(self._features(frame))[:, 1]
         return score
 
     def _counted(self, frame: pd.DataFrame, score: Floats) -> Counts:
@@ -331,16 +300,6 @@ class ScikitLearn:
         return Confusion.from_rows(
             self._test[DAY], self._test[LABEL], predicted, np.ones(len(predicted), dtype=np.int64)
         )
-
-
-@contextmanager
-def _fitting(choice: SklearnSettings, params: Mapping[str, object]) -> Iterator[None]:
-    """Turns what an estimator says of its parameters into a ConfigurationError."""
-    try:
-        yield
-    except boosting.refusals() as error:
-        message = f"{choice.estimator} can't be fitted with sklearn.params {dict(params)}: {first_line(error)}"
-        raise ConfigurationError(message) from error
 
 
 def _summary(read: Rows) -> WindowSummary:
@@ -355,20 +314,11 @@ def _summary(read: Rows) -> WindowSummary:
     )
 
 
-def _unscored(error: Exception) -> FailedError:
-    return FailedError(f"it can't score the data: {first_line(error)}")
-
-
 def _scored(model: FixedThresholdClassifier, model_uri: str, features: pd.DataFrame) -> Floats:
     if features.empty:
         return np.empty(0)
     try:
-        return np.asarray(model.predict_proba(_plain(features))[:, 1])
+        return np.asarray(model.predict_proba(plain(features))[:, 1])
     except Exception as error:
         message = f"{model_uri} can't score the data: {first_line(error)}"
         raise DataError(message) from error
-
-
-def _plain(frame: pd.DataFrame) -> pd.DataFrame:
-    """Categories as text, as a served model receives them."""
-    return frame.astype({name: object for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)})

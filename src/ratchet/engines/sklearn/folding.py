@@ -16,9 +16,12 @@ from ratchet.settings import Settings
 
 
 def check_space(settings: Settings) -> None:
-    """Raises ConfigurationError if the search names a parameter that the estimator does not have."""
+    """Raises ConfigurationError if the search names a parameter that the estimator does not have.
+
+    What an own estimator's function accepts is not known.
+    """
     choice = settings.sklearn
-    if choice.search is None:
+    if choice.search is None or choice.own:
         return
     known = accepted(choice.estimator)
     for name in choice.search.space:

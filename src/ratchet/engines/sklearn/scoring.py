@@ -5,6 +5,7 @@ The peak memory is a chunk with its frame, regardless of the table's size; the o
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -35,13 +36,15 @@ class ScikitLearnScoring:
         self._scorer: ScikitLearnScorer
         self._inputs: ModelInputs
         self._model = ""
+        self._files = ExitStack()
         self._infinite: Counter[str] = Counter()
 
     def load(self, model_uri: str, model: str) -> ModelInputs:
         import mlflow
 
-        with downloaded(model, model_uri) as local:
-            loaded = loading(model, mlflow.pyfunc.load_model, local)
+        # Kept to the end: code that the model carries may be imported only when it scores.
+        local = self._files.enter_context(downloaded(model, model_uri))
+        loaded = loading(model, mlflow.pyfunc.load_model, local)
         self._scorer, self._model = ScikitLearnScorer(loaded), model
         self._inputs = ModelInputs.of(loaded.metadata, model)
         return self._inputs
@@ -67,7 +70,8 @@ class ScikitLearnScoring:
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self._files.close()
 
     def _scores(self, rows: pa.Table, table: ScoringTable) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
         frame = pd.DataFrame({name: self._feature(rows.column(name), name) for name in self._inputs.kinds})

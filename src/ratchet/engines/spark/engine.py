@@ -22,11 +22,13 @@ from ratchet.core.slices import Grouping, Slice
 from ratchet.core.windows import Window, Windows
 from ratchet.engines.base import LOGGED_AS, Drawn, Measured, Role, Sample, Sliced, WindowSummary
 from ratchet.engines.loading import downloaded, loading
+from ratchet.engines.own_code import OwnCode, digest, own_code
 from ratchet.engines.spark import (
     calibration,
     day_counts,
     features,
     logging,
+    own,
     permuting,
     pipeline,
     reading,
@@ -76,6 +78,8 @@ class Spark:
         self._numbers: list[Numbers]
         self._categories: list[Categories]
         self._features: tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]
+        self._own: OwnCode | None
+        self._imported: dict[str, str] = {}
         self._estimator: Any
         self._positives: int
         self._stages: dict[Role, list[Any]] = {}
@@ -92,11 +96,15 @@ class Spark:
         self._table, self._windows = table, windows
         choice = self._settings.spark
         cores = spark.sparkContext.defaultParallelism
-        self._estimator = pipeline.estimator(choice.estimator, choice.params, LABEL, self._settings.seed, cores)
+        self._own = own_code(own.SETTING, choice.estimator) if choice.own else None
+        if self._own is not None:
+            self._imported[self._own.files.stem] = digest(self._own.files)
+        else:
+            self._estimator = pipeline.estimator(choice.estimator, choice.params, LABEL, self._settings.seed, cores)
         with spark_errors(f"reading {table.uri}"):
             placed = list(enumerate(windows))
             rows = reading.frame(spark, table, list(windows), table.entities).persist()
-            most = pipeline.most_categories(choice.estimator, self._estimator)
+            most = self._most_categories()
             # Spark plans each of them on one core; the first one fills the cache for the others.
             texts = background.begin("texts", window_facts.texts, rows, table, most, [_TRAIN], _TEST)
             numbers = background.begin("numbers", features.numbers, rows, table.numeric, _ALL)
@@ -152,14 +160,26 @@ class Spark:
 
     def fit(self) -> Mapping[str, str]:
         self._picking = background.begin("pick", self._pick)
+        if self._own is not None:
+            names, rows = _names(self._numbers, self._categories), self._window(_TRAIN)
+            own.probe(self._own, self._settings, names, self._table.features, rows)
         stages = self._fitted(self._numbers, self._categories, self._window(_TRAIN))
         self._stages["measured"], self._fitted_stages = [*stages], len(stages)
+        if self._own is not None:
+            return own.parameters(stages, self._settings.spark.params)
         return pipeline.parameters([*stages[:-1], self._estimator])
+
+    def _most_categories(self) -> int:
+        return pipeline.most_categories(self._settings.spark.estimator, None if self._own else self._estimator)
 
     def _fitted(self, numbers: Sequence[Numbers], categories: Sequence[Categories], rows: Any) -> list[Any]:
         from pyspark.ml import Pipeline
 
         choice = self._settings.spark
+        if self._own is not None:
+            stages = own.make(self._own, self._settings, *_names(numbers, categories))
+            with self._own.errors("fit"), spark_errors(f"fitting {choice.estimator}", parameters="spark.params"):
+                return own.fitted(stages, rows, self._table.features)
         stages = pipeline.preprocessing(ESTIMATORS[choice.estimator], numbers, categories)
         with spark_errors(f"fitting {choice.estimator}", parameters="spark.params"):
             return list(Pipeline(stages=[*stages, self._estimator]).fit(rows).stages)
@@ -181,11 +201,10 @@ class Spark:
 
     def refit(self) -> float:
         self._session.get()  # active in this thread, too
-        choice = self._settings.spark
         rows = self._rows.where(reading.column(WINDOW).isin(list(_ALL)))
         numbers = window_facts.numbers(self._numeric, sum(self._row_counts))
         with spark_errors("counting the texts of all windows"):
-            most = pipeline.most_categories(choice.estimator, self._estimator)
+            most = self._most_categories()
             texts = window_facts.texts(rows, self._table, most, _ALL, _TEST)
         stages = self._fitted(numbers, window_facts.categories(texts, self._table, most), rows)
         self._stages["refitted"] = [*stages, *self._stages["measured"][self._fitted_stages :]]
@@ -287,16 +306,18 @@ class Spark:
     def log_model(self, role: Role = "measured") -> str:
         self._session.get()  # active in this thread, too
         with spark_errors("logging the model"):
-            return logging.log(self._model(role), LOGGED_AS[role], self._form())
+            return logging.log(self._model(role), LOGGED_AS[role], self._form(role))
 
     def save_model(self, folder: str) -> None:
         self._session.get()  # active in this thread, too
         with spark_errors("saving the model"):
-            logging.save(self._model("measured"), folder, self._form())
+            logging.save(self._model("measured"), folder, self._form("measured"))
 
-    def _form(self) -> dict[str, Any]:
+    def _form(self, role: Role) -> dict[str, Any]:
         example = self._picking.result().features.iloc[:_EXAMPLE_ROWS]
-        return logging.form(self._settings.spark.estimator, self._table, example, self._session.temporary)
+        code = [] if self._own is None else own.code_needed(self._own, self._stages[role])
+        needed = logging.Needed(self._settings.spark.estimator, self._own.requirements if self._own else (), code)
+        return logging.form(needed, self._table, example, self._session.temporary)
 
     def sample(self, role: Role = "measured") -> Sample:
         names = list(self._table.features)
@@ -358,7 +379,12 @@ class Spark:
     def _loaded(self, local: str) -> Any:
         import mlflow
 
+        own.check_code(local, self._imported)
         return loading("it", mlflow.spark.load_model, local, dfs_tmpdir=self._session.temporary)
+
+
+def _names(numbers: Sequence[Numbers], categories: Sequence[Categories]) -> tuple[list[str], list[str]]:
+    return [one.name for one in numbers], [one.name for one in categories]
 
 
 def _without_labels(rows: Any) -> Any:

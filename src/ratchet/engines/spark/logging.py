@@ -3,8 +3,9 @@
 `engines.spark.engine` calls it in a separate thread, alongside the scoring of the test window.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -14,6 +15,18 @@ from ratchet.engines.requirements import pinned
 from ratchet.io.table.inspection import EventTable
 
 _REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow", "pyspark")
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What a model needs to be loaded besides Spark: by its estimator's name, and of a team's own.
+
+    requirements: in pip's form. code: files of their package.
+    """
+
+    estimator: str
+    requirements: Sequence[str] = ()
+    code: Sequence[str] = ()
 
 
 def log(model: Any, name: str, form: Mapping[str, Any]) -> str:
@@ -38,7 +51,7 @@ def save(model: Any, folder: str, form: Mapping[str, Any]) -> None:
         mlflow.spark.save_model(model, folder, **form)
 
 
-def form(estimator: str, table: EventTable, example: pd.DataFrame, temporary: str | None) -> dict[str, Any]:
+def form(needed: Needed, table: EventTable, example: pd.DataFrame, temporary: str | None) -> dict[str, Any]:
     """How a model is stored, wherever that is: MLflow's arguments.
 
     example: a few rows of the table's features. temporary: the folder for the model during its upload, as in
@@ -49,12 +62,13 @@ def form(estimator: str, table: EventTable, example: pd.DataFrame, temporary: st
 
     inputs = [ColSpec(DataType.double, name) for name in table.numeric]
     inputs += [ColSpec(DataType.string, name) for name in table.categorical]
-    packages = (*_REQUIREMENTS, "xgboost-cpu") if estimator == "xgboost" else _REQUIREMENTS
+    packages = (*_REQUIREMENTS, "xgboost-cpu") if needed.estimator == "xgboost" else _REQUIREMENTS
     return {
         "dfs_tmpdir": temporary,
         "signature": ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double)])),
         "input_example": example,
-        "pip_requirements": pinned(packages),
+        "code_paths": [*needed.code] or None,
+        "pip_requirements": sorted({*pinned(packages), *needed.requirements}),
         "metadata": {BOOLEANS: sorted(table.booleans)},
     }
 

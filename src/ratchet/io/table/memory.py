@@ -26,6 +26,8 @@ _FIT_BYTES_PER_CELL = {
     "lightgbm": 36,
     "xgboost": 36,
 }
+# What an own estimator needs is unknown; it gets the same rows with each category as text, of eight bytes.
+_OWN_BYTES_PER_CELL = 72
 _CGROUPS = Path("/sys/fs/cgroup")
 # Kernels write "no limit" in version 1 as a number near 2**63.
 _UNLIMITED = 2**60
@@ -34,10 +36,11 @@ _UNLIMITED = 2**60
 def memory_needed(table: EventTable, windows: Iterable[Window], estimator: str) -> int:
     """Bytes that a process needs to read the windows and fit on the training window, estimated from footers.
 
-    estimator: its name in the settings. A row group counts as a whole if a window touches it, so the estimate is
-    rather too high than too low.
+    estimator: its name in the settings, or an import path. A row group counts as a whole if a window touches it, so the
+    estimate is rather too high than too low.
     """
-    return _PROCESS_BYTES + sum(_window_bytes(table, window, _FIT_BYTES_PER_CELL[estimator]) for window in windows)
+    fit_bytes = _FIT_BYTES_PER_CELL.get(estimator, _OWN_BYTES_PER_CELL)
+    return _PROCESS_BYTES + sum(_window_bytes(table, window, fit_bytes) for window in windows)
 
 
 def _window_bytes(table: EventTable, window: Window, fit_bytes: int) -> int:

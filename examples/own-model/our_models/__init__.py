@@ -1,0 +1,1 @@
+"""Models of our own, which Ratchet trains, compares and serves."""
