@@ -7,7 +7,6 @@ Mathematical Statistics 18), day by day, since rows of one day are alike.
 """
 
 import numpy as np
-from scipy.stats import mannwhitneyu
 
 from ratchet.core.evaluation.counts import Counts, Floats
 
@@ -29,6 +28,8 @@ def days_late(counts: Counts) -> int | None:
     newest = share[-_NEWEST:]
     if len(before) < _FEWEST_BEFORE or newest.mean() >= _FALLEN * before.mean() or newest[-1] > newest.min():
         return None
+    from scipy.stats import mannwhitneyu  # which takes a second to import, and few tables need it
+
     if mannwhitneyu(newest, before, alternative="less", method="exact").pvalue >= _CHANCE:
         return None
     usual = _RECOVERED * float(np.median(before))

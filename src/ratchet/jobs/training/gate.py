@@ -5,9 +5,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 import structlog
-from mlflow.tracking import MlflowClient
 
 from ratchet.core.evaluation import feature_counts
 from ratchet.core.evaluation.feature_counts import FeatureCounts
@@ -20,11 +20,14 @@ from ratchet.core.gate.weeks import Weeks
 from ratchet.core.windows import Windows
 from ratchet.engines.base import Engine
 from ratchet.errors import ConfigurationError, DataError, FailedError
-from ratchet.io.records import candidates
-from ratchet.io.records.version import Version
 from ratchet.io.table.inspection import EventTable
 from ratchet.settings import Settings
 from ratchet.settings.data import Action
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+    from ratchet.io.records.version import Version
 
 log = structlog.get_logger()
 
@@ -104,8 +107,11 @@ def _found(
     return [one for one in (*judge_own(weeks, own), *found) if _action(settings, one) != "ignore"]
 
 
-def champion_counts(client: MlflowClient, versions: Iterable[Version]) -> tuple[FeatureCounts, ...]:
+def champion_counts(client: "MlflowClient", versions: "Iterable[Version]") -> tuple[FeatureCounts, ...]:
     """The counts of the champion's training window; empty without a champion, or one of an older Ratchet's."""
+    # `ratchet check` needs none of MLflow, which takes a second to import.
+    from ratchet.io.records import candidates
+
     run = next((version.run_id for version in versions if version.champion), None)
     if run is None:
         return ()
