@@ -42,7 +42,8 @@ from ratchet.io.table.labels.known import counted as counted_labels
 from ratchet.io.table.labels.known import known_until
 from ratchet.io.table.reader import WINDOW
 from ratchet.settings import Label
-from ratchet.settings.training import SparkSettings
+from ratchet.settings.search import Search
+from ratchet.settings.training import SklearnSettings, SparkSettings
 from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, small_settings
 from tests.unit.event_tables import DECEMBER, FIRST, NOVEMBER, ROWS, columns, csv, parquet, settings, unpacked
 from tests.unit.strategies import awkward_scores, points
@@ -364,14 +365,14 @@ def test_a_version_that_lacks_a_column_or_its_files_says_so(trained, engine, tmp
     ],
 )
 def test_a_parameter_that_the_estimator_does_not_take_is_refused(engine, trained, flight_settings, params, sentence):
-    settings, stages, estimator = engine._settings, {**engine._stages}, engine._estimator
+    settings, stages, recipe = engine._settings, {**engine._stages}, engine._recipe
     spark = flight_settings.spark.model_copy(update={"params": params})
     engine._settings = flight_settings.model_copy(update={"spark": spark})
     try:
         with pytest.raises(ConfigurationError, match=sentence):
             read_and_fit(engine, trained)
     finally:
-        engine._settings, engine._stages, engine._estimator = settings, stages, estimator
+        engine._settings, engine._stages, engine._recipe = settings, stages, recipe
 
 
 def read_and_fit(engine, trained):
@@ -829,6 +830,45 @@ def test_nothing_reaches_the_machine_from_outside(session):
 
 def test_the_features_are_those_of_the_settings(trained):
     assert list(trained["table"].features) == FEATURES
+
+
+def test_a_search_scores_the_days_that_scikit_learns_does_and_the_fit_takes_what_it_found(
+    engine, flight_settings, monkeypatch
+):
+    search = Search(trials=1, folds=2, space={"regParam": (0.01, 10.0)})
+    spark = flight_settings.spark.model_copy(update={"search": search})
+    sklearn = SklearnSettings(
+        search=search.model_copy(update={"space": {"max_iter": (5, 10)}}), params={"max_depth": 3}
+    )
+    searching = flight_settings.model_copy(update={"spark": spark, "sklearn": sklearn})
+    monkeypatch.setattr(engine, "_settings", searching)
+    table = inspection.inspect(searching.data)
+    windows = windows_until(table.end, *PERIODS, None)
+    theirs = ScikitLearn(searching)
+    for each in (engine, theirs):
+        each.read(table, windows, ())
+    configured, blind = engine.count_folds({}), engine.count_folds({"regParam": 10.0})
+    for own_fold, their_fold in zip(configured, theirs.count_folds({"max_iter": 5}), strict=True):
+        found = [np.bincount(counts.day - counts.day.min(), counts.rows).tolist() for counts in (own_fold, their_fold)]
+        assert found[0] == found[1]
+        assert own_fold.positives == their_fold.positives
+    assert all(choose(one).f1 > choose(other).f1 for one, other in zip(configured, blind, strict=True))
+    calibration, test = engine.count_untuned()
+    engine.tune({"regParam": 0.5})
+    assert engine.fit()["LogisticRegression.regParam"] == "0.5"
+    assert engine.calibrate().total == calibration.total
+    engine.set_threshold(0.3)
+    assert engine.count_test().total == test.total
+
+
+def test_a_search_of_a_parameter_that_is_none_is_refused(engine, trained, flight_settings, monkeypatch):
+    search = Search(space={"regParm": (0.01, 10.0)})
+    spark = flight_settings.spark.model_copy(update={"search": search})
+    monkeypatch.setattr(engine, "_settings", flight_settings.model_copy(update={"spark": spark}))
+    with pytest.raises(
+        ConfigurationError, match=r"spark.search.space.regParm is no parameter of .*near it are regParam"
+    ):
+        engine.read(trained["table"], trained["windows"], ())
 
 
 def test_a_teams_own_stages_are_trained_saved_and_read_back(engine, flight_settings, tmp_path, monkeypatch):

@@ -40,10 +40,7 @@ class SklearnSettings(Section):
 
     @model_validator(mode="after")
     def _given_or_searched(self) -> "SklearnSettings":
-        twice = sorted({*self.params} & {*(self.search.space if self.search else ())})
-        if twice:
-            message = f"{twice[0]} is in params and in search.space; omit one of them"
-            raise ValueError(message)
+        _each_once(self.params, self.search)
         return self
 
     @property
@@ -61,12 +58,26 @@ class SparkSettings(Section):
     """Name of the estimator, or import path of your own stages. The default: fastest, not measurably worse."""
     params: Mapping[str, Scalar | None] = {}
     """Parameters of the estimator by Spark's own names; they override Ratchet's defaults. Your own gets all."""
+    search: Search | None = None
+    """A search for better parameters before the fit: `trials`, `minutes`, `folds`, `space`. None: no search."""
     driver_memory: Memory = "2GiB"
     """Heap of Spark's JVM on a single machine; on Kubernetes the SparkApplication sets it."""
     conf: Mapping[str, Scalar] = {}
     """Spark's own configuration (`spark.…`); it overrides Ratchet's defaults."""
 
+    @model_validator(mode="after")
+    def _given_or_searched(self) -> "SparkSettings":
+        _each_once(self.params, self.search)
+        return self
+
     @property
     def own(self) -> bool:
         """Whether the stages are the team's own, named by an import path."""
         return is_import_path(self.estimator)
+
+
+def _each_once(params: Mapping[str, object], search: Search | None) -> None:
+    twice = sorted({*params} & {*(search.space if search else ())})
+    if twice:
+        message = f"{twice[0]} is in params and in search.space; omit one of them"
+        raise ValueError(message)

@@ -1,7 +1,6 @@
 """The rows of a search's folds, and the check of its space, for the scikit-learn engine."""
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
@@ -9,8 +8,8 @@ import pandas as pd
 from ratchet.core.evaluation.counts import day_number, day_of
 from ratchet.core.folds import forward_folds
 from ratchet.core.windows import Windows
+from ratchet.engines import folding
 from ratchet.engines.sklearn.pipeline import accepted
-from ratchet.errors import ConfigurationError, DataError
 from ratchet.io.table.inspection import DAY, LABEL
 from ratchet.settings import Settings
 
@@ -21,15 +20,8 @@ def check_space(settings: Settings) -> None:
     What an own estimator's function accepts is not known.
     """
     choice = settings.sklearn
-    if choice.search is None or choice.own:
-        return
-    known = accepted(choice.estimator)
-    for name in choice.search.space:
-        if name not in known:
-            near = get_close_matches(name, known, 3, 0.5)
-            hint = f"near it are {', '.join(near)}; " if near else ""
-            message = f"sklearn.search.space.{name} is no parameter of {choice.estimator}; {hint}accepted are "
-            raise ConfigurationError(message + ", ".join(known))
+    if choice.search is not None and not choice.own:
+        folding.check_space("sklearn.search", choice.estimator, choice.search, accepted(choice.estimator))
 
 
 def folded(frame: pd.DataFrame, windows: Windows, settings: Settings) -> Sequence[tuple[slice, slice]]:
@@ -44,11 +36,6 @@ def folded(frame: pd.DataFrame, windows: Windows, settings: Settings) -> Sequenc
     for fold in forward_folds(day_of(day[0]), windows.train.end, search.folds, settings.gap):
         known, start, end = (int(np.searchsorted(day, day_number(one))) for one in (fold.known, fold.start, fold.end))
         for rows in (label[:known], label[start:end]):
-            if not 0 < rows.sum() < len(rows):
-                message = (
-                    f"the rows of a search's fold, fitted before {fold.known} and scored from {fold.start}, are of one "
-                    "class only: a longer windows.train, fewer folds or no search help"
-                )
-                raise DataError(message)
+            folding.check_classes(fold, len(rows), int(rows.sum()))
         parts.append((slice(0, known), slice(start, end)))
     return parts

@@ -34,11 +34,21 @@ def fitted(rows: Any, label: str, positives: int, estimator: str, levels: int) -
     return _sigmoid(rows, label, levels, log_odds=estimator != "random_forest")
 
 
+def as_it_is(spark: Any, column: str = SCORE) -> Any:
+    """A fitted stage that writes the estimator's probability of the positive class to a column, uncalibrated."""
+    from pyspark.ml.linalg import Vectors
+    from pyspark.ml.regression import IsotonicRegression
+
+    ends = spark.createDataFrame([(Vectors.dense(end, end), end) for end in (0.0, 1.0)], [PROBABILITY, "end"])
+    same = IsotonicRegression(featuresCol=PROBABILITY, featureIndex=1, labelCol="end", predictionCol=column)
+    return same.fit(ends)
+
+
 def _sigmoid(rows: Any, label: str, levels: int, *, log_odds: bool) -> Any:
     from pyspark.ml import PipelineModel
     from pyspark.ml.feature import SQLTransformer
 
-    taken_out = _taken_out(rows.sparkSession)
+    taken_out = as_it_is(rows.sparkSession, _TAKEN_OUT)
     numbers = taken_out.transform(rows)
     point = score_grid.rounded(numbers[_TAKEN_OUT], levels).alias("point")
     counted = numbers.groupBy(point, label).count().toPandas()
@@ -50,15 +60,6 @@ def _sigmoid(rows: Any, label: str, levels: int, *, log_odds: bool) -> Any:
     score = f"1 / (1 + EXP(-({slope!r}D * {expression} + {intercept!r}D)))"
     statement = f"SELECT *, {score} AS {SCORE} FROM __THIS__"  # noqa: S608  # made of numbers
     return PipelineModel([taken_out, SQLTransformer(statement=statement)])
-
-
-def _taken_out(spark: Any) -> Any:
-    from pyspark.ml.linalg import Vectors
-    from pyspark.ml.regression import IsotonicRegression
-
-    ends = spark.createDataFrame([(Vectors.dense(end, end), end) for end in (0.0, 1.0)], [PROBABILITY, "end"])
-    same = IsotonicRegression(featuresCol=PROBABILITY, featureIndex=1, labelCol="end", predictionCol=_TAKEN_OUT)
-    return same.fit(ends)
 
 
 def _platt(margin: Any, positive: Any, rows: Any) -> tuple[float, float]:

@@ -18,11 +18,12 @@ from ratchet.core.evaluation.counts import Confusion, Counts
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.evaluation.importance import Permuted
 from ratchet.core.gate.day_counts import DayCounts, oldest_day
+from ratchet.core.search import Params
 from ratchet.core.slices import Grouping, Slice
 from ratchet.core.windows import Window, Windows
 from ratchet.engines.base import LOGGED_AS, Drawn, Measured, Role, Sample, Sliced, WindowSummary
 from ratchet.engines.loading import downloaded, loading
-from ratchet.engines.own_code import OwnCode, digest, own_code
+from ratchet.engines.own_code import digest
 from ratchet.engines.spark import (
     calibration,
     day_counts,
@@ -38,7 +39,9 @@ from ratchet.engines.spark import (
 )
 from ratchet.engines.spark.errors import spark_errors
 from ratchet.engines.spark.features import Numeric
-from ratchet.engines.spark.pipeline import ESTIMATORS, PREDICTION, PROBABILITY, SCORE, Categories, Numbers
+from ratchet.engines.spark.folding import folded
+from ratchet.engines.spark.pipeline import PREDICTION, PROBABILITY, SCORE, Categories, Numbers
+from ratchet.engines.spark.recipe import Recipe, recipe
 from ratchet.engines.spark.session import Session
 from ratchet.errors import DataError
 from ratchet.io.table import checks
@@ -78,9 +81,10 @@ class Spark:
         self._numbers: list[Numbers]
         self._categories: list[Categories]
         self._features: tuple[tuple[FeatureCounts, ...], tuple[FeatureCounts, ...]]
-        self._own: OwnCode | None
+        self._recipe: Recipe
         self._imported: dict[str, str] = {}
-        self._estimator: Any
+        self._folds: Sequence[tuple[Any, Any]] = ()
+        self._tuned: Params = {}
         self._positives: int
         self._stages: dict[Role, list[Any]] = {}
         self._fitted_stages: int
@@ -94,17 +98,14 @@ class Spark:
     ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
         spark = self._session.get()
         self._table, self._windows = table, windows
-        choice = self._settings.spark
-        cores = spark.sparkContext.defaultParallelism
-        self._own = own_code(own.SETTING, choice.estimator) if choice.own else None
-        if self._own is not None:
-            self._imported[self._own.files.stem] = digest(self._own.files)
-        else:
-            self._estimator = pipeline.estimator(choice.estimator, choice.params, LABEL, self._settings.seed, cores)
+        self._folds, self._tuned = (), {}
+        self._recipe = recipe(self._settings, table, spark.sparkContext.defaultParallelism)
+        if (code := self._recipe.code) is not None:
+            self._imported[code.files.stem] = digest(code.files)
         with spark_errors(f"reading {table.uri}"):
             placed = list(enumerate(windows))
             rows = reading.frame(spark, table, list(windows), table.entities).persist()
-            most = self._most_categories()
+            most = self._recipe.most_categories()
             # Spark plans each of them on one core; the first one fills the cache for the others.
             texts = background.begin("texts", window_facts.texts, rows, table, most, [_TRAIN], _TEST)
             numbers = background.begin("numbers", features.numbers, rows, table.numeric, _ALL)
@@ -158,42 +159,52 @@ class Spark:
             self._equal_rows.unpersist()
         return counted
 
+    def count_folds(self, params: Params) -> tuple[Counts, ...]:
+        if not self._folds:
+            self._probe()
+            with spark_errors("counting the rows of the folds"):
+                self._folds = folded(self._window(_TRAIN), self._windows, self._settings)
+        return tuple(self._fold(earlier, later, params) for earlier, later in self._folds)
+
+    def _fold(self, earlier: Any, later: Any, params: Params) -> Counts:
+        stages = self._recipe.fitted(self._numbers, self._categories, earlier, params)
+        with spark_errors("scoring a fold"):
+            return self._counts(_model([*stages, calibration.as_it_is(self._session.get())]).transform(later))
+
+    def count_untuned(self) -> tuple[Counts, Counts]:
+        stages = self._recipe.fitted(self._numbers, self._categories, self._window(_TRAIN), {})
+        with spark_errors("calibrating the untuned model"):
+            calibrator, counts = self._calibrated(stages)
+            return counts, self._counts(_model([*stages, calibrator]).transform(self._window(_TEST)))
+
+    def tune(self, params: Params) -> None:
+        self._tuned = params
+
     def fit(self) -> Mapping[str, str]:
         self._picking = background.begin("pick", self._pick)
-        if self._own is not None:
-            names, rows = _names(self._numbers, self._categories), self._window(_TRAIN)
-            own.probe(self._own, self._settings, names, self._table.features, rows)
-        stages = self._fitted(self._numbers, self._categories, self._window(_TRAIN))
+        self._probe()
+        stages = self._recipe.fitted(self._numbers, self._categories, self._window(_TRAIN), self._tuned)
         self._stages["measured"], self._fitted_stages = [*stages], len(stages)
-        if self._own is not None:
-            return own.parameters(stages, self._settings.spark.params)
-        return pipeline.parameters([*stages[:-1], self._estimator])
+        return self._recipe.parameters(stages, self._tuned)
 
-    def _most_categories(self) -> int:
-        return pipeline.most_categories(self._settings.spark.estimator, None if self._own else self._estimator)
-
-    def _fitted(self, numbers: Sequence[Numbers], categories: Sequence[Categories], rows: Any) -> list[Any]:
-        from pyspark.ml import Pipeline
-
-        choice = self._settings.spark
-        if self._own is not None:
-            stages = own.make(self._own, self._settings, *_names(numbers, categories))
-            with self._own.errors("fit"), spark_errors(f"fitting {choice.estimator}", parameters="spark.params"):
-                return own.fitted(stages, rows, self._table.features)
-        stages = pipeline.preprocessing(ESTIMATORS[choice.estimator], numbers, categories)
-        with spark_errors(f"fitting {choice.estimator}", parameters="spark.params"):
-            return list(Pipeline(stages=[*stages, self._estimator]).fit(rows).stages)
+    def _probe(self) -> None:
+        self._recipe.probe(self._numbers, self._categories, self._window(_TRAIN))
 
     def calibrate(self) -> Counts:
-        choice, levels = self._settings.spark.estimator, self._settings.evaluation.score_levels
         with spark_errors("calibrating"):
-            estimated = self._model("measured").transform(self._window(_CALIBRATION))
-            estimated = estimated.select(PROBABILITY, LABEL, DAY).persist()
-            calibrator = calibration.fitted(estimated, LABEL, self._positives, choice, levels)
-            counts = self._counts(calibrator.transform(estimated))
-            estimated.unpersist()
+            calibrator, counts = self._calibrated(self._stages["measured"])
         self._stages["measured"].append(calibrator)
         return counts
+
+    def _calibrated(self, stages: Sequence[Any]) -> tuple[Any, Counts]:
+        """A calibrator for fitted stages, and the counts of the calibration window with it."""
+        choice, levels = self._settings.spark.estimator, self._settings.evaluation.score_levels
+        estimated = _model(stages).transform(self._window(_CALIBRATION))
+        estimated = estimated.select(PROBABILITY, LABEL, DAY).persist()
+        calibrator = calibration.fitted(estimated, LABEL, self._positives, choice, levels)
+        counts = self._counts(calibrator.transform(estimated))
+        estimated.unpersist()
+        return calibrator, counts
 
     def set_threshold(self, threshold: float) -> None:
         self._samples = {}
@@ -204,9 +215,10 @@ class Spark:
         rows = self._rows.where(reading.column(WINDOW).isin(list(_ALL)))
         numbers = window_facts.numbers(self._numeric, sum(self._row_counts))
         with spark_errors("counting the texts of all windows"):
-            most = self._most_categories()
+            most = self._recipe.most_categories()
             texts = window_facts.texts(rows, self._table, most, _ALL, _TEST)
-        stages = self._fitted(numbers, window_facts.categories(texts, self._table, most), rows)
+        categories = window_facts.categories(texts, self._table, most)
+        stages = self._recipe.fitted(numbers, categories, rows, self._tuned)
         self._stages["refitted"] = [*stages, *self._stages["measured"][self._fitted_stages :]]
         with spark_errors("labelling the test window with both models"):
             return self._labelled_differently()
@@ -315,9 +327,7 @@ class Spark:
 
     def _form(self, role: Role) -> dict[str, Any]:
         example = self._picking.result().features.iloc[:_EXAMPLE_ROWS]
-        code = [] if self._own is None else own.code_needed(self._own, self._stages[role])
-        needed = logging.Needed(self._settings.spark.estimator, self._own.requirements if self._own else (), code)
-        return logging.form(needed, self._table, example, self._session.temporary)
+        return logging.form(self._recipe.needed(self._stages[role]), self._table, example, self._session.temporary)
 
     def sample(self, role: Role = "measured") -> Sample:
         names = list(self._table.features)
@@ -354,9 +364,7 @@ class Spark:
         self._session.leave(kind)
 
     def _model(self, role: Role) -> Any:
-        from pyspark.ml import PipelineModel
-
-        return PipelineModel(self._stages[role])
+        return _model(self._stages[role])
 
     def _window(self, place: int) -> Any:
         return self._rows.where(f"{WINDOW} = {place}")
@@ -383,8 +391,10 @@ class Spark:
         return loading("it", mlflow.spark.load_model, local, dfs_tmpdir=self._session.temporary)
 
 
-def _names(numbers: Sequence[Numbers], categories: Sequence[Categories]) -> tuple[list[str], list[str]]:
-    return [one.name for one in numbers], [one.name for one in categories]
+def _model(stages: Sequence[Any]) -> Any:
+    from pyspark.ml import PipelineModel
+
+    return PipelineModel(list(stages))
 
 
 def _without_labels(rows: Any) -> Any:

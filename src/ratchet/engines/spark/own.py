@@ -29,8 +29,10 @@ _TAKEN = (PREDICTION, SCORE, "uncalibrated")
 """Columns that Ratchet's own last stages write."""
 
 
-def make(own: OwnCode, settings: Settings, numeric: Sequence[str], categorical: Sequence[str]) -> list[Any]:
-    """New, unfitted stages, checked to be such."""
+def make(
+    own: OwnCode, settings: Settings, names: tuple[list[str], list[str]], params: Mapping[str, object]
+) -> list[Any]:
+    """New, unfitted stages, checked to be such. names: the numeric and the categorical features for the function."""
     from pyspark.ml.base import Estimator, Transformer
 
     try:
@@ -40,9 +42,9 @@ def make(own: OwnCode, settings: Settings, numeric: Sequence[str], categorical: 
         raise ConfigurationError(message) from error
     with own.errors("its call"):
         made = own.call(
-            numeric=list(numeric),
-            categorical=list(categorical),
-            params=dict(settings.spark.params),
+            numeric=names[0],
+            categorical=names[1],
+            params=dict(params),
             seed=settings.seed,
             label=LABEL,
         )
@@ -80,7 +82,9 @@ def probe(
     label = column(LABEL)
     few = rows.where(label == 1).limit(_ROWS_OF_A_CLASS).union(rows.where(label == 0).limit(_ROWS_OF_A_CLASS)).persist()
     try:
-        first, second = (_tried(own, make(own, settings, *names), few, features) for _ in range(2))
+        first, second = (
+            _tried(own, make(own, settings, names, settings.spark.params), few, features) for _ in range(2)
+        )
     finally:
         few.unpersist()
     if np.abs(first - second).max() > _SAME:

@@ -119,7 +119,7 @@ def estimator(name: str, params: Mapping[str, object], label: str, seed: int, co
     """
     choice = ESTIMATORS[name]
     made = choice.make(label, seed, cores)
-    known = sorted({param.name for param in made.params} - set(_COLUMNS))
+    known = accepted(made)
     for key, value in {**choice.defaults, **params}.items():
         if key not in known:
             message = f"spark.params.{key} is no parameter of {name}; accepted are {', '.join(known)}"
@@ -132,6 +132,11 @@ def estimator(name: str, params: Mapping[str, object], label: str, seed: int, co
             message = f"spark.params.{key} is {value!r}, which {name} does not take: {error}"
             raise ConfigurationError(message) from error
     return made
+
+
+def accepted(made: Any) -> list[str]:
+    """The parameters of an estimator that may be configured, sorted."""
+    return sorted({param.name for param in made.params} - set(_COLUMNS))
 
 
 def most_categories(name: str, made: Any) -> int:

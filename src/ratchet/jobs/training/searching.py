@@ -21,6 +21,7 @@ from ratchet.engines.base import Engine, Searchable
 from ratchet.io.records.search_trials import SearchTrials
 from ratchet.io.records.tracking import Run
 from ratchet.settings import Settings
+from ratchet.settings.forms import Section
 from ratchet.settings.search import Range, Search
 
 if TYPE_CHECKING:
@@ -34,11 +35,12 @@ def search(settings: Settings, engine: Engine, run: Run, cycle: str) -> Searched
 
     The engine must have read the windows.
     """
-    chosen = settings.sklearn.search if engine.name == "sklearn" else None
+    section = settings.sklearn if engine.name == "sklearn" else settings.spark
+    chosen = section.search
     if chosen is None:
         return None
     able = cast("Searchable", engine)
-    records = SearchTrials(run.client, run.experiment_id, run.run_id, _key(settings, cycle))
+    records = SearchTrials(run.client, run.experiment_id, run.run_id, _key(settings, section, cycle))
     trials = _trials(settings, chosen, able, records)
     seconds, found = sum(trial.seconds for trial in trials), best(trials)
     begin = time.monotonic()
@@ -50,8 +52,8 @@ def search(settings: Settings, engine: Engine, run: Run, cycle: str) -> Searched
     return Searched(settings.promotion.objective, trials, chosen.folds, seconds, stopped, untuned)
 
 
-def _key(settings: Settings, cycle: str) -> str:
-    what = (settings.sklearn.model_dump_json(), settings.seed, settings.windows, settings.promotion.objective)
+def _key(settings: Settings, section: Section, cycle: str) -> str:
+    what = (section.model_dump_json(), settings.seed, settings.windows, settings.promotion.objective)
     return f"{cycle}-{hashlib.sha256(repr(what).encode()).hexdigest()[:12]}"
 
 
