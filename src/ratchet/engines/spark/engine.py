@@ -109,7 +109,8 @@ class Spark:
             # Spark plans each of them on one core; the first one fills the cache for the others.
             texts = background.begin("texts", window_facts.texts, rows, table, most, [_TRAIN], _TEST)
             numbers = background.begin("numbers", features.numbers, rows, table.numeric, _ALL)
-            self._equal_rows = window_facts.equal_rows(rows, table, _TEST, oldest_day(windows)).persist()
+            # Not persisted: Spark's threads wait for one another for ever where a cached frame is made of another one.
+            self._equal_rows = window_facts.equal_rows(rows, table, _TEST, oldest_day(windows))
             equal = background.begin("copies", window_facts.copies, self._equal_rows)
             groups = window_facts.groups(rows, table)
             numeric = numbers.result()
@@ -155,9 +156,7 @@ class Spark:
     def count_days(self) -> DayCounts:
         with spark_errors("counting by day"):
             oldest, training = oldest_day(self._windows), self._features[0]
-            counted = day_counts.by_day(self._rows, self._equal_rows, self._table, training, oldest)
-            self._equal_rows.unpersist()
-        return counted
+            return day_counts.by_day(self._rows, self._equal_rows, self._table, training, oldest)
 
     def count_folds(self, params: Params) -> tuple[Counts, ...]:
         if not self._folds:
