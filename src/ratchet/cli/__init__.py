@@ -19,6 +19,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
 # MLflow configures its loggers on import; below ERROR they report database migrations and how models are saved.
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")
+# MLflow draws progress bars on stderr where tqdm, which Optuna needs, is installed.
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 
