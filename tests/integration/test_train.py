@@ -28,6 +28,7 @@ from ratchet.engines.sklearn.engine import ScikitLearn
 from ratchet.errors import ConfigurationError
 from ratchet.io.table import inspection
 from ratchet.jobs.training.train import train
+from ratchet.settings.data import Checks
 from tests.integration.conftest import free_port, stop_server
 from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, small_settings, window
 from tests.unit.event_tables import settings as event_settings
@@ -370,7 +371,8 @@ def test_a_column_without_any_value_does_not_keep_a_model_from_being_trained(
         frame.to_parquet(tmp_path / f"year_month={month}" / "part-0.parquet", index=False)
     chosen = settings.model_copy(
         update={
-            "data": settings.data.model_copy(update={"uri": str(tmp_path)}),
+            # The gate would refuse texts that training has never seen.
+            "data": settings.data.model_copy(update={"uri": str(tmp_path), "checks": Checks(unseen="warn")}),
             "sklearn": settings.sklearn.model_copy(update={"estimator": estimator, "params": params}),
         }
     )
