@@ -49,6 +49,8 @@ def _verb(folder, arguments, environment, texts):
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    # What `ratchet.cli` sets when it is imported, which was before; the steps that a verb starts set it themselves.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for number, name in enumerate([os.devnull, *texts]):
         file = os.open(name, os.O_RDWR | os.O_CREAT)
         os.dup2(file, number)
