@@ -2,7 +2,7 @@
 
 A value comes from the file `configs/<env>.yaml`, from the environment (`RATCHET__DATA__URI`), or from the command
 (`--set data.uri=…`); the later wins. An unset value means the default, an empty one is an error, an unknown key is
-rejected with its path. Only `cli` calls it.
+rejected with its path. Only `cli` reads them; `jobs.proposing` writes such a file.
 """
 
 import os
@@ -20,6 +20,8 @@ from ratchet.settings import Settings
 
 PREFIX = "RATCHET__"
 FOLDER = Path("configs")
+ENVIRONMENT = r"[a-z0-9][-a-z0-9]*"
+"""The form of an environment's name, as a regular expression."""
 _LONGEST_VALUE = 80
 
 
@@ -46,7 +48,7 @@ def load(
     `configs` below the working directory where None (or the variable RATCHET_CONFIGS). variables: the process's
     environment. Raises ConfigurationError with the path of what is wrong.
     """
-    path = (folder or Path(variables.get("RATCHET_CONFIGS") or FOLDER)) / f"{_checked_name(environment)}.yaml"
+    path = (folder or files_folder(variables)) / f"{_checked_name(environment)}.yaml"
     tree = _read(path)
     for name, text in sorted(variables.items()):
         if name.startswith(PREFIX):
@@ -65,13 +67,18 @@ def load(
         raise ConfigurationError(_sentence(error, path)) from error
 
 
+def files_folder(variables: Mapping[str, str]) -> Path:
+    """Where `--env` finds configuration files. variables: of the environment."""
+    return Path(variables.get("RATCHET_CONFIGS") or FOLDER)
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON schema of a configuration file, for editors."""
     return Settings.model_json_schema()
 
 
 def _checked_name(environment: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][-a-z0-9]*", environment):
+    if not re.fullmatch(ENVIRONMENT, environment):
         message = f"--env {environment}: the name of an environment has lower-case letters, digits and hyphens"
         raise ConfigurationError(message)
     return environment

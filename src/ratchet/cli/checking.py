@@ -1,5 +1,6 @@
 """The verbs for a new table: propose a configuration, and check it before anything is trained."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -94,11 +95,12 @@ def init(
     alone separate the classes are left out as suspected leaks.
     """
     from ratchet.cli import events
+    from ratchet.configuration import files_folder
     from ratchet.jobs.proposing import commented, files, propose
 
     events.configure()
     name = files.model_name(uri) if model is None else files.checked(model)
-    target = files.folder() / f"{name}.yaml" if out is None else out
+    target = files_folder(os.environ) / f"{name}.yaml" if out is None else out
     files.check_absent(target, force=force)
     given = propose.Given(uri, timestamp, label, positive, timezone)
     proposal = propose.propose(given, _ask)

@@ -17,6 +17,7 @@ from ratchet.settings.promotion import Evaluation, Guardrail, Promotion
 from ratchet.settings.training import SklearnSettings, SparkSettings, WindowSettings
 
 __all__ = [
+    "MODEL_NAME",
     "Csv",
     "Data",
     "Evaluation",
@@ -32,10 +33,14 @@ __all__ = [
 ]
 
 
+MODEL_NAME = r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?"
+"""The form of a model's name, as a regular expression."""
+
+
 class Settings(Section):
     """All settings of Ratchet."""
 
-    model: Annotated[str, Field(pattern=r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$")]
+    model: Annotated[str, Field(pattern=f"^{MODEL_NAME}$")]
     """Name of the model in lower case, digits, hyphens; it is registered as `<model>-sklearn` and `<model>-spark`."""
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
     """Seed of all randomness: the same data and settings give the same model."""

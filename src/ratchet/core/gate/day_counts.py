@@ -5,7 +5,7 @@ judged by are counted together, on the day before it, so that the table stays sm
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -71,31 +71,19 @@ class DayCounts:
     @classmethod
     def together(cls, parts: Sequence["DayCounts"]) -> "DayCounts":
         """The days of consecutive windows; no two have a day in common."""
-
-        def joined(arrays: Sequence[Ints]) -> Ints:
-            return np.concatenate(arrays)
-
         first = parts[0]
-        return cls(
-            joined([part.day for part in parts]),
-            joined([part.rows for part in parts]),
-            joined([part.positives for part in parts]),
-            joined([part.distinct for part in parts]),
-            {
-                name: NumberDays(
-                    joined([part.numbers[name].filled for part in parts]),
-                    *(
-                        np.concatenate([getattr(part.numbers[name], field) for part in parts])
-                        for field in ("total", "squares", "low", "high")
-                    ),
-                )
-                for name in first.numbers
-            },
-            {
-                name: TextDays(
-                    joined([part.texts[name].filled for part in parts]),
-                    joined([part.texts[name].known for part in parts]),
-                )
-                for name in first.texts
-            },
+        day, rows, positives, distinct = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("day", "rows", "positives", "distinct")
         )
+        return cls(
+            day,
+            rows,
+            positives,
+            distinct,
+            {name: _joined(NumberDays, [part.numbers[name] for part in parts]) for name in first.numbers},
+            {name: _joined(TextDays, [part.texts[name] for part in parts]) for name in first.texts},
+        )
+
+
+def _joined[T: (NumberDays, TextDays)](kind: type[T], parts: Sequence[T]) -> T:
+    return kind(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(kind)))

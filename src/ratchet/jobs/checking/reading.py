@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import pandas as pd
 
@@ -9,7 +10,7 @@ from ratchet.core.evaluation.counts import Counts
 from ratchet.core.gate.day_counts import DayCounts
 from ratchet.core.windows import Window, Windows
 from ratchet.engines.sklearn.day_counts import of_windows
-from ratchet.engines.sklearn.features import copies, counted, entities, hashes
+from ratchet.engines.sklearn.features import Hashes, copies, counted, entities, hashes
 from ratchet.io.table import checks
 from ratchet.io.table.checks import ColumnFacts, WindowFacts
 from ratchet.io.table.rows import load
@@ -26,12 +27,18 @@ class Read:
     """The training, calibration and test window.
 
     facts: of all rows; about features, of those that were read. labels: days and labels of all rows. frames: rows with
-    features. whole: whether these are all rows.
+    features, whose names follow. whole: whether these are all rows.
     """
 
     facts: tuple[WindowFacts, ...]
     labels: tuple[pd.DataFrame, ...]
     frames: tuple[pd.DataFrame, ...]
+    features: Sequence[str]
+
+    @cached_property
+    def hashed(self) -> list[Hashes]:
+        """A hash of each row of the frames: what equals another row is one of the checks, and the gate counts it."""
+        return hashes(self.frames, self.features)
 
     @property
     def whole(self) -> bool:
@@ -56,7 +63,7 @@ def read(table: EventTable, windows: Windows, extra: Sequence[str], most: int = 
         facts.append(about)
         labels.append(every[[DAY, LABEL]])
         frames.append(rows.frame)
-    return Read(tuple(facts), tuple(labels), tuple(frames))
+    return Read(tuple(facts), tuple(labels), tuple(frames), table.features)
 
 
 def judged(found: Read, table: EventTable) -> Iterator[str]:
@@ -64,15 +71,14 @@ def judged(found: Read, table: EventTable) -> Iterator[str]:
     yield from (warning for facts in found.facts for warning in checks.check(facts, table))
     checks.check_together(found.facts, table)
     if found.whole:
-        yield from checks.check_copies(copies(hashes(found.frames, table.features)), table)
+        yield from checks.check_copies(copies(found.hashed), table)
         for name in table.entities:
             yield from checks.check_entities(entities(found.frames, name), table)
 
 
 def days(found: Read, table: EventTable, windows: Windows) -> DayCounts:
     """What the gate counts by day; the features must have been read of all rows."""
-    hashed = hashes(found.frames, table.features)
-    return of_windows(found.frames, hashed, table, windows, counted(found.frames[0], table))
+    return of_windows(found.frames, found.hashed, table, windows, counted(found.frames[0], table))
 
 
 def _part(table: EventTable, window: Window, most: int) -> EventTable:

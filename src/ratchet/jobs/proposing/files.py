@@ -5,18 +5,12 @@ import re
 import shlex
 from pathlib import Path
 
-from ratchet.configuration import FOLDER
+from ratchet.configuration import ENVIRONMENT, files_folder
 from ratchet.errors import ConfigurationError
+from ratchet.settings import MODEL_NAME
 
 _LONGEST = 40
 _ENDINGS = re.compile(r"(\.(csv|parquet|parq|pq|gz|gzip|bz2|zst))+$")
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
-_ENVIRONMENT = re.compile(r"[a-z0-9][-a-z0-9]*")
-
-
-def folder() -> Path:
-    """Where `--env` finds configuration files."""
-    return Path(os.environ.get("RATCHET_CONFIGS") or FOLDER)
 
 
 def model_name(uri: str) -> str:
@@ -27,7 +21,7 @@ def model_name(uri: str) -> str:
 
 def checked(name: str) -> str:
     """Raises ConfigurationError unless it can be a model's name."""
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(MODEL_NAME, name):
         message = f"--model {name!r}: the name of a model has up to 40 lower-case letters, digits and hyphens"
         raise ConfigurationError(message)
     return name
@@ -35,7 +29,7 @@ def checked(name: str) -> str:
 
 def check_absent(target: Path, *, force: bool) -> None:
     """Raises ConfigurationError if `--env` could not name the file, or if it exists and must not be overwritten."""
-    if target.suffix != ".yaml" or not _ENVIRONMENT.fullmatch(target.stem):
+    if target.suffix != ".yaml" or not re.fullmatch(ENVIRONMENT, target.stem):
         message = (
             f"--out {target}: lower-case letters, digits and hyphens before .yaml are accepted, so --env can name it"
         )
@@ -58,5 +52,5 @@ def write(target: Path, text: str) -> None:
 def next_command(target: Path) -> str:
     """The command that checks the configuration."""
     command = shlex.join(["ratchet", "check", "--env", target.stem])
-    own = target.parent.resolve() == folder().resolve()
+    own = target.parent.resolve() == files_folder(os.environ).resolve()
     return command if own else f"RATCHET_CONFIGS={shlex.quote(str(target.parent))} {command}"
