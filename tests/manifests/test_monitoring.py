@@ -95,6 +95,37 @@ def test_prometheus_accepts_every_query_of_the_dashboards(tool, tmp_path):
     assert f"{len(group)} rules found" in said
 
 
+def test_a_model_is_drawn_by_what_decides_on_it(tool, tmp_path):
+    told = {
+        "a": {"rolling_f1": 0.5, "rolling_f1_floor": 0.4, "champion_f1": 0.6, "champion_f1_all_positive": 0.3},
+        "b": {"rolling_f1": 0.5, "champion_f1": 0.6, "champion_f1_all_positive": 0.3}
+        | {"rolling_objective": -2, "rolling_objective_floor": -3, "champion_objective": -1}
+        | {"champion_objective_constant": -4},
+    }
+    drawn = {"A": (0.5, -2), "B": (0.4, -3), "C": (0.6, -1), "D": (0.3, -4)}
+    case = {
+        "input_series": [
+            {"series": f'ratchet_{metric}{{model="{model}"}}', "values": f"{value}x5"}
+            for model, metrics in told.items()
+            for metric, value in metrics.items()
+        ],
+        "promql_expr_test": [
+            {
+                "expr": closed(EXPRESSIONS[f"ratchet: Rolling value and its floor {letter}"]),
+                "eval_time": "2m",
+                "exp_samples": [
+                    {"labels": f'{{model="{model}"}}', "value": value}
+                    for model, value in zip("ab", values, strict=True)
+                ],
+            }
+            for letter, values in drawn.items()
+        ],
+    }
+    (tmp_path / "drawn.yaml").write_text(yaml.safe_dump({"tests": [case]}))
+    code, said = tool("test", "rules", tmp_path / "drawn.yaml")
+    assert code == 0, said
+
+
 def test_prometheus_refuses_a_query_that_is_none(tool, tmp_path):
     wrong = {"groups": [{"name": "queries", "rules": [{"record": "query", "expr": "max by (model (up)"}]}]}
     (tmp_path / "queries.yaml").write_text(yaml.safe_dump(wrong))
