@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items):
     own = [item for item in items if HERE in item.path.parents]
     for item in own:
         if not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(900))
+            item.add_marker(pytest.mark.timeout(cycles.CYCLE_SECONDS + 600))
     if len(own) == len(items):
         items.sort(key=lambda item: ORDER.index(item.path.stem.removeprefix("test_")))
 

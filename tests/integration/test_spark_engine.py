@@ -28,6 +28,7 @@ from ratchet.core.evaluation.threshold import choose
 from ratchet.core.gate.own_bounds import OwnBounds, judge_own
 from ratchet.core.gate.rules import judge
 from ratchet.core.gate.weeks import Weeks
+from ratchet.core.objective import Objective
 from ratchet.core.slices import ALL_ROWS, Slice
 from ratchet.core.windows import Period, Window, Windows, windows_until
 from ratchet.engines.sklearn import slicing
@@ -185,6 +186,14 @@ def test_the_model_that_was_logged_labels_as_the_trainer_counted(trained):
     assert trained["wrong"] == 0
 
 
+def test_the_threshold_follows_the_objective(trained):
+    """All that the engine has to do with it: its counts, from which threshold and metrics are made for both engines."""
+    chosen = choose(trained["calibration"], Objective(beta=2.0)).value
+    assert chosen < trained["threshold"]
+    by_f1, by_f2 = (metrics(trained["counts"], value) for value in (trained["threshold"], chosen))
+    assert by_f2["recall"] > 0.8 > by_f1["recall"], "recall counts twice as much"
+
+
 def test_the_refitted_model_has_learnt_from_all_rows_and_keeps_calibrator_and_threshold(trained, engine):
     assert trained["refitted_wrong"] == 0
     assert 0 < trained["flips"] < 0.4
@@ -285,7 +294,7 @@ def test_a_version_with_another_threshold_labels_by_its_own(trained, engine):
 
 def test_all_parameters_of_pipeline_and_estimator_are_told(trained):
     parameters = trained["parameters"]
-    assert parameters["LogisticRegression.maxIter"] == "50"
+    assert parameters["LogisticRegression.maxIter"] == "10"
     assert "plane_age" in parameters["SQLTransformer.statement"]
     assert "EWR" in parameters["StringIndexerModel.labels"]
 

@@ -10,10 +10,6 @@ import psutil
 import pytest
 from mlflow.tracking import MlflowClient
 
-from ratchet.core.evaluation.counts import Counts
-from ratchet.core.evaluation.f1 import f1_of
-from ratchet.core.evaluation.objective_values import best_constant, value_of
-from ratchet.core.objective import Objective
 from tests.integration.scoring_fixtures import Cycle
 from tests.integration.trainer_fixtures import write_configuration
 from tests.integration.verbs import Verb, ratchet
@@ -104,19 +100,3 @@ def test_the_second_trainer_of_a_cycle_begins_when_the_first_has_seen_the_table_
     experiment = client.get_experiment_by_name("flights").experiment_id
     runs = client.search_runs([experiment], f"tags.`ratchet.cycle` = '{Cycle.id}'")
     assert len({run.data.tags["ratchet.snapshot"] for run in runs}) == 1
-
-
-def test_the_threshold_and_the_metrics_follow_the_objective(folder):
-    done = ratchet(folder, *TRAIN, "--cycle", "recall", "--set", "promotion.objective.beta=2", seconds=400)
-    assert done.returncode == 0, done.stderr
-    run, f2 = run_of(folder, "recall"), Objective(beta=2.0)
-    assert run.data.tags["ratchet.objective"] == '{"beta": 2.0}'
-    client, metrics = MlflowClient(f"sqlite:///{folder}/mlflow.db"), run.data.metrics
-    counts = Counts.from_csv(Path(client.download_artifacts(run.info.run_id, "counts.csv")).read_text(), 16_384)
-    confusion = counts.confusion(metrics["threshold"])
-    assert metrics["objective"] == value_of(f2, confusion) > metrics["objective_constant"] - 0.05
-    assert metrics["objective_constant"] == best_constant(f2, counts)
-    assert metrics["f1"] == f1_of(confusion)
-    assert metrics["objective_low"] <= metrics["objective"] <= metrics["objective_high"]
-    assert metrics["recall"] > 0.8, "recall counts twice as much"
-    assert metrics["objective_calibration"] > metrics["f1_calibration"]
