@@ -352,7 +352,7 @@ def test_the_model_serves_gaps_unseen_categories_and_more_columns_in_a_fresh_pro
 
 def test_a_version_that_lacks_a_column_or_its_files_says_so(trained, engine, tmp_path):
     versions_rows = engine._versions_rows
-    engine._versions_rows = versions_rows.drop("hour")
+    engine._versions_rows, engine._versions = versions_rows.drop("hour"), {}
     try:
         with pytest.raises(DataError, match="the column 'hour' that it needs is not in the data"):
             engine.confusion_of(trained["uri"])

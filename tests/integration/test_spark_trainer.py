@@ -100,3 +100,18 @@ def test_the_second_trainer_of_a_cycle_begins_when_the_first_has_seen_the_table_
     experiment = client.get_experiment_by_name("flights").experiment_id
     runs = client.search_runs([experiment], f"tags.`ratchet.cycle` = '{Cycle.id}'")
     assert len({run.data.tags["ratchet.snapshot"] for run in runs}) == 1
+
+
+def test_a_check_tries_spark_and_leaves_no_run(folder):
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+
+    def runs():
+        found = client.get_experiment_by_name("flights")
+        return [] if found is None else [run.info.run_id for run in client.search_runs([found.experiment_id])]
+
+    before = runs()
+    done = ratchet(folder, "check", "--env", "test", "--engine", "spark", seconds=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "logistic_regression fitted on" in done.stdout
+    assert "200 rows served as in training" in done.stdout
+    assert runs() == before

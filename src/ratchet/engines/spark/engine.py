@@ -52,6 +52,8 @@ from ratchet.settings import Settings
 
 _SAMPLE_ROWS = 200
 _EXAMPLE_ROWS = 3
+# Of the versions that were loaded the last ones are kept: the champion is scored on all rows, on slices, and permuted.
+_KEPT_VERSIONS = 4
 _ALL = _TRAIN, _CALIBRATION, _TEST = range(3)
 
 
@@ -89,6 +91,7 @@ class Spark:
         self._stages: dict[Role, list[Any]] = {}
         self._fitted_stages: int
         self._versions_rows: Any
+        self._versions: dict[str, tuple[Any, list[str]]] = {}
         self._groupings: tuple[Grouping, ...]
         self._picking: Future[_Picked]
         self._samples: dict[Role, Sample] = {}
@@ -98,7 +101,7 @@ class Spark:
     ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
         spark = self._session.get()
         self._table, self._windows = table, windows
-        self._folds, self._tuned = (), {}
+        self._folds, self._tuned, self._versions = (), {}, {}
         self._recipe = recipe(self._settings, table, spark.sparkContext.defaultParallelism)
         if (code := self._recipe.code) is not None:
             self._imported[code.files.stem] = digest(code.files)
@@ -302,9 +305,16 @@ class Spark:
 
     def _version(self, model_uri: str) -> tuple[Any, list[str]]:
         """A registered version, and the columns that it needs; raises as `confusion_of` does."""
+        self._session.get()  # active in this thread, too
+        if (kept := self._versions.get(model_uri)) is not None:
+            return kept
+        found = self._load_version(model_uri)
+        self._versions = {**dict(list(self._versions.items())[1 - _KEPT_VERSIONS :]), model_uri: found}
+        return found
+
+    def _load_version(self, model_uri: str) -> tuple[Any, list[str]]:
         import mlflow
 
-        self._session.get()  # active in this thread, too
         with downloaded("it", model_uri) as local:
             schema = mlflow.models.Model.load(local).get_input_schema()
             names = list(self._table.features) if schema is None else schema.input_names()
