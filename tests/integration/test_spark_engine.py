@@ -23,6 +23,7 @@ from ratchet.core.evaluation.counts import Counts, day_number
 from ratchet.core.evaluation.day_sums import MEASURES
 from ratchet.core.evaluation.importance import importances, permutation
 from ratchet.core.evaluation.metrics import metrics
+from ratchet.core.evaluation.objective_values import best_constant, value_of
 from ratchet.core.evaluation.score_grid import rounded
 from ratchet.core.evaluation.threshold import choose
 from ratchet.core.gate.own_bounds import OwnBounds, judge_own
@@ -188,10 +189,13 @@ def test_the_model_that_was_logged_labels_as_the_trainer_counted(trained):
 
 def test_the_threshold_follows_the_objective(trained):
     """All that the engine has to do with it: its counts, from which threshold and metrics are made for both engines."""
-    chosen = choose(trained["calibration"], Objective(beta=2.0)).value
-    assert chosen < trained["threshold"]
-    by_f1, by_f2 = (metrics(trained["counts"], value) for value in (trained["threshold"], chosen))
+    f2, counts = Objective(beta=2.0), trained["counts"]
+    chosen = choose(trained["calibration"], f2)
+    assert chosen.value < trained["threshold"]
+    assert chosen.achieved > chosen.f1
+    by_f1, by_f2 = (metrics(counts, value) for value in (trained["threshold"], chosen.value))
     assert by_f2["recall"] > 0.8 > by_f1["recall"], "recall counts twice as much"
+    assert value_of(f2, counts.confusion(chosen.value)) > best_constant(f2, counts) - 0.05
 
 
 def test_the_refitted_model_has_learnt_from_all_rows_and_keeps_calibrator_and_threshold(trained, engine):
@@ -294,7 +298,8 @@ def test_a_version_with_another_threshold_labels_by_its_own(trained, engine):
 
 def test_all_parameters_of_pipeline_and_estimator_are_told(trained):
     parameters = trained["parameters"]
-    assert parameters["LogisticRegression.maxIter"] == "10"
+    assert parameters["LogisticRegression.maxIter"] == "10", "of the settings"
+    assert parameters["LogisticRegression.regParam"] == "0.0001", "by default"
     assert "plane_age" in parameters["SQLTransformer.statement"]
     assert "EWR" in parameters["StringIndexerModel.labels"]
 
@@ -352,7 +357,8 @@ def test_the_model_serves_gaps_unseen_categories_and_more_columns_in_a_fresh_pro
 
 def test_a_version_that_lacks_a_column_or_its_files_says_so(trained, engine, tmp_path):
     versions_rows = engine._versions_rows
-    engine._versions_rows, engine._versions = versions_rows.drop("hour"), {}
+    engine._versions_rows = versions_rows.drop("hour")
+    engine._kept_version.cache_clear()
     try:
         with pytest.raises(DataError, match="the column 'hour' that it needs is not in the data"):
             engine.confusion_of(trained["uri"])

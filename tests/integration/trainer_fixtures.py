@@ -21,7 +21,7 @@ CATEGORICAL = ("carrier", "origin", "destination", "plane_manufacturer")
 FEATURES = [*NUMERIC, *CATEGORICAL]
 # A JVM that lives for a minute has no use for what its second compiler makes meanwhile. With the first alone it gets so
 # small a cache for its code that it would spend a tenth of its time on making room there.
-_SHORT_JVM = ("-XX:TieredStopAtLevel=1", "-XX:ReservedCodeCacheSize=256m")
+_SHORT_JVM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m"
 # More rounds than any test waits for: a fit that is cut short.
 ENDLESS = "sklearn.params.max_iter=1000000"
 
@@ -70,7 +70,7 @@ def tree(uri, folder, **sections):
             "categorical": list(CATEGORICAL),
         },
         "sklearn": {"params": {"max_iter": 20, "learning_rate": 0.1, "max_leaf_nodes": 31}},
-        "spark": {"params": {"maxIter": 10}, "conf": {"spark.driver.defaultJavaOptions": " ".join(_SHORT_JVM)}},
+        "spark": {"params": {"maxIter": 10}, "conf": {"spark.driver.defaultJavaOptions": _SHORT_JVM}},
         "evaluation": {"bootstrap_samples": 200},
         "tracking": {"uri": f"sqlite:///{folder}/mlflow.db", "artifacts": f"{folder}/artifacts"},
         "retrain": {"engines": ["sklearn"]},

@@ -7,6 +7,7 @@ and a Binarizer that writes `prediction` at the chosen threshold. It serves with
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from types import TracebackType
 from typing import Any, Self
@@ -91,7 +92,7 @@ class Spark:
         self._stages: dict[Role, list[Any]] = {}
         self._fitted_stages: int
         self._versions_rows: Any
-        self._versions: dict[str, tuple[Any, list[str]]] = {}
+        self._kept_version = lru_cache(_KEPT_VERSIONS)(self._load_version)
         self._groupings: tuple[Grouping, ...]
         self._picking: Future[_Picked]
         self._samples: dict[Role, Sample] = {}
@@ -101,7 +102,8 @@ class Spark:
     ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
         spark = self._session.get()
         self._table, self._windows = table, windows
-        self._folds, self._tuned, self._versions = (), {}, {}
+        self._folds, self._tuned = (), {}
+        self._kept_version.cache_clear()
         self._recipe = recipe(self._settings, table, spark.sparkContext.defaultParallelism)
         if (code := self._recipe.code) is not None:
             self._imported[code.files.stem] = digest(code.files)
@@ -306,11 +308,7 @@ class Spark:
     def _version(self, model_uri: str) -> tuple[Any, list[str]]:
         """A registered version, and the columns that it needs; raises as `confusion_of` does."""
         self._session.get()  # active in this thread, too
-        if (kept := self._versions.get(model_uri)) is not None:
-            return kept
-        found = self._load_version(model_uri)
-        self._versions = {**dict(list(self._versions.items())[1 - _KEPT_VERSIONS :]), model_uri: found}
-        return found
+        return self._kept_version(model_uri)
 
     def _load_version(self, model_uri: str) -> tuple[Any, list[str]]:
         import mlflow
