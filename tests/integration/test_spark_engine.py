@@ -29,6 +29,7 @@ from ratchet.core.evaluation.threshold import choose
 from ratchet.core.gate.own_bounds import OwnBounds, judge_own
 from ratchet.core.gate.rules import judge
 from ratchet.core.gate.weeks import Weeks
+from ratchet.core.model_inputs import ModelInputs
 from ratchet.core.objective import Objective
 from ratchet.core.slices import ALL_ROWS, Slice
 from ratchet.core.windows import Period, Window, Windows, windows_until
@@ -718,7 +719,7 @@ def test_both_engines_count_the_same_copies_of_earlier_rows(engine, session, tmp
     rows = reading.frame(session, table, list(EVENTS))
     frames = [inspection.load(table, window, table.features).frame for window in EVENTS]
     found = copies(hashes(frames, table.features))
-    assert window_facts.copies(window_facts.equal_rows(rows, table, 2, 0)) == found
+    assert window_facts.equal_rows(rows, table, 2, 0).copies == found
     assert (found.test, found.before) == (len(frames[2]), len(frames[0]) + len(frames[1]))
     assert found.test_copies > found.test * 0.4
     engine.read(table, EVENTS, ())
@@ -945,3 +946,63 @@ def test_a_model_with_another_version_of_a_package_in_python_is_refused(tmp_path
         own.check_code(str(tmp_path / "one"), imported)
     with pytest.raises(FailedError, match="it carries another version of the package 'theirs' than is in use here"):
         own.check_code(str(tmp_path / "two"), imported)
+
+
+RAW_STAGES = """
+from pyspark.ml.classification import LogisticRegression
+from pyspark.ml.feature import SQLTransformer, VectorAssembler
+
+
+def stages(numeric, categorical, features, params, seed, label):
+    born, seen, note = features
+    read = (
+        f"SELECT *, COALESCE(DATEDIFF(DATE'2024-01-01', TO_DATE({born})), 0) AS age, HOUR({seen}) AS hour,"
+        f" CAST(COALESCE({note} LIKE '%refund%', FALSE) AS INT) AS refund FROM __THIS__"
+    )
+    names = ["speed", "age", "hour", "refund"]
+    assembled = VectorAssembler(inputCols=names, outputCol="features", handleInvalid="keep")
+    return [SQLTransformer(statement=read), assembled, LogisticRegression(labelCol=label)]
+"""
+
+
+def test_both_engines_pass_dates_times_and_notes_on_as_the_same_text(engine, tmp_path, monkeypatch):
+    """And Spark's stages of a team read them, and are saved and read back."""
+    born = [None if row % 5 == 0 else date(2000, 1, 1) + timedelta(days=row) for row in range(ROWS)]
+    seen = pa.array([FIRST + timedelta(minutes=7 * row) for row in range(ROWS)], pa.timestamp("ms", "Europe/Berlin"))
+    note = [f"call {row}: {'refund' if row % 4 == 0 else 'fine'}" for row in range(ROWS)]
+    made = columns(born=pa.array(born, pa.date32()), seen=seen, note=pa.array(note))
+    (tmp_path / "raw_stages").mkdir()
+    (tmp_path / "raw_stages" / "model.py").write_text(RAW_STAGES)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    data = settings(
+        parquet(tmp_path / "events.parquet", made),
+        numeric=("speed",),
+        categorical=(),
+        features=("born", "seen", "note"),
+    )
+    own_stages = SparkSettings(estimator="raw_stages.model:stages")
+    monkeypatch.setattr(engine, "_settings", engine._settings.model_copy(update={"data": data, "spark": own_stages}))
+    table = inspection.inspect(data)
+    engine.read(table, EVENTS, ())
+    rows = reading.frame(engine._session.get(), table, [EVENTS.test]).where(f"{WINDOW} = 0").toPandas()
+    ours = inspection.load(table, EVENTS.test, table.features).frame
+    for name in data.features:
+        theirs = sorted(rows[name].fillna("none"))
+        assert theirs == sorted(text if isinstance(text, str) else "none" for text in ours[name].astype(object))
+    assert {len(text) for text in rows["seen"]} == {len("2023-11-01 00:00:00.000000Z")}
+    then, now = engine.count_features()
+    assert then == counted(inspection.load(table, EVENTS.train, table.features).frame, table)
+    assert now == counted(ours, table, then)
+    days = engine.count_days().texts
+    assert {name: int(days[name].known.sum()) for name in data.features} == dict.fromkeys(data.features, 0)
+    assert days["born"].filled.sum() < days["note"].filled.sum()
+    engine.fit()
+    threshold = choose(engine.calibrate()).value
+    engine.set_threshold(threshold)
+    assert metrics(engine.count_test(), threshold)["roc_auc"] == pytest.approx(1)
+    mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = mlflow.create_experiment("raw", artifact_location=(tmp_path / "artifacts").as_uri())
+    with mlflow.start_run(experiment_id=experiment):
+        uri = engine.log_model()
+    assert engine.mislabelled(uri) == 0
+    assert ModelInputs.of(mlflow.models.Model.load(uri), "it").raw == {*data.features}

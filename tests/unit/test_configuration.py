@@ -67,6 +67,8 @@ def test_only_true_and_false_are_booleans_and_a_date_is_text(load, text, value):
         ("data.bounds={a: {min: 2, max: 1}}", "data.bounds.a: min is 2.0 and max is 1.0; min must not be above max"),
         ("data.bounds={a: {missing: 1.5}}", "data.bounds.a.missing is 1.5: input should be less than or equal to 1"),
         ("data.bounds={a: {minimum: 1}}", "data.bounds.a.minimum is no setting"),
+        ("data.features=[born]", "data.features is for estimators of your own, and sklearn.estimator is hist"),
+        ("data.features=[late]", "the column 'late' has two roles; timestamp, label and the three kinds"),
         ("seed=x", "seed is 'x'"),
         ("seed=1.5", "seed is 1.5"),
         ("seed", "an equals sign"),

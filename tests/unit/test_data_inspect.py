@@ -11,7 +11,7 @@ import pytest
 
 from ratchet.errors import ConfigurationError, DataError
 from ratchet.io.table import inspection
-from tests.unit.event_tables import DECEMBER, NOVEMBER, ROWS, columns, csv, parquet, settings
+from tests.unit.event_tables import DECEMBER, FIRST, NOVEMBER, ROWS, columns, csv, parquet, settings
 
 
 def test_the_end_is_the_day_after_the_last_row(tmp_path: Path) -> None:
@@ -211,12 +211,27 @@ def test_a_type_that_is_neither_number_nor_text_is_refused_among_all_others(tmp_
 
 
 @pytest.mark.parametrize(
-    ("role", "column", "accepted"), [("numeric", "carrier", "numbers"), ("categorical", "speed", "text")]
+    ("role", "column", "sentence"),
+    [
+        ("numeric", "carrier", "the numeric feature 'carrier' .*; numbers"),
+        ("categorical", "speed", "the categorical feature 'speed' .*; text"),
+        ("features", "speed", r"the feature 'speed' .* the type double; in data\.features, text, dates or times are"),
+        ("features", "spede", "the column 'spede' is not in .*; similar names: speed"),
+    ],
 )
-def test_a_feature_of_an_unfit_type_is_refused(tmp_path: Path, role: str, column: str, accepted: str) -> None:
+def test_a_feature_of_an_unfit_type_is_refused(tmp_path: Path, role: str, column: str, sentence: str) -> None:
     path = parquet(tmp_path / "events.parquet")
-    with pytest.raises(DataError, match=f"the {role} feature '{column}' .*; {accepted}"):
+    with pytest.raises(DataError, match=sentence):
         inspection.inspect(settings(path, **{role: (column,)}))
+
+
+def test_a_date_among_all_others_is_refused_and_may_be_a_feature_as_text(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "events.parquet", columns(born=pa.array([FIRST.date()] * ROWS)))
+    with pytest.raises(DataError, match=r"add it to data\.exclude, or to data\.features for an estimator of your own"):
+        inspection.inspect(settings(path))
+    table = inspection.inspect(settings(path, features=("born", "carrier")))
+    assert table.features == ("speed", "stops", "born", "carrier")
+    assert inspection.column_kinds(table)["born"] == "string"
 
 
 def test_a_table_without_a_feature_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ratchet.core.windows import Window
 from ratchet.errors import DataError, TemporaryError
 from ratchet.io.table import inspection
 from ratchet.io.table.checks import ColumnFacts
-from tests.unit.event_tables import DECEMBER, NOVEMBER, ROWS, columns, csv, parquet, settings
+from tests.unit.event_tables import DECEMBER, FIRST, NOVEMBER, ROWS, columns, csv, parquet, settings
 
 
 def _facts(rows: inspection.Rows, name: str) -> ColumnFacts:
@@ -93,6 +93,43 @@ def test_columns_that_only_an_older_version_needs_come_in_the_form_of_their_type
     rows = inspection.load(table, NOVEMBER, ["speed", "stops", "carrier"])
     assert [str(rows.frame[name].dtype) for name in ("stops", "carrier")] == ["float64", "category"]
     assert [column.name for column in rows.facts.columns] == ["speed"]
+
+
+@pytest.mark.parametrize(
+    ("moments", "text"),
+    [
+        (pa.array([FIRST.date()] * ROWS), "2023-11-01"),
+        (pa.array([FIRST.date()] * ROWS, pa.date64()), "2023-11-01"),
+        (pa.array([FIRST] * ROWS, pa.timestamp("s")), "2023-11-01 00:00:00.000000"),
+        (pa.array([FIRST] * ROWS, pa.timestamp("ns")), "2023-11-01 00:00:00.000000"),
+        (pa.array([FIRST] * ROWS, pa.timestamp("ms", "America/New_York")), "2023-11-01 00:00:00.000000Z"),
+        (pa.array([" 1/11/2023 "] * ROWS), " 1/11/2023 "),
+    ],
+)
+def test_dates_and_times_are_features_in_one_form_of_text(tmp_path: Path, moments: pa.Array, text: str) -> None:
+    parquet(tmp_path / "1.parquet", columns(moment=pa.nulls(ROWS, moments.type)))
+    parquet(tmp_path / "2.parquet", columns(moment=moments))
+    table = inspection.inspect(settings(tmp_path, features=("moment",)))
+    rows = inspection.load(table, NOVEMBER, table.features)
+    found = rows.frame["moment"]
+    assert list(found.cat.categories) == [text]
+    assert found.isna().mean() == 0.5
+    (about,) = (column for column in rows.facts.columns if column.name == "moment")
+    assert (about.distinct, about.constant) == (None, False)
+
+
+def test_a_date_in_one_file_and_a_time_in_another_have_one_form(tmp_path: Path) -> None:
+    parquet(tmp_path / "1.parquet", columns(moment=pa.array([FIRST.date()] * ROWS)))
+    parquet(tmp_path / "2.parquet", columns(moment=pa.array([FIRST] * ROWS, pa.timestamp("us"))))
+    table = inspection.inspect(settings(tmp_path, features=("moment",)))
+    found = inspection.load(table, NOVEMBER, table.features).frame["moment"]
+    assert list(found.cat.categories) == ["2023-11-01 00:00:00.000000"]
+
+
+def test_a_date_that_only_an_older_version_needs_is_text(tmp_path: Path) -> None:
+    made = columns(born=pa.array([FIRST.date()] * ROWS))
+    table = inspection.inspect(settings(parquet(tmp_path / "events.parquet", made), exclude=("born",)))
+    assert inspection.load(table, NOVEMBER, ["born"]).frame["born"].iloc[0] == "2023-11-01"
 
 
 def test_the_order_of_rows_and_categories_does_not_depend_on_the_reader(tmp_path: Path) -> None:

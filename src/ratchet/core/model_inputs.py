@@ -9,6 +9,8 @@ from ratchet.errors import ConfigurationError
 NUMBERS = ("double", "float", "long", "integer", "boolean")
 BOOLEANS = "boolean_categories"
 """Key in a model's metadata: its boolean categories."""
+RAW = "raw_features"
+"""Key in a model's metadata: its features of `data.features`, which may be dates or times in a table."""
 _TEXT = "string"
 
 
@@ -16,11 +18,13 @@ _TEXT = "string"
 class ModelInputs:
     """The columns that a model needs. kinds: MLflow's type names (`double`, `string`), by column.
 
-    booleans: text columns whose values in training were the texts of true and false.
+    booleans: text columns whose values in training were the texts of true and false. raw: text columns that are no
+    categories.
     """
 
     kinds: Mapping[str, str]
     booleans: frozenset[str] = frozenset()
+    raw: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, about: Any, model: str) -> "ModelInputs":
@@ -38,7 +42,8 @@ class ModelInputs:
             if kind not in (*NUMBERS, _TEXT):
                 message = f"{model} needs the column {name!r} as {kind or 'something'}; numbers and text can be scored"
                 raise ConfigurationError(message)
-        return cls(kinds, frozenset((about.metadata or {}).get(BOOLEANS, ())))
+        known = about.metadata or {}
+        return cls(kinds, frozenset(known.get(BOOLEANS, ())), frozenset(known.get(RAW, ())) & kinds.keys())
 
     @property
     def numeric(self) -> tuple[str, ...]:
@@ -46,4 +51,8 @@ class ModelInputs:
 
     @property
     def categorical(self) -> tuple[str, ...]:
+        return tuple(name for name in self.texts if name not in self.raw)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
         return tuple(name for name, kind in self.kinds.items() if kind == _TEXT)

@@ -9,15 +9,17 @@ import hashlib
 import importlib
 import importlib.metadata
 import importlib.util
+import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ratchet.errors import ConfigurationError, RatchetError, first_line
+from ratchet.settings import Settings
 
 # Of no help to the author of a module that fails at its import.
 _IMPORTING = (Path(__file__).resolve(), Path(importlib.__file__).resolve())
@@ -41,6 +43,18 @@ class OwnCode:
     def name(self) -> str:
         """The setting with its value, the beginning of a message."""
         return f"{self.setting} {self.path}"
+
+    def made(self, given: Mapping[str, object]) -> Any:
+        """What the function returns. given: its arguments. Raises ConfigurationError if it takes others, or fails."""
+        try:
+            inspect.signature(self.call).bind(**given)
+        except TypeError as error:
+            message = f"{self.name} can't be called with {', '.join(given)} as keywords: {error}"
+            raise ConfigurationError(message) from error
+        except ValueError:
+            pass  # a callable in C, which shows no signature
+        with self.errors("its call"):
+            return self.call(**given)
 
     @contextmanager
     def errors(self, what: str) -> Iterator[None]:
@@ -71,6 +85,14 @@ def own_code(setting: str, path: str) -> OwnCode:
         raise ConfigurationError(message)
     files = _files(setting, path, sys.modules[module_name.partition(".")[0]])
     return OwnCode(setting, path, call, files, _requirements(setting, path, files))
+
+
+def check_raw(settings: Settings, engine: str) -> None:
+    """Raises ConfigurationError if there are features of `data.features` and the estimator is not the team's own."""
+    try:
+        settings.check_raw(engine)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def digest(files: Path) -> str:

@@ -71,6 +71,22 @@ class Settings(Section):
         return self
 
     @model_validator(mode="after")
+    def _raw_for_their_own(self) -> "Settings":
+        for engine in self.retrain.engines:
+            self.check_raw(engine)
+        return self
+
+    def check_raw(self, engine: str) -> None:
+        """Raises ValueError if the table has features that this engine's estimator can't use."""
+        choice = self.sklearn if engine == "sklearn" else self.spark
+        if self.data.features and not choice.own:
+            message = (
+                f"data.features is for estimators of your own, and {engine}.estimator is {choice.estimator}; name the"
+                " columns in data.categorical, or leave the engine out of retrain.engines"
+            )
+            raise ValueError(message)
+
+    @model_validator(mode="after")
     def _floor_of_a_share(self) -> "Settings":
         if self.watch.floor is not None and self.promotion.objective.cost is not None:
             message = "watch.floor is an F1 or F-beta, and promotion.objective is a cost; omit watch.floor"

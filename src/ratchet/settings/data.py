@@ -134,6 +134,8 @@ class Data(Section):
     """Names of the numeric features. None: all other columns with numbers or booleans."""
     categorical: tuple[Text, ...] | None = None
     """Names of the categorical features. None: all other columns with text."""
+    features: tuple[Text, ...] = ()
+    """Names of further features, text, dates or times, which an estimator of your own gets as text, uncoded."""
     entity: Text | None = None
     """Column with the id of what an event belongs to, such as a customer; it is no feature unless named as one."""
     exclude: tuple[Text, ...] = ()
@@ -144,15 +146,22 @@ class Data(Section):
 
     @model_validator(mode="after")
     def _distinct(self) -> "Data":
-        named = [self.timestamp, self.label.column, *(self.numeric or ()), *(self.categorical or ())]
+        named = [self.timestamp, self.label.column, *self.named_features]
         twice = sorted({name for name in named if named.count(name) > 1})
         if twice:
-            message = f"the column {twice[0]!r} has two roles; timestamp, label, numeric and categorical are distinct"
+            message = (
+                f"the column {twice[0]!r} has two roles; timestamp, label and the three kinds of features are distinct"
+            )
             raise ValueError(message)
-        if self.label.known_at in (self.timestamp, self.label.column, *(self.numeric or ()), *(self.categorical or ())):
+        if self.label.known_at in (self.timestamp, self.label.column, *self.named_features):
             message = f"the column {self.label.known_at!r} has two roles; label.known_at is distinct from all others"
             raise ValueError(message)
         if self.entity in (self.timestamp, self.label.column):
             message = f"the column {self.entity!r} has two roles; entity is neither the timestamp nor the label"
             raise ValueError(message)
         return self
+
+    @property
+    def named_features(self) -> tuple[str, ...]:
+        """The features that the settings name, of all three kinds."""
+        return (*(self.numeric or ()), *(self.categorical or ()), *self.features)

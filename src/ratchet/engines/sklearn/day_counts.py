@@ -47,7 +47,7 @@ def by_day(
         np.bincount(place[frame[LABEL].to_numpy()], minlength=number),
         _distinct(hashed, place, number),
         {name: _numbers(frame[name].to_numpy(), place, number) for name in table.numeric},
-        {name: _texts(frame[name], [str(key) for key in known[name]], place, number) for name in table.categorical},
+        {name: _texts(frame[name], [str(key) for key in known[name]], place, number) for name in table.texts},
     )
 
 

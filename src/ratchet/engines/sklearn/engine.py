@@ -23,7 +23,7 @@ from ratchet.core.evaluation.counts import Confusion, Counts, Floats
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.evaluation.importance import Permuted
 from ratchet.core.gate.day_counts import DayCounts
-from ratchet.core.model_inputs import BOOLEANS
+from ratchet.core.model_inputs import BOOLEANS, RAW
 from ratchet.core.search import Params
 from ratchet.core.slices import Grouping, Slice
 from ratchet.core.windows import Window, Windows
@@ -241,14 +241,14 @@ class ScikitLearn:
     def _form(self) -> dict[str, Any]:
         """How a model is stored, wherever that is."""
         inputs = [ColSpec(DataType.double, name) for name in self._table.numeric]
-        inputs += [ColSpec(DataType.string, name) for name in self._table.categorical]
+        inputs += [ColSpec(DataType.string, name) for name in self._table.texts]
         return {
             "serialization_format": "cloudpickle",
             "signature": ModelSignature(Schema(inputs), Schema([ColSpec(DataType.long)])),
             "input_example": plain(self._features(self._test.iloc[:3])),
             "code_paths": [*self._recipe.code] or None,
             "pip_requirements": sorted({*pinned(_REQUIREMENTS), *self._recipe.requirements(self._pipeline)}),
-            "metadata": {BOOLEANS: sorted(self._table.booleans)},
+            "metadata": {BOOLEANS: sorted(self._table.booleans), RAW: sorted(self._table.raw)},
         }
 
     def sample(self, role: Role = "measured") -> Sample:

@@ -24,9 +24,10 @@ def counted(
 
     training: counts that name the texts to count separately; by default the frame's own most frequent ones.
     """
-    known: dict[str, Mapping[Key, int]] = {one.feature: one.by_value for one in training}
+    known: dict[str, Mapping[Key, int]] = {name: {} for name in table.raw}
+    known |= {one.feature: one.by_value for one in training}
     numbers = [_numbers(name, frame[name]) for name in table.numeric]
-    texts = [_texts(name, frame[name], known) for name in table.categorical]
+    texts = [_texts(name, frame[name], known) for name in table.texts]
     return (*numbers, *texts)
 
 

@@ -4,7 +4,6 @@
 too. Each fault of the estimator is a ConfigurationError of one sentence.
 """
 
-import inspect
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -30,15 +29,13 @@ _ROWS_OF_A_CLASS = 50
 _FEW = 3
 # Sums of the same numbers in another order may differ by this much.
 _SAME = 1e-9
-_ARGUMENTS = ("numeric", "categorical", "params", "seed")
 
 
 def make(own: OwnCode, settings: Settings, table: EventTable, frame: pd.DataFrame, params: Mapping[str, object]) -> Any:
     """A new, unfitted estimator for the features that have any value in a frame; checked for the methods it needs."""
-    _check_arguments(own)
     numeric, categorical = (with_values(frame, names) for names in (table.numeric, table.categorical))
-    with own.errors("its call"):
-        made = own.call(numeric=numeric, categorical=categorical, params=dict(params), seed=settings.seed)
+    given = {"numeric": numeric, "categorical": categorical, "params": dict(params), "seed": settings.seed}
+    made = own.made(given | ({"features": list(table.raw)} if table.raw else {}))
     for method in ("fit", "predict", "predict_proba"):
         if not callable(getattr(made, method, None)):
             message = f"{own.name} returns a {type(made).__name__} without the method {method}"
@@ -126,16 +123,6 @@ class _Try:
             what = f"the column {changed[0]!r}" if changed else "the columns"
             message = f"{self._own.name} changes {what} of the frame that {method} gets; let it work on a copy"
             raise ConfigurationError(message)
-
-
-def _check_arguments(own: OwnCode) -> None:
-    try:
-        inspect.signature(own.call).bind(**dict.fromkeys(_ARGUMENTS))
-    except TypeError as error:
-        message = f"{own.name} can't be called with {', '.join(_ARGUMENTS)} as keywords: {error}"
-        raise ConfigurationError(message) from error
-    except ValueError:
-        return  # a callable in C, which shows no signature
 
 
 def _positive(own: OwnCode, fitted: Any, found: Any, rows: int) -> Floats:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ratchet.core.search import Params
-from ratchet.engines.own_code import OwnCode, own_code
+from ratchet.engines.own_code import OwnCode, check_raw, own_code
 from ratchet.engines.requirements import pinned
 from ratchet.engines.sklearn import boosting, own
 from ratchet.engines.sklearn.logging import parameters_logged
@@ -54,6 +54,7 @@ class Recipe(Protocol):
 
 def recipe(settings: Settings, table: EventTable) -> Recipe:
     """The recipe that the settings name. Raises ConfigurationError if own code can't be imported."""
+    check_raw(settings, "sklearn")
     if settings.sklearn.own:
         return _Own(settings, table, own_code(own.SETTING, settings.sklearn.estimator))
     return _Stock(settings, table)

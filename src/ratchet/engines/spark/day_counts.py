@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from ratchet import background
 from ratchet.core.evaluation.counts import Floats, Ints
 from ratchet.core.evaluation.feature_counts import FeatureCounts, Key
 from ratchet.core.gate.day_counts import DayCounts, NumberDays, TextDays
@@ -19,18 +18,19 @@ from ratchet.engines.spark.window_facts import COUNTED_DAY
 from ratchet.io.table.inspection import DAY, LABEL, EventTable
 
 
-def by_day(rows: Any, equal: Any, table: EventTable, training: Sequence[FeatureCounts], oldest: int) -> DayCounts:
+def by_day(
+    rows: Any, distinct: Mapping[int, int], table: EventTable, training: Sequence[FeatureCounts], oldest: int
+) -> DayCounts:
     """The counts of the rows of all windows.
 
-    equal: from `window_facts.equal_rows`. training: names the known texts. oldest: the first day by itself.
+    distinct: by day, see `window_facts.EqualRows`. training: names the known texts. oldest: the first day by itself.
     """
     from pyspark.sql import functions as f
 
     day = f.greatest(f.col(DAY), f.lit(oldest - 1)).alias(COUNTED_DAY)
-    distinct = background.begin("distinct", equal.groupBy(COUNTED_DAY).count().collect)
     known = {one.feature: list(one.by_value) for one in training}
     cells = [f.col(LABEL), *(f.col(quoted(name)) for name in table.numeric)]
-    cells += [_is_known(name, known[name]).cast("double") for name in table.categorical]
+    cells += [_is_known(name, known[name]).cast("double") for name in table.texts]
     stacked = rows.select(day, f.posexplode(f.array(*cells)).alias("place", "value"))
     value = f.col("value")
     # Of a number, not of its rounding: both engines take the same steps.
@@ -42,8 +42,7 @@ def by_day(rows: Any, equal: Any, table: EventTable, training: Sequence[FeatureC
         f.min(value).alias("low"),
         f.max(value).alias("high"),
     )
-    counted = found.toPandas()
-    return _together(counted, {row[COUNTED_DAY]: row["count"] for row in distinct.result()}, table)
+    return _together(found.toPandas(), distinct, table)
 
 
 def _is_known(name: str, known: Sequence[Key]) -> Any:
@@ -60,7 +59,7 @@ def _together(found: Any, distinct: Mapping[int, int], table: EventTable) -> Day
     parts = {place: part.sort_values(COUNTED_DAY) for place, part in found.groupby("place")}
     days: Ints = parts[0][COUNTED_DAY].to_numpy(dtype=np.int64)
     numbers = {name: _numbers(parts[place]) for place, name in enumerate(table.numeric, 1)}
-    texts = {name: _numbers(parts[place]) for place, name in enumerate(table.categorical, 1 + len(table.numeric))}
+    texts = {name: _numbers(parts[place]) for place, name in enumerate(table.texts, 1 + len(table.numeric))}
     labels = _numbers(parts[0])
     return DayCounts(
         days,

@@ -78,7 +78,7 @@ class Spark:
         self._table: EventTable
         self._windows: Windows
         self._rows: Any
-        self._equal_rows: Any
+        self._distinct: Mapping[int, int]
         self._numeric: list[dict[str, Numeric]]
         self._row_counts: list[int]
         self._numbers: list[Numbers]
@@ -114,9 +114,7 @@ class Spark:
             # Spark plans each of them on one core; the first one fills the cache for the others.
             texts = background.begin("texts", window_facts.texts, rows, table, most, [_TRAIN], _TEST)
             numbers = background.begin("numbers", features.numbers, rows, table.numeric, _ALL)
-            # Not persisted: Spark's threads wait for one another for ever where a cached frame is made of another one.
-            self._equal_rows = window_facts.equal_rows(rows, table, _TEST, oldest_day(windows))
-            equal = background.begin("copies", window_facts.copies, self._equal_rows)
+            equal = background.begin("equal", window_facts.equal_rows, rows, table, _TEST, oldest_day(windows))
             groups = window_facts.groups(rows, table)
             numeric = numbers.result()
             about = [window_facts.facts(groups, numeric[place], place, window, table) for place, window in placed]
@@ -127,7 +125,8 @@ class Spark:
             text_counts = window_facts.counts_of_texts(found, about[_TRAIN], about[_TEST], table)
             about[_TRAIN] = window_facts.with_distinct(about[_TRAIN], found)
             known = [checks.check_entities(window_facts.entities(rows, name, _TEST), table) for name in table.entities]
-            self.warnings = [*_judged(about, table), *checks.check_copies(equal.result(), table), *chain(*known)]
+            self.warnings = [*_judged(about, table), *checks.check_copies(equal.result().copies, table), *chain(*known)]
+            self._distinct = equal.result().distinct
             self._versions_rows = self._rows_for_versions(extra)
         self._keep(about, numeric, text_counts)
         train, calibration, test = (window_facts.summary(groups, place, facts) for place, facts in enumerate(about))
@@ -161,7 +160,7 @@ class Spark:
     def count_days(self) -> DayCounts:
         with spark_errors("counting by day"):
             oldest, training = oldest_day(self._windows), self._features[0]
-            return day_counts.by_day(self._rows, self._equal_rows, self._table, training, oldest)
+            return day_counts.by_day(self._rows, self._distinct, self._table, training, oldest)
 
     def count_folds(self, params: Params) -> tuple[Counts, ...]:
         if not self._folds:
@@ -280,7 +279,7 @@ class Spark:
         with spark_errors(f"scoring with {model_uri}"):
             counts = self._counts(model.transform(rows.where(f"{WINDOW} = 0")), levels)
             without = self._counts(model.transform(_without_labels(rows.where(f"{WINDOW} = 1"))), levels)
-            texts = features.texts(rows.where(f"{WINDOW} = 0"), table.categorical, training)
+            texts = features.texts(rows.where(f"{WINDOW} = 0"), table.texts, training)
         return Measured(counts, threshold, (*features.counts(numeric), *texts), without)
 
     def confusion_of(self, model_uri: str) -> Confusion:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from ratchet.core.model_inputs import BOOLEANS
+from ratchet.core.model_inputs import BOOLEANS, RAW
 from ratchet.engines.requirements import pinned
 from ratchet.io.table.inspection import EventTable
 
@@ -61,7 +61,7 @@ def form(needed: Needed, table: EventTable, example: pd.DataFrame, temporary: st
     from mlflow.types import ColSpec, DataType, Schema
 
     inputs = [ColSpec(DataType.double, name) for name in table.numeric]
-    inputs += [ColSpec(DataType.string, name) for name in table.categorical]
+    inputs += [ColSpec(DataType.string, name) for name in table.texts]
     packages = (*_REQUIREMENTS, "xgboost-cpu") if needed.estimator == "xgboost" else _REQUIREMENTS
     return {
         "dfs_tmpdir": temporary,
@@ -69,7 +69,7 @@ def form(needed: Needed, table: EventTable, example: pd.DataFrame, temporary: st
         "input_example": example,
         "code_paths": [*needed.code] or None,
         "pip_requirements": sorted({*pinned(packages), *needed.requirements}),
-        "metadata": {BOOLEANS: sorted(table.booleans)},
+        "metadata": {BOOLEANS: sorted(table.booleans), RAW: sorted(table.raw)},
     }
 
 

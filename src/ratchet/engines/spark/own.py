@@ -4,7 +4,6 @@ Their pipeline writes a column `probability`, a vector of two; what Ratchet adds
 is a ConfigurationError of one sentence.
 """
 
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from ratchet.io.table.table import LABEL
 from ratchet.settings import Settings
 
 SETTING = "spark.estimator"
-_ARGUMENTS = ("numeric", "categorical", "params", "seed", "label")
 _ROWS_OF_A_CLASS = 50
 # Sums over partitions may come in another order.
 _SAME = 1e-6
@@ -35,19 +33,9 @@ def make(
     """New, unfitted stages, checked to be such. names: the numeric and the categorical features for the function."""
     from pyspark.ml.base import Estimator, Transformer
 
-    try:
-        inspect.signature(own.call).bind(**dict.fromkeys(_ARGUMENTS))
-    except TypeError as error:
-        message = f"{own.name} can't be called with {', '.join(_ARGUMENTS)} as keywords: {error}"
-        raise ConfigurationError(message) from error
-    with own.errors("its call"):
-        made = own.call(
-            numeric=names[0],
-            categorical=names[1],
-            params=dict(params),
-            seed=settings.seed,
-            label=LABEL,
-        )
+    given = {"numeric": names[0], "categorical": names[1], "params": dict(params), "seed": settings.seed}
+    raw = list(settings.data.features)
+    made = own.made(given | {"label": LABEL} | ({"features": raw} if raw else {}))
     if not isinstance(made, list | tuple) or not made:
         message = f"{own.name} returns {str(made)[:80]}; a list of stages of pyspark.ml is accepted"
         raise ConfigurationError(message)

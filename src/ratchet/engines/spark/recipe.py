@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ratchet.core.search import Params
 from ratchet.engines import folding
-from ratchet.engines.own_code import OwnCode, own_code
+from ratchet.engines.own_code import OwnCode, check_raw, own_code
 from ratchet.engines.spark import own, pipeline
 from ratchet.engines.spark.errors import spark_errors
 from ratchet.engines.spark.logging import Needed
@@ -42,6 +42,7 @@ class Recipe(Protocol):
 
 def recipe(settings: Settings, table: EventTable, cores: int) -> Recipe:
     """The recipe that the settings name. Raises ConfigurationError for unknown parameters, and own code that fails."""
+    check_raw(settings, "spark")
     if settings.spark.own:
         return _Own(settings, table, own_code(own.SETTING, settings.spark.estimator))
     return _Stock(settings, cores)

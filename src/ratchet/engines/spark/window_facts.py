@@ -25,7 +25,7 @@ _FEWEST_ROWS = 20
 
 @dataclass(frozen=True)
 class Group:
-    """Rows of one window, month and label. filled: those with a value, by categorical feature.
+    """Rows of one window, month and label. filled: those with a value, by feature with text.
 
     positive: None if the label is missing. other: the text of a label that is not the positive one.
     """
@@ -49,13 +49,21 @@ class Text:
     distinct: int
 
 
+@dataclass(frozen=True)
+class EqualRows:
+    """copies: see `io.table.checks`. distinct: the rows of each day that differ from one another."""
+
+    copies: Copies
+    distinct: Mapping[int, int]
+
+
 def groups(rows: Any, table: EventTable) -> list[Group]:
     """Aggregate the rows of `engines.spark.reading.frame`. Raises DataError for too many labels."""
     from pyspark.sql import functions as f
 
     month = f.date_format(f.date_from_unix_date(f.col(DAY).cast("int")), "yyyy-MM")
     keyed = rows.groupBy(WINDOW, month.alias("month"), LABEL, OTHER)
-    filled = [f.count(f.col(quoted(name))).alias(f"filled{place}") for place, name in _placed(table)]
+    filled = [f.count(f.col(quoted(name))).alias(f"filled{place}") for place, name in enumerate(table.texts)]
     found = keyed.agg(f.count("*").alias("rows"), *filled).limit(_MOST_GROUPS + 1).collect()
     if len(found) > _MOST_GROUPS:
         label = table.settings.label
@@ -71,7 +79,7 @@ def groups(rows: Any, table: EventTable) -> list[Group]:
             None if row[LABEL] is None else row[LABEL] == 1.0,
             row[OTHER],
             row["rows"],
-            {name: row[f"filled{place}"] for place, name in _placed(table)},
+            {name: row[f"filled{place}"] for place, name in enumerate(table.texts)},
         )
         for row in found
     ]
@@ -98,31 +106,35 @@ def facts(
     )
 
 
-def equal_rows(rows: Any, table: EventTable, newest: int, oldest: int) -> Any:
-    """How many rows of each day are equal, by a hash of 64 bits: `counted_day`, `row`, `test`, `before`.
+def equal_rows(rows: Any, table: EventTable, newest: int, oldest: int) -> EqualRows:
+    """Count equal rows, by a hash of 64 bits.
 
     newest: the place of the test window. oldest: days before it are counted together, on the day before it.
     """
+    from pyspark.sql import Window as Over
     from pyspark.sql import functions as f
 
     columns = [f.col(quoted(name)) for name in table.features]
     # The hash passes over what is missing: without these, the same value in another column would be the same row.
     hashed = f.xxhash64(*columns, *(f.isnull(column) for column in columns), f.col(LABEL)).alias("row")
     day, in_test = f.greatest(f.col(DAY), f.lit(oldest - 1)).alias(COUNTED_DAY), f.col(WINDOW) == newest
-    found = rows.where(f.col(WINDOW) != UNREADABLE).groupBy(hashed, day)
-    return found.agg(f.count_if(in_test).alias("test"), f.count_if(~in_test).alias("before"))
-
-
-def copies(equal: Any) -> Copies:
-    """Rows of the windows that equal others. equal: from `equal_rows`."""
-    from pyspark.sql import functions as f
-
-    counted = equal.groupBy("row").agg(f.sum("test").alias("test"), f.sum("before").alias("before"))
+    equal = rows.where(f.col(WINDOW) != UNREADABLE).groupBy(hashed, day)
+    equal = equal.agg(f.count_if(in_test).alias("test"), f.count_if(~in_test).alias("before"))
+    ever_before = f.sum("before").over(Over.partitionBy("row"))
     test, before = f.col("test"), f.col("before")
-    found = counted.agg(
-        f.sum(test), f.sum(f.when(before > 0, test)), f.sum(before), f.sum(f.when(before > 1, before))
-    ).collect()[0]
-    return Copies(*(int(number or 0) for number in found))
+    by_day = equal.withColumn("ever_before", ever_before).groupBy(COUNTED_DAY)
+    found = by_day.agg(
+        f.count("*"),
+        f.sum(test),
+        f.sum(f.when(f.col("ever_before") > 0, test)),
+        f.sum(before),
+        f.sum(f.when(f.col("ever_before") > 1, before)),
+    ).collect()
+    test_rows, test_copies, before_rows, before_copies = (
+        sum(row[place] or 0 for row in found) for place in range(2, 6)
+    )
+    copies = Copies(test_rows, test_copies, before_rows, before_copies)
+    return EqualRows(copies, {row[0]: row[1] for row in found})
 
 
 def entities(rows: Any, name: str, newest: int) -> Entities:
@@ -173,8 +185,9 @@ def texts(rows: Any, table: EventTable, most: int, training: Sequence[int], newe
 
     if not table.categorical:
         return {}
+    placed = enumerate(table.categorical)
     cells = f.array(
-        *(f.struct(f.lit(place).alias("place"), f.col(quoted(name)).alias("value")) for place, name in _placed(table))
+        *(f.struct(f.lit(place).alias("place"), f.col(quoted(name)).alias("value")) for place, name in placed)
     )
     both = rows.where(f.col(WINDOW).isin(*training, newest)).select(WINDOW, f.explode(cells).alias("cell"))
     counted = both.select(WINDOW, "cell.*").where("value IS NOT NULL").groupBy("place", "value")
@@ -212,7 +225,7 @@ def counts_of_texts(
     for about, rows_of in ((training, _rows_in_training), (newest, _rows_in_newest)):
         missing = {column.name: column.missing for column in about.columns}
         counted = []
-        for name in table.categorical:
+        for name in table.texts:
             named: dict[Key, int] = {
                 text.value: rows_of(text) for text in found.get(name, ())[:MOST_VALUES] if rows_of(text)
             }
@@ -220,10 +233,6 @@ def counts_of_texts(
             counted.append(FeatureCounts(name, "categorical", named, other, missing[name]))
         result.append(tuple(counted))
     return result
-
-
-def _placed(table: EventTable) -> list[tuple[int, str]]:
-    return list(enumerate(table.categorical))
 
 
 def _rows_in_training(text: Text) -> int:

@@ -6,6 +6,7 @@ and a watch killed at any point is simply run again: days with a file are not re
 
 import re
 import tempfile
+from ast import literal_eval
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -31,6 +32,7 @@ from ratchet.io.records.version import Version, columns_of
 
 COUNTS = "counts.csv"
 _FOLDER = "watch"
+_ROLES = {"double": "numeric", "string": "categorical"}
 _NAME = re.compile(r"watch/counts-(\d{4}-\d\d-\d\d)-to-(\d{4}-\d\d-\d\d)\.csv")
 _ONE_DAY = timedelta(days=1)
 _MILLISECONDS = 86_400_000
@@ -103,11 +105,13 @@ class Record:
         return from_csv(self.read(FEATURES)) if FEATURES in self._files else ()
 
     def columns(self) -> Mapping[str, tuple[str, ...]]:
-        """The numeric and the categorical features that it was trained on; empty if its run doesn't record them."""
+        """The features that it was trained on, by their setting; empty if its run doesn't record them."""
         kinds = columns_of(self._run)
-        roles = {"numeric": "double", "categorical": "string"}
-        named = {role: tuple(name for name, kind in kinds.items() if kind == wanted) for role, wanted in roles.items()}
-        return named if any(named.values()) else {}
+        raw = literal_eval(self._run.data.params.get("data.features", "()"))
+        roles = {name: "features" if name in raw else _ROLES[kind] for name, kind in kinds.items() if kind in _ROLES}
+        if not roles:
+            return {}
+        return {role: tuple(name for name in roles if roles[name] == role) for role in (*_ROLES.values(), "features")}
 
     def blocks(self) -> list[list[Span]]:
         """The spans grouped into runs without gaps."""

@@ -243,7 +243,7 @@ def _inputs(about: Any) -> tuple[dict[str, bool], tuple[str, ...] | None]:
         inputs = ModelInputs.of(about, "the model")
     except ConfigurationError:  # without names or with other types: MLflow validates its requests
         return {}, None
-    return {name: name in inputs.booleans for name in inputs.categorical}, inputs.numeric
+    return {name: name in inputs.booleans for name in inputs.texts}, inputs.numeric
 
 
 async def _body(receive: Receive) -> bytes:

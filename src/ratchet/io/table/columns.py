@@ -31,6 +31,11 @@ def is_number(kind: pa.DataType) -> bool:
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind))
 
 
+def is_moment(kind: pa.DataType) -> bool:
+    """Whether a column of this type holds dates, or times of a day."""
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
+
+
 def _is_category(kind: pa.DataType) -> bool:
     """Whether both engines convert the values to the same text, unlike fractions."""
     whole = pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0)
@@ -81,7 +86,7 @@ def check_timestamp(schema: pa.Schema, name: str, settings: Data, uri: str) -> N
     """Raises DataError or ConfigurationError if a column with times has an unfit type."""
     kind = schema.field(name).type
     number = is_number(kind) and not pa.types.is_boolean(kind)
-    moment = pa.types.is_timestamp(kind) or pa.types.is_date(kind)
+    moment = is_moment(kind)
     if not (number or moment or is_text(kind)):
         message = (
             f"the timestamp column {name!r} of {uri} has the type {kind}; "
@@ -110,8 +115,8 @@ def features(schema: pa.Schema, settings: Data, uri: str) -> tuple[tuple[str, ..
         categorical = tuple(name for name in others if is_text(schema.field(name).type))
     if settings.numeric is None and settings.categorical is None:
         _check_all_others(schema, others, {*numeric, *categorical}, uri)
-    check_features(schema, numeric, categorical, uri)
-    if not numeric and not categorical:
+    check_features(schema, numeric, categorical, settings.features, uri)
+    if not (numeric or categorical or settings.features):
         message = f"{uri} has no feature: no column besides the timestamp and the label is selected"
         raise DataError(message)
     return numeric, categorical
@@ -135,11 +140,14 @@ def text_in_ranges(column: str, uri: str) -> ConfigurationError:
     return ConfigurationError(message)
 
 
-def check_features(schema: pa.Schema, numeric: Sequence[str], categorical: Sequence[str], uri: str) -> None:
+def check_features(
+    schema: pa.Schema, numeric: Sequence[str], categorical: Sequence[str], raw: Sequence[str], uri: str
+) -> None:
     """Raises DataError for a feature whose name is reserved or whose type is unfit."""
-    _check_free((*numeric, *categorical), uri)
+    _check_free((*numeric, *categorical, *raw), uri)
     _check_kinds(schema, numeric, uri, _NUMERIC)
     _check_kinds(schema, categorical, uri, _CATEGORICAL)
+    _check_kinds(schema, raw, uri, _RAW)
 
 
 def _check_free(names: Iterable[str], uri: str) -> None:
@@ -152,23 +160,25 @@ def _check_free(names: Iterable[str], uri: str) -> None:
 def is_needed(name: str, settings: Data) -> bool:
     """Whether a column of this name has a role, or may get one."""
     own = (settings.timestamp, settings.label.column, settings.label.known_at, settings.entity)
-    if name in (*own, *(settings.numeric or ()), *(settings.categorical or ())):
+    if name in (*own, *settings.named_features):
         return True
     return name not in settings.exclude and (settings.numeric is None or settings.categorical is None)
 
 
 def _others(schema: pa.Schema, settings: Data) -> list[str]:
     taken = {settings.timestamp, settings.label.column, settings.label.known_at, settings.entity, *settings.exclude}
-    taken.update(settings.numeric or (), settings.categorical or ())
+    taken.update(settings.named_features)
     return [name for name in schema.names if name not in taken]
 
 
 def _check_all_others(schema: pa.Schema, others: Sequence[str], chosen: set[str], uri: str) -> None:
     for name in others:
         if name not in chosen:
+            kind = schema.field(name).type
+            other = ", or to data.features for an estimator of your own" if is_moment(kind) else ""
             message = (
-                f"the column {name!r} of {uri} has the type {schema.field(name).type}, which is neither a number nor "
-                "text: add it to data.exclude"
+                f"the column {name!r} of {uri} has the type {kind}, which is neither a number nor text: "
+                f"add it to data.exclude{other}"
             )
             raise DataError(message)
 
@@ -184,6 +194,7 @@ class _Role:
 
 _NUMERIC = _Role("numeric feature", is_number, "numbers or booleans")
 _CATEGORICAL = _Role("categorical feature", _is_category, "text, whole numbers or booleans")
+_RAW = _Role("feature", lambda kind: is_text(kind) or is_moment(kind), "in data.features, text, dates or times")
 
 
 def _check_kinds(schema: pa.Schema, names: Sequence[str], uri: str, role: _Role) -> None:

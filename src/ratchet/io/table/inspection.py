@@ -74,6 +74,7 @@ def inspect(settings: Data, looked: table_files.Looked | None = None) -> EventTa
         csv=settings.csv,
         numeric=numeric,
         categorical=categorical,
+        raw=settings.features,
         booleans=frozenset(name for name in categorical if pa.types.is_boolean(schema.field(name).type)),
         remarks=looked.remarks,
         settings=settings,
@@ -89,7 +90,7 @@ def _wanted(settings: Data, clock: Clock) -> table_files.Wanted:
         csv=settings.csv,
         numeric=settings.numeric or (),
         categorical=settings.categorical or (),
-        texts=(settings.label.column,),
+        texts=(settings.label.column, *settings.features),
         exclude=settings.exclude,
         needed=partial(columns.is_needed, settings=settings),
         timestamps=Timestamps(settings.timestamp, clock),
@@ -98,8 +99,7 @@ def _wanted(settings: Data, clock: Clock) -> table_files.Wanted:
 
 def _needed(settings: Data) -> list[str]:
     optional = [name for name in (settings.label.known_at, settings.entity) if name is not None]
-    features = (*(settings.numeric or ()), *(settings.categorical or ()))
-    return [settings.timestamp, settings.label.column, *optional, *features]
+    return [settings.timestamp, settings.label.column, *optional, *settings.named_features]
 
 
 def _check_everywhere(store: Store, found: Sequence[File], settings: Data) -> None:
@@ -158,5 +158,5 @@ def digest(table: EventTable, window: Window) -> str:
 
 def column_kinds(table: EventTable) -> dict[str, str]:
     """The types of features and label in MLflow's terms: `double`, `string` or, for the label, `boolean`, by name."""
-    kinds = dict.fromkeys(table.numeric, "double") | dict.fromkeys(table.categorical, "string")
+    kinds = dict.fromkeys(table.numeric, "double") | dict.fromkeys(table.texts, "string")
     return kinds | {table.settings.label.column: "boolean"}

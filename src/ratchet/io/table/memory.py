@@ -46,7 +46,7 @@ def memory_needed(table: EventTable, windows: Iterable[Window], estimator: str) 
 def _window_bytes(table: EventTable, window: Window, fit_bytes: int) -> int:
     groups = [group for file in table.files for group in file.row_groups if group.touches(window)]
     rows = sum(group.rows for group in groups)
-    frame = rows * (_NUMBER_BYTES * len(table.numeric) + _CODE_BYTES * len(table.categorical) + _OTHER_BYTES)
+    frame = rows * (_NUMBER_BYTES * len(table.numeric) + _CODE_BYTES * len(table.texts) + _OTHER_BYTES)
     fit = rows * len(table.features) * fit_bytes if window.name == "training" else 0
     return frame + fit
 

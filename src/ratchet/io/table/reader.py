@@ -17,7 +17,7 @@ from ratchet.core.windows import Period, Window
 from ratchet.errors import DataError, RatchetError
 from ratchet.io.table import values
 from ratchet.io.table.clock import Clock, is_text
-from ratchet.io.table.columns import is_number, plain
+from ratchet.io.table.columns import is_moment, is_number, plain
 from ratchet.io.table.files import csv_files, parquet_files, transaction_log
 from ratchet.io.table.files.filesystem import address, changed, explained, words_of
 from ratchet.io.table.table import DAY, LABEL, EventTable, File, Table
@@ -66,10 +66,11 @@ def pieces(table: Table, windows: Sequence[Window] | None) -> list[Piece]:
 
 
 def as_number(table: Table, name: str) -> bool:
-    """Whether a column is read as numbers. A column that only an existing version needs is, unless its type is text."""
+    """Whether a column is read as numbers, not as text. One that is no feature is read according to its type."""
     if name in table.features:
         return name in table.numeric
-    return not is_text(table.schema.field(name).type)
+    kind = plain(table.schema.field(name).type)
+    return not (is_text(kind) or is_moment(kind))
 
 
 def schema(table: EventTable, columns: Sequence[str]) -> pa.Schema:
@@ -229,6 +230,8 @@ def _places(days: npt.NDArray[np.int64], bad: npt.NDArray[np.bool_], windows: Se
 def value(table: Table, file: File, name: str, column: pa.Array) -> pa.Array:
     """A column of a file as a model's input: numbers, or text in a dictionary. Raises like `batches`."""
     if not as_number(table, name):
+        if is_moment(kind := table.schema.field(name).type):
+            column = column.cast(kind, safe=False)
         return values.text(column, boolean=name in table.booleans).cast(_TEXT)
     try:
         return values.number(column, decimal(table))

@@ -5,7 +5,7 @@ maximum number of rows is known in advance; allocated memory is not used until a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -60,8 +60,13 @@ def load(table: EventTable, window: Window, columns: Sequence[str]) -> Rows:
         copy=False,
     )
     pa.default_memory_pool().release_unused()
-    about = tuple(stock[name].facts(rows) for name in names if name in table.features)
+    about = tuple(_facts(stock[name].facts(rows), rows, table) for name in names if name in table.features)
     return Rows(frame, WindowFacts(window, rows, label.positives, label.nulls, label.most_frequent(), bad, about))
+
+
+def _facts(of: ColumnFacts, rows: int, table: EventTable) -> ColumnFacts:
+    """Those of a raw feature don't tell of its values."""
+    return replace(of, distinct=None, constant=of.missing == rows) if of.name in table.raw else of
 
 
 class _Column(Protocol):

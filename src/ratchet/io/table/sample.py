@@ -82,6 +82,7 @@ def _looked(uri: str, csv: Csv) -> Table:
         csv=csv,
         numeric=(),
         categorical=(),
+        raw=(),
         booleans=frozenset(),
         remarks=looked.remarks,
     )

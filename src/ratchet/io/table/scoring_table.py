@@ -28,15 +28,15 @@ def inspect(uri: str, inputs: ModelInputs, dialect: Csv | None = None) -> Scorin
     column has the name of a result column; TemporaryError if the store does not respond.
     """
     csv = dialect or Csv()
-    numeric, categorical = inputs.numeric, inputs.categorical
+    numeric, categorical, raw = inputs.numeric, inputs.categorical, tuple(sorted(inputs.raw))
     store = open_store(uri, "the table to score")
-    wanted = table_files.Wanted(csv, numeric, categorical, (), (), lambda _: True, timestamps=None)
+    wanted = table_files.Wanted(csv, numeric, categorical, raw, (), lambda _: True, timestamps=None)
     looked = table_files.look(store, wanted)
     schema = pa.schema([_passed_on(field, looked.format, inputs) for field in looked.schema])
     schema = table_files.with_partitions(schema, looked.files, inputs.numeric)
     columns.check_present(uri, inputs.kinds, schema.names, uri)
     _check_free(uri, schema.names)
-    columns.check_features(schema, numeric, categorical, uri)
+    columns.check_features(schema, numeric, categorical, raw, uri)
     return ScoringTable(
         store=store,
         format=looked.format,
@@ -45,8 +45,9 @@ def inspect(uri: str, inputs: ModelInputs, dialect: Csv | None = None) -> Scorin
         csv=csv,
         numeric=numeric,
         categorical=categorical,
+        raw=raw,
         booleans=inputs.booleans,
-        remarks=(*looked.remarks, *_ambiguous(looked, categorical, uri)),
+        remarks=(*looked.remarks, *_ambiguous(looked, (*categorical, *raw), uri)),
     )
 
 

@@ -83,8 +83,8 @@ class File:
 class Table:
     """A table that was inspected, not read: its files, columns and features.
 
-    schema: the columns that can be read. csv: the dialect of its files if `format` is csv. numeric, categorical: the
-    names of the features.
+    schema: the columns that can be read. csv: the dialect of its files if `format` is csv. numeric, categorical, raw:
+    the names of the features; raw ones are text that is neither coded nor counted, for a team's own estimator.
     """
 
     store: Store
@@ -94,6 +94,7 @@ class Table:
     csv: Csv
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
+    raw: tuple[str, ...]
     booleans: frozenset[str]
     """The categorical features whose text is `true` or `false`, however the files write that."""
     remarks: tuple[str, ...]
@@ -105,7 +106,12 @@ class Table:
 
     @property
     def features(self) -> tuple[str, ...]:
-        return self.numeric + self.categorical
+        return self.numeric + self.texts
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The features that a model gets as text."""
+        return self.categorical + self.raw
 
 
 @dataclass(frozen=True, kw_only=True)

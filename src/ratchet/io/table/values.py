@@ -37,8 +37,17 @@ def number(column: pa.Array, decimal: str = ".") -> pa.Array:
 
 
 def text(column: pa.Array, *, boolean: bool = False) -> pa.Array:
-    """Text in a dictionary, normalized by `text_of`, null where missing."""
-    encoded = _decoded(column).cast(pa.string()).dictionary_encode()
+    """Text in a dictionary, normalized by `text_of`, null where missing.
+
+    Dates and times are in ISO 8601, times with microseconds: `2026-01-05 12:30:00.000000`, with a `Z` if the column has
+    a zone.
+    """
+    values = _decoded(column)
+    if pa.types.is_timestamp(values.type):
+        values = values.cast(pa.timestamp("us", values.type.tz and "UTC"), safe=False)
+    elif pa.types.is_date(values.type):
+        values = values.cast(pa.date32())
+    encoded = values.cast(pa.string()).dictionary_encode()
     stored = encoded.dictionary.to_pylist()
     known = [text_of(each, boolean=boolean) for each in stored]
     return encoded if known == stored else pa.array(known, pa.string()).take(encoded.indices).dictionary_encode()

@@ -39,6 +39,7 @@ def written(subject: Subject, folder: str) -> FewRows:
         label=Label(column=data.label.column, positive=True),
         numeric=table.numeric,
         categorical=table.categorical,
+        features=table.raw,
     )
     return FewRows(settings.model_copy(update={"data": small}), len(few))
 
@@ -57,7 +58,7 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
 def _stored(few: pd.DataFrame, table: EventTable) -> pa.Table:
     settings = table.settings
     columns = {name: pa.array(few[name], pa.float64(), from_pandas=True) for name in table.numeric}
-    for name in table.categorical:
+    for name in table.texts:
         text = pa.array(few[name], pa.string(), from_pandas=True)
         columns[name] = text.cast(pa.bool_()) if name in table.booleans else text
     columns[settings.label.column] = pa.array(few[LABEL], pa.bool_())

@@ -30,6 +30,8 @@ def features(subject: Subject) -> Iterator[tuple[Level, str]]:
     gate.check_bounds(settings, found)
     yield "ok", f"{len(found.numeric)} numeric: {_listed(found.numeric)}"
     yield "ok", f"{len(found.categorical)} categorical: {_listed(found.categorical)}"
+    if found.raw:
+        yield "ok", f"{len(found.raw)} as text, for your own estimator: {_listed(found.raw)}"
     if unused := _unused(found):
         yield "ok", f"not used: {_listed(unused)}"
     if subject.as_of is not None:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 _LISTED = 3
+_WRONG = {"numeric": ("unseen",), "categorical": ("min", "max"), "raw": ("min", "max", "unseen")}
+"""Bounds that don't apply, by the kind of feature."""
 
 
 def check_bounds(settings: Settings, table: EventTable) -> None:
@@ -41,8 +43,8 @@ def check_bounds(settings: Settings, table: EventTable) -> None:
             near = get_close_matches(name, table.features) or list(table.features[:_LISTED])
             message = f"data.bounds names {name!r}, which is no feature of {table.uri}; features: {', '.join(near)}"
             raise ConfigurationError(message)
-        wrong, kind = (("unseen",), "numeric") if name in table.numeric else (("min", "max"), "categorical")
-        if given := [field for field in wrong if getattr(bound, field) is not None]:
+        kind = next(kind for kind in _WRONG if name in getattr(table, kind))
+        if given := [field for field in _WRONG[kind] if getattr(bound, field) is not None]:
             message = f"data.bounds.{name}.{given[0]} does not apply: {name!r} is a {kind} feature of {table.uri}"
             raise ConfigurationError(message)
 
