@@ -1,7 +1,8 @@
 """What the scikit-learn trainer can't do without, and nothing else: read, fit, calibrate, choose, score.
 
 The yardstick of `bench/run.py`: the same columns, windows and pipeline as `ratchet train sklearn`, straight through
-pandas and scikit-learn; no checks, no logging, no evidence. Usage: python bench/bare_sklearn.py [TABLE]
+pandas and scikit-learn; no checks, no logging, no evidence.
+Usage: python bench/bare_sklearn.py [TABLE [FUNCTION]], the function making another pipeline: `our_models.delays:make`
 """
 
 import os
@@ -11,6 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import json
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +40,12 @@ def window(start: str | None, end: str) -> tuple[pd.DataFrame, pd.Series]:
 
 
 rows, labels = window(None, "2013-11-01")
-model = pipeline("hist_gradient_boosting", {}, config["numeric"], config["categorical"], seed=0).fit(rows, labels)
+module, _, name = sys.argv[2].partition(":") if len(sys.argv) > 2 else ("", "", "")  # noqa: PLR2004
+if name:
+    made = getattr(import_module(module), name)(config["numeric"], config["categorical"], params={}, seed=0)
+else:
+    made = pipeline("hist_gradient_boosting", {}, config["numeric"], config["categorical"], seed=0)
+model = made.fit(rows, labels)
 del rows, labels
 rows, labels = window("2013-11-01", "2013-12-01")
 calibrated = CalibratedClassifierCV(FrozenEstimator(model), method="isotonic").fit(rows, labels)

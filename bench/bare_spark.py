@@ -3,7 +3,7 @@
 The yardstick of `bench/run.py`: the same columns, windows, stages and parameters as `ratchet train spark`, straight
 through pyspark; no checks, no logging, no evidence. Needs Java on the PATH or in JAVA_HOME.
 The variable DRIVER_MEMORY is the heap of Spark's JVM.
-Usage: python bench/bare_spark.py [TABLE]
+Usage: python bench/bare_spark.py [TABLE [FUNCTION]], the function making other stages: `our_models.spark_delays:stages`
 """
 
 import json
@@ -11,7 +11,9 @@ import math
 import os
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -62,14 +64,14 @@ def counted(scored: DataFrame) -> pd.DataFrame:
     return scored.groupBy("day", level, "label").count().toPandas()
 
 
-train = window("1970-01-01", "2013-11-01")
-filled = train.select(f.count("*").alias("rows"), *map(f.count, numeric)).first()
-gaps = [name for name, there in zip(numeric, filled[1:], strict=True) if there < filled["rows"]]
-marked = ", ".join(f"CAST({name} IS NULL AS DOUBLE) AS gap_{name}" for name in gaps)
-places = range(len(categorical))
-codes, flags = [f"code{place}" for place in places], [f"flags{place}" for place in places]
-front = Pipeline(
-    stages=[
+def stock(train: DataFrame) -> list[Any]:
+    """The stages that the Spark trainer makes by default."""
+    filled = train.select(f.count("*").alias("rows"), *map(f.count, numeric)).first()
+    gaps = [name for name, there in zip(numeric, filled[1:], strict=True) if there < filled["rows"]]
+    marked = ", ".join(f"CAST({name} IS NULL AS DOUBLE) AS gap_{name}" for name in gaps)
+    places = range(len(categorical))
+    codes, flags = [f"code{place}" for place in places], [f"flags{place}" for place in places]
+    return [
         SQLTransformer(statement=f"SELECT *, {marked} FROM __THIS__"),  # noqa: S608  # names of the configuration
         Imputer(inputCols=numeric, outputCols=numeric),
         StringIndexer(inputCols=categorical, outputCols=codes, handleInvalid="keep"),
@@ -77,14 +79,19 @@ front = Pipeline(
         VectorAssembler(inputCols=[*numeric, *(f"gap_{name}" for name in gaps), *flags], outputCol="features"),
         LogisticRegression(maxIter=50, regParam=1e-4, tol=1e-5, predictionCol="estimated"),
     ]
-).fit(train)
+
+
+train = window("1970-01-01", "2013-11-01")
+module, _, name = sys.argv[2].partition(":") if len(sys.argv) > 2 else ("", "", "")  # noqa: PLR2004
+stages = getattr(import_module(module), name)(numeric, categorical, {}, 0, "label") if name else stock(train)
+front = Pipeline(stages=stages).fit(train)
 estimated = front.transform(window("2013-11-01", "2013-12-01")).select("probability", "label", "day").cache()
 calibrator = IsotonicRegression(featuresCol="probability", featureIndex=1, predictionCol="score").fit(estimated)
 counts = counted(calibrator.transform(estimated)).pivot_table("count", "level", "label", aggfunc="sum", fill_value=0)
 above = counts[::-1].cumsum()
 f1 = 2 * above[1.0] / (above[0.0] + above[1.0] + counts[1.0].sum())
 threshold = f1.idxmax() / LEVELS
-binarizer = Binarizer(threshold=math.nextafter(threshold, -1), inputCol="score", outputCol="prediction")
+binarizer = Binarizer(threshold=math.nextafter(threshold, -1), inputCol="score", outputCol="labelled")
 model = PipelineModel([*front.stages, calibrator, binarizer])
 counts = counted(model.transform(window("2013-12-01", "2014-01-01")))
 positive = counts["level"] / LEVELS >= threshold

@@ -3,7 +3,8 @@
 Each figure is a ratio of pairs run in turn on this machine, with the load beside it. Usage: python bench/run.py
 [quick|full|NAME ...]. `quick` (the default) takes the flights as they are, ten minutes on two cores; `full` adds 3.3
 million rows for both engines and 10 million for Spark, twenty minutes more. NAME is one of them: sklearn, spark, cycle,
-sklearn-10, spark-10, spark-30, the number being how many times over the flights are taken.
+sklearn-10, spark-10, spark-30, the number being how many times over the flights are taken; sklearn-own, spark-own, the
+estimators of `examples/own-model`.
 """
 
 import os
@@ -26,6 +27,10 @@ TABLE = "data/flights"
 PYTHON = sys.executable
 QUICK = ("sklearn", "spark", "cycle")
 SIZES = {"quick": QUICK, "full": (*QUICK, "sklearn-10", "spark-10", "spark-30")}
+OWN = {
+    "sklearn": "our_models.delays:make",
+    "spark": "our_models.spark_delays:stages",
+}
 _MIB = 1024**2
 
 
@@ -62,6 +67,10 @@ def _measured(name: str) -> str:
     if name == "spark":
         return _row("spark, flights", paired(_train(name), _bare(name), variables, 3), 1.3, None)
     engine, _, times = name.partition("-")
+    if times == "own":
+        variables["PYTHONPATH"] = "examples/own-model"
+        command = [*_train(engine), "--set", f"{engine}.estimator={OWN[engine]}"]
+        return _row(f"{engine}, own", paired(command, [*_bare(engine), OWN[engine]], variables, 3), None, None)
     table = _larger(int(times))
     variables |= {"RATCHET__DATA__URI": table, "RATCHET__SPARK__DRIVER_MEMORY": "8GiB", "DRIVER_MEMORY": "8g"}
     ratio = paired(_train(engine), _bare(engine, table), variables, 1)

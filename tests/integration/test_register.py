@@ -397,6 +397,16 @@ def test_an_engine_without_a_candidate_does_not_stop_the_other(mlflow_server):
     assert (promoted.engine, promoted.outcome) == ("spark", "promoted")
 
 
+def test_without_a_name_the_newest_cycle_may_have_trained_one_engine_alone(mlflow_server):
+    both = settings_for(mlflow_server, next(_names))
+    add_run(both, "c1", 0.53, engine="spark")
+    skipped, promoted = register(both, None)
+    assert (skipped.outcome, skipped.reason) == ("skipped", "the cycle c1 has no run of sklearn")
+    assert promoted.outcome == "promoted"
+    add_run(both, "c1", 0.53, tags={"ratchet.complete": "false"})
+    assert register(both, None)[0].outcome == "missing"
+
+
 def test_an_error_of_one_engine_does_not_stop_the_other(mlflow_server):
     both = settings_for(mlflow_server, next(_names))
     add_run(both, "c1", 0.53, metrics={"f1_all_positive": None})

@@ -948,45 +948,66 @@ def test_a_model_with_another_version_of_a_package_in_python_is_refused(tmp_path
         own.check_code(str(tmp_path / "two"), imported)
 
 
-RAW_STAGES = """
+STAGES_IN_PYTHON = """
+from pyspark.ml import Transformer
 from pyspark.ml.classification import LogisticRegression
-from pyspark.ml.feature import SQLTransformer, VectorAssembler
+from pyspark.ml.feature import VectorAssembler
+from pyspark.ml.param.shared import HasInputCols
+from pyspark.ml.util import DefaultParamsReadable, DefaultParamsWritable
+from pyspark.sql import functions as f
+
+
+class Read(Transformer, HasInputCols, DefaultParamsReadable, DefaultParamsWritable):
+    def _transform(self, rows):
+        born, seen, note = map(f.col, self.getInputCols())
+        age = f.coalesce(f.datediff(f.lit("2024-01-01"), f.to_date(born)), f.lit(0))
+        refund = f.coalesce(note.like("%refund%"), f.lit(False)).cast("int")
+        return rows.withColumns({"age": age, "hour": f.hour(seen), "refund": refund})
 
 
 def stages(numeric, categorical, features, params, seed, label):
-    born, seen, note = features
-    read = (
-        f"SELECT *, COALESCE(DATEDIFF(DATE'2024-01-01', TO_DATE({born})), 0) AS age, HOUR({seen}) AS hour,"
-        f" CAST(COALESCE({note} LIKE '%refund%', FALSE) AS INT) AS refund FROM __THIS__"
-    )
-    names = ["speed", "age", "hour", "refund"]
+    names = [*numeric, "age", "hour", "refund"]
     assembled = VectorAssembler(inputCols=names, outputCol="features", handleInvalid="keep")
-    return [SQLTransformer(statement=read), assembled, LogisticRegression(labelCol=label)]
+    return [Read()._set(inputCols=features), assembled, LogisticRegression(labelCol=label)]
+"""
+SERVED = """
+import json, sys
+import pandas
+from ratchet.engines.serving import loaded
+from ratchet.settings import Settings
+
+with loaded("spark", Settings.model_validate_json(sys.stdin.read(), strict=False), sys.argv[1]) as served:
+    print(json.dumps(served.both.predict(pandas.read_json(sys.argv[2], dtype=False)).to_dict("list")))
+    print(sys.modules["stages_in_python"].__file__)
 """
 
 
-def test_both_engines_pass_dates_times_and_notes_on_as_the_same_text(engine, tmp_path, monkeypatch):
-    """And Spark's stages of a team read them, and are saved and read back."""
+@pytest.fixture
+def with_raw_features(engine, tmp_path, monkeypatch):
+    """The engine with a table that it has read, whose dates, times and notes are for stages in Python."""
     born = [None if row % 5 == 0 else date(2000, 1, 1) + timedelta(days=row) for row in range(ROWS)]
     seen = pa.array([FIRST + timedelta(minutes=7 * row) for row in range(ROWS)], pa.timestamp("ms", "Europe/Berlin"))
     note = [f"call {row}: {'refund' if row % 4 == 0 else 'fine'}" for row in range(ROWS)]
-    made = columns(born=pa.array(born, pa.date32()), seen=seen, note=pa.array(note))
-    (tmp_path / "raw_stages").mkdir()
-    (tmp_path / "raw_stages" / "model.py").write_text(RAW_STAGES)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    data = settings(
-        parquet(tmp_path / "events.parquet", made),
-        numeric=("speed",),
-        categorical=(),
-        features=("born", "seen", "note"),
+    made = parquet(
+        tmp_path / "events.parquet", columns(born=pa.array(born, pa.date32()), seen=seen, note=pa.array(note))
     )
-    own_stages = SparkSettings(estimator="raw_stages.model:stages")
-    monkeypatch.setattr(engine, "_settings", engine._settings.model_copy(update={"data": data, "spark": own_stages}))
+    (tmp_path / "package" / "stages_in_python").mkdir(parents=True)
+    (tmp_path / "package" / "stages_in_python" / "__init__.py").touch()
+    (tmp_path / "package" / "stages_in_python" / "model.py").write_text(STAGES_IN_PYTHON)
+    monkeypatch.syspath_prepend(str(tmp_path / "package"))
+    data = settings(made, numeric=("speed",), categorical=(), features=("born", "seen", "note"))
+    stages = SparkSettings(estimator="stages_in_python.model:stages", conf=engine._settings.spark.conf)
+    monkeypatch.setattr(engine, "_settings", engine._settings.model_copy(update={"data": data, "spark": stages}))
     table = inspection.inspect(data)
     engine.read(table, EVENTS, ())
+    return table
+
+
+def test_both_engines_read_dates_times_and_notes_as_the_same_text(engine, with_raw_features):
+    table, names = with_raw_features, with_raw_features.raw
     rows = reading.frame(engine._session.get(), table, [EVENTS.test]).where(f"{WINDOW} = 0").toPandas()
     ours = inspection.load(table, EVENTS.test, table.features).frame
-    for name in data.features:
+    for name in names:
         theirs = sorted(rows[name].fillna("none"))
         assert theirs == sorted(text if isinstance(text, str) else "none" for text in ours[name].astype(object))
     assert {len(text) for text in rows["seen"]} == {len("2023-11-01 00:00:00.000000Z")}
@@ -994,8 +1015,11 @@ def test_both_engines_pass_dates_times_and_notes_on_as_the_same_text(engine, tmp
     assert then == counted(inspection.load(table, EVENTS.train, table.features).frame, table)
     assert now == counted(ours, table, then)
     days = engine.count_days().texts
-    assert {name: int(days[name].known.sum()) for name in data.features} == dict.fromkeys(data.features, 0)
+    assert {name: int(days[name].known.sum()) for name in names} == dict.fromkeys(names, 0)
     assert days["born"].filled.sum() < days["note"].filled.sum()
+
+
+def test_a_teams_stages_in_python_serve_where_their_package_is_not(engine, with_raw_features, tmp_path):
     engine.fit()
     threshold = choose(engine.calibrate()).value
     engine.set_threshold(threshold)
@@ -1005,4 +1029,15 @@ def test_both_engines_pass_dates_times_and_notes_on_as_the_same_text(engine, tmp
     with mlflow.start_run(experiment_id=experiment):
         uri = engine.log_model()
     assert engine.mislabelled(uri) == 0
-    assert ModelInputs.of(mlflow.models.Model.load(uri), "it").raw == {*data.features}
+    assert ModelInputs.of(mlflow.models.Model.load(uri), "it").raw == {*with_raw_features.raw}
+    folder, sample = mlflow.artifacts.download_artifacts(uri, dst_path=str(tmp_path)), engine.sample()
+    sample.rows.to_json(tmp_path / "rows.json", orient="records")
+    done = subprocess.run(
+        [sys.executable, "-c", SERVED, folder, str(tmp_path / "rows.json")],
+        input=engine._settings.model_dump_json(), capture_output=True, text=True, cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    answers, code = done.stdout.splitlines()[-2:]
+    assert json.loads(answers)["label"] == sample.labels
+    assert json.loads(answers)["probability"] == pytest.approx(sample.probabilities)
+    assert code == f"{folder.rstrip('/')}/code/stages_in_python/__init__.py"

@@ -118,7 +118,10 @@ def test_the_positive_class_is_true_or_the_greater_number_or_yes_or_the_rarer_te
         (texts("customer", [f"{row // 3 * 2 % 301}{row % 2}" for row in range(ROWS)]), "data.entity may name it"),
         (numbers("constant", np.ones(ROWS)), "constant"),
         (numbers("nothing", np.full(ROWS, np.nan)), "no value"),
-        (texts("birthday", ["2000-01-01"] * ROWS, iso=True), "times as text"),
+        (
+            texts("birthday", ["2000-01-01"] * ROWS, iso=True),
+            "times as text: data.features may name it, for your own estimator",
+        ),
         (Column("list", "other", "list<double>", np.ones(ROWS), np.zeros(ROWS, dtype=np.bool_)), "list<double>"),
         (numbers("measure", RANDOM.random(ROWS)), None),
         (numbers("flag", np.where(np.arange(ROWS) % 2, 1, np.nan)), None),

@@ -47,7 +47,7 @@ def register(environment: str, overrides: tuple[str, ...], cycle: str | None) ->
     """Decide on the complete runs of a cycle, and print a line for each engine.
 
     A run is promoted if its F1 is greater than that of every existing version on the same rows. The verb may be run
-    again: each run is registered once.
+    again: each run is registered once. Without --cycle, an engine that the newest cycle has not trained is skipped.
     """
     settings = settings_of(environment, overrides)
     from ratchet.cli import tables

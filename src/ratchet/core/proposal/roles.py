@@ -82,10 +82,12 @@ def why_no_feature(column: Column) -> str | None:
     rows = int((~column.missing).sum())
     if not rows:
         return "no value"
-    if column.kind in ("time", "other"):
+    if column.kind == "other":
         return f"{column.type_name}: neither a number nor text"
-    if column.iso:
-        return "times as text"
+    if column.kind == "time" or column.iso:
+        return (
+            f"{'times as text' if column.iso else column.type_name}: data.features may name it, for your own estimator"
+        )
     return _why_no_news(column, rows)
 
 

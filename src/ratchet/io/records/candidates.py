@@ -122,6 +122,10 @@ class Candidates:
         found = self._newest(f"{_of(engine, None)} and {started} and {_COMPLETE}")
         return None if found is None else _candidate(found)
 
+    def has_run(self, engine: str, cycle: str) -> bool:
+        """Whether a cycle has a run of an engine, complete or not."""
+        return self._newest(_of(engine, cycle)) is not None
+
     def why_missing(self, engine: str, cycle: str) -> str:
         """Why an engine has no candidate in a cycle, in one sentence."""
         run = self._newest(_of(engine, cycle))

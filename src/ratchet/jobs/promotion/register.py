@@ -8,7 +8,7 @@ If versions must be tried or approved first, a better one is staged here, and `j
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
@@ -37,8 +37,8 @@ def register(settings: Settings, cycle: str | None, tell: OnEvent = log_event) -
     """Decide on the candidates of a cycle, one per configured engine.
 
     cycle: None is the newest with a complete run. An engine without a candidate gives a result with the outcome
-    `missing`. tell: receives each decision as an event. Raises RatchetError; one engine's error is raised after
-    deciding on the others.
+    `missing`, or `skipped` if no cycle is named and the newest has not even begun to train it. tell: receives each
+    decision as an event. Raises RatchetError; one engine's error is raised after deciding on the others.
     """
     with mlflow_errors(settings.tracking):
         client = connect(settings.tracking)
@@ -47,7 +47,8 @@ def register(settings: Settings, cycle: str | None, tell: OnEvent = log_event) -
 
 def decide_all(client: MlflowClient, settings: Settings, cycle: str | None, tell: OnEvent = log_event) -> list[Result]:
     """Like `register`, with a connected client."""
-    cycle = cycle or Candidates(client, settings.experiment, settings.model).newest_cycle()
+    candidates, named = Candidates(client, settings.experiment, settings.model), cycle is not None
+    cycle = cycle or candidates.newest_cycle()
     if cycle:
         orphaned_runs.close_of_cycle(client, settings.experiment, cycle)
     results: list[Result] = []
@@ -60,6 +61,8 @@ def decide_all(client: MlflowClient, settings: Settings, cycle: str | None, tell
             tell({"event": "register.failed", "level": "error", "engine": engine, "cycle": cycle, "error": str(error)})
             errors.append(error)
         else:
+            if result.outcome == "missing" and cycle and not named and not candidates.has_run(engine, cycle):
+                result = replace(result, outcome="skipped")
             tell({"event": "register.decided", "level": "info", **told(result)})
             results.append(result)
     if errors:

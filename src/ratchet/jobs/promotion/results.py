@@ -16,13 +16,13 @@ class Result:
     """The outcome for an engine's candidate in a cycle.
 
     model: the registered model. cycle, run_id, report: None if there is no candidate. version: the candidate's number,
-    None if it has none. metrics: on the test window.
+    None if it has none. metrics: on the test window. skipped: the newest cycle did not train this engine.
     """
 
     engine: str
     model: str
     cycle: str | None
-    outcome: Literal["promoted", "staged", "held", "missing"]
+    outcome: Literal["promoted", "staged", "held", "missing", "skipped"]
     reason: str
     version: int | None = None
     run_id: str | None = None
