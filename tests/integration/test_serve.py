@@ -1,5 +1,6 @@
 """A version's server, as a process: it answers as MLflow's own does, counts, and goes without losing a request."""
 
+import asyncio
 import json
 import signal
 import socket
@@ -13,8 +14,10 @@ import urllib3
 from mlflow.tracking import MlflowClient
 from prometheus_client.parser import text_string_to_metric_families
 
+from ratchet.engines.serving import loaded
 from ratchet.io.records import samples
-from ratchet.io.serving import scoring_server
+from ratchet.io.serving import in_process, scoring_server
+from ratchet.settings import Settings
 from tests.integration.conftest import free_port
 from tests.integration.scoring_fixtures import like
 from tests.integration.trainer_fixtures import write_configuration
@@ -135,6 +138,51 @@ def test_every_label_and_probability_is_the_trainers(server, sample):
     both = json.loads(server.post(body, "?probabilities=true").data)["predictions"]
     assert [one["label"] for one in both] == sample.labels
     assert [one["probability"] for one in both] == pytest.approx(sample.probabilities)
+
+
+def odd_requests(sample):
+    """Bodies of one kind that differ from the usual in one thing each."""
+    record = dict(zip(sample.columns, sample.rows[0], strict=True))
+    number, text = "distance", "carrier"
+    values = [None, 7, 7.5, "7", " 7 ", "x", "", True, float("nan"), 2**53, 2**53 + 1, -(2**70), 1e300, [1], {}, "NaN"]
+    for name in (number, text):
+        for value in values:
+            yield {"dataframe_records": [{**record, name: value}, record]}
+    without = {name: value for name, value in record.items() if name != number}
+    columns, rows = list(record), [list(record.values())] * 2
+    yield from (
+        {"dataframe_records": content}
+        for content in ([without], [record, without], [{**record, "more": 1}], {}, [1], [])
+    )
+    split = {"columns": columns, "data": rows}
+    yield from (
+        {"dataframe_split": each} for each in (split, {**split, "index": [5, 6]}, {"data": rows}, {**split, "data": []})
+    )
+    yield {"dataframe_split": {"columns": [*columns, "more"], "data": [[*row, "x"] for row in rows]}}
+    yield {"dataframe_split": {"columns": [*columns[1:], columns[0]], "data": [[*row[1:], row[0]] for row in rows]}}
+    yield {"dataframe_records": [record], "params": {"a": 1}}
+    yield {"dataframe_records": [record], "more": 1}
+    yield {"dataframe_records": [record] * 600}
+
+
+def test_a_plan_answers_as_the_model_does_without_it(folder, sample):
+    """The same status and the same bytes, to a request of whatever kind."""
+    files = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/1", tracking_uri=f"sqlite:///{folder}/mlflow.db")
+    with loaded("sklearn", Settings.model_construct(), files) as model:
+        assert model.plan is not None, model.unplanned
+        planned, general = scoring_server.ScoringServer(), scoring_server.ScoringServer()
+        planned.serve(model.labels, model.both, MODEL, 1, model.plan)
+        general.serve(model.labels, model.both, MODEL, 1)
+        answers = []
+        for request in odd_requests(sample):
+            own, found = (asyncio.run(in_process._ask(app, json.dumps(request).encode())) for app in (general, planned))
+            assert found == own, request
+            answers.append(own[0])
+    assert answers.count(200) > 20
+    assert answers.count(400) > 10
+    counted = planned.measures.registry.get_sample_value("ratchet_server_predictions_total", {"label": "0"})
+    assert counted == general.measures.registry.get_sample_value("ratchet_server_predictions_total", {"label": "0"})
+    assert planned.measures.registry.get_sample_value("ratchet_server_prepared") == 1
 
 
 def test_ping_and_version_are_mlflows(server):

@@ -5,7 +5,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ratchet.engines.loading import loading
@@ -16,10 +16,15 @@ from ratchet.settings import Settings
 
 @dataclass(frozen=True)
 class Served:
-    """labels: the pyfunc model as MLflow loads it. both: the same, returning a frame of `label` and `probability`."""
+    """labels: the pyfunc model as MLflow loads it. both: the same, returning a frame of `label` and `probability`.
+
+    plan: a `Plan` with the same answers, None if there is none. unplanned: why not.
+    """
 
     labels: Any
     both: Any
+    plan: Any = None
+    unplanned: str | None = None
 
 
 @contextmanager
@@ -40,9 +45,13 @@ def loaded(engine: str, settings: Settings, folder: str) -> Iterator[Served]:
             finally:
                 session.stop()
         else:
+            from ratchet.engines.sklearn.plan import planned
             from ratchet.engines.sklearn.scorer import ScikitLearnScorer
 
-            yield _load(folder, ScikitLearnScorer)
+            served = _load(folder, ScikitLearnScorer)
+            example = served.labels.metadata.load_input_example(folder)
+            plan, reason = planned(served.labels, example)
+            yield replace(served, plan=plan, unplanned=reason)
     except ModuleNotFoundError as error:
         raise not_installed(engine, error) from error
 

@@ -56,7 +56,9 @@ def _load(settings: Settings, engine: str, version: int | None, app: ScoringServ
         cache = os.environ.get(_CACHE) or stack.enter_context(tempfile.TemporaryDirectory(prefix="ratchet-models-"))
         folder = _downloaded(settings.tracking, name, number, Path(cache))
         model = stack.enter_context(loaded(engine, settings, str(folder)))
-        app.serve(model.labels, model.both, name, number)
+        app.serve(model.labels, model.both, name, number, model.plan)
+        if model.unplanned is not None:
+            log.info("serve.unplanned", why=model.unplanned)
         log.info("serve.ready", model=name, version=number, seconds=round(time.monotonic() - begin, 2))
     except BaseException:
         app.failed = True

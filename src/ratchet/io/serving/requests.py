@@ -12,11 +12,14 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from ratchet.core.category_texts import FALSE_WORDS, MISSING_TEXTS, TRUE_WORDS, text_of
 
 _JSON = "application/json"
+# MLflow refuses larger whole numbers, which a float can't hold.
+_EXACT = 2**53
 _PARQUET = "application/vnd.apache.parquet"
 type Value = Callable[[Any, str], Any]
 
@@ -51,6 +54,55 @@ def asked_of(body: bytes, kind: str, texts: Mapping[str, bool], numbers: Collect
         return Asked(body, kind)
     changed = {name: _FORMS[name](content, value) if name in _FORMS else content for name, content in payload.items()}
     return Asked(json.dumps(changed).encode(), f"{_JSON}{separator}{parameters}")
+
+
+def plain_columns(
+    body: bytes, kind: str, texts: Mapping[str, bool], numbers: Collection[str]
+) -> dict[str, list[Any]] | None:
+    """The model's columns in a request that is as it should be: text or None, and finite numbers or None.
+
+    None for any other form than JSON with `dataframe_split` or `dataframe_records` alone, and for rows that MLflow may
+    reject. Raises RefusedError as `asked_of` does.
+    """
+    medium, _, parameters = kind.partition(";")
+    if medium.strip().lower() != _JSON or parameters.strip().lower() not in ("", "charset=utf-8"):
+        return None
+    payload = _parsed(body)
+    if not isinstance(payload, dict) or len(payload) != 1:
+        return None
+    ((form, content),) = payload.items()
+    if form not in _PLAIN:
+        return None
+    columns = _PLAIN[form](_FORMS[form](content, partial(_value, texts=texts, numbers=numbers)))
+    if columns is None or not columns.keys() >= {*texts, *numbers}:
+        return None
+    return columns if all(map(_is_number, chain.from_iterable(columns[name] for name in numbers))) else None
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or type(value) is float or (type(value) is int and abs(value) <= _EXACT)
+
+
+def _columns_of_split(content: Any) -> dict[str, list[Any]] | None:
+    if (
+        not isinstance(content, dict)
+        or content.keys() != {"columns", "data"}
+        or not isinstance(content["columns"], list)
+    ):
+        return None
+    return dict(zip(content["columns"], map(list, zip(*content["data"], strict=True)), strict=True))
+
+
+def _columns_of_records(content: Any) -> dict[str, list[Any]] | None:
+    if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
+        return None
+    return {name: [record[name] for record in content] for name in content[0]}
+
+
+_PLAIN: Mapping[str, Callable[[Any], dict[str, list[Any]] | None]] = {
+    "dataframe_split": _columns_of_split,
+    "dataframe_records": _columns_of_records,
+}
 
 
 def _parsed(body: bytes) -> Any:

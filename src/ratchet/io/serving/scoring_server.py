@@ -6,16 +6,17 @@ start and `/ping` once the model is loaded; it counts requests; and on SIGTERM i
 connection after a response, so that no request is lost.
 """
 
+import asyncio
 import json
 import signal
 import socket
 import time
 from collections import Counter as Tally
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from http import HTTPStatus
 from numbers import Real
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 import uvicorn
@@ -32,7 +33,7 @@ from prometheus_client import (
 
 from ratchet.core.model_inputs import ModelInputs
 from ratchet.errors import ConfigurationError
-from ratchet.io.serving.requests import RefusedError, asked_of
+from ratchet.io.serving.requests import RefusedError, asked_of, plain_columns
 
 type Message = MutableMapping[str, Any]
 type Send = Callable[[Message], Awaitable[None]]
@@ -46,6 +47,14 @@ _KEEP_ALIVE_SECONDS = 75
 _GRACEFUL_SECONDS = 20
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _INVOCATIONS = "/invocations"
+# More rows are scored in another thread: /ping and other requests would wait for longer than some milliseconds.
+_ROWS_AT_ONCE = 500
+
+
+class Plan(Protocol):
+    """Scores columns by name, of text or None and of numbers or None: `labels` and `probabilities` are arrays."""
+
+    def score(self, columns: Mapping[str, Sequence[Any]]) -> Any: ...
 
 
 class Measures:
@@ -71,6 +80,11 @@ class Measures:
             "Requests that match the signature but on whose rows the model failed; MLflow returns 400.",
             registry=self.registry,
         )
+        self.prepared = Gauge(
+            "ratchet_server_prepared",
+            "1 if a prepared plan of the model answers JSON, 0 if all requests take MLflow's way.",
+            registry=self.registry,
+        )
         self.model = Gauge(
             "ratchet_server_model_info",
             "1 for the served version.",
@@ -89,14 +103,20 @@ class ScoringServer:
         self._apps: dict[bool, App] = {}
         self._texts: dict[str, bool] = {}
         self._numbers: tuple[str, ...] | None = None
+        self._plan: Plan | None = None
 
-    def serve(self, labels: Any, both: Any, model: str, version: int) -> None:
-        """Serve a model from now on. labels, both: pyfunc models; the second also returns probabilities."""
+    def serve(self, labels: Any, both: Any, model: str, version: int, plan: Plan | None = None) -> None:
+        """Serve a model from now on. labels, both: pyfunc models; the second also returns probabilities.
+
+        plan: gives the same answers faster.
+        """
         from mlflow.pyfunc import scoring_server
 
         counted = {False: _counted(labels, self.measures, _labels), True: _counted(both, self.measures, _label_column)}
         self._texts, self._numbers = _inputs(labels.metadata)
         self._apps = {kind: scoring_server.init(each) for kind, each in counted.items()}
+        self._plan = plan
+        self.measures.prepared.set(plan is not None)
         self.measures.model.labels(model, str(version)).set(1)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -137,17 +157,39 @@ class ScoringServer:
             await send(message)
 
         wanted = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("probabilities", ["false"])[-1]
+        probabilities = wanted.lower() in ("true", "1")
         try:
-            asked = asked_of(await _body(receive), _content_type(scope), self._texts, self._numbers)
+            body, kind = await _body(receive), _content_type(scope)
+            if (answer := await self._planned(body, kind, probabilities=probabilities)) is not None:
+                await _answer(watched, HTTPStatus.OK, answer)
+                return
+            asked = asked_of(body, kind, self._texts, self._numbers)
             headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"content-type")]
             headers += [(b"content-length", str(len(asked.body)).encode()), (b"content-type", asked.kind.encode())]
-            app = self._apps[wanted.lower() in ("true", "1")]
-            await app({**scope, "headers": headers}, _said(asked.body, receive), watched)
+            await self._apps[probabilities]({**scope, "headers": headers}, _said(asked.body, receive), watched)
         except RefusedError as error:
             content = {"error_code": "BAD_REQUEST", "message": str(error)}
             await _answer(watched, HTTPStatus.BAD_REQUEST, json.dumps(content).encode())
         finally:
             count()
+
+    async def _planned(self, body: bytes, kind: str, *, probabilities: bool) -> bytes | None:
+        """The answer of the plan; None if there is none for this request. Raises RefusedError."""
+        if self._plan is None:
+            return None
+        columns = plain_columns(body, kind, self._texts, self._numbers or ())
+        if columns is None:
+            return None
+        score = self._plan.score
+        many = len(next(iter(columns.values()))) > _ROWS_AT_ONCE
+        found = await asyncio.to_thread(score, columns) if many else score(columns)
+        labels = found.labels.tolist()
+        for label, rows in Tally(map(_name, labels)).items():
+            self.measures.predictions.labels(label).inc(rows)
+        if not probabilities:
+            return json.dumps({"predictions": labels}).encode()
+        pairs = zip(labels, found.probabilities.tolist(), strict=True)
+        return json.dumps({"predictions": [{"label": one, "probability": other} for one, other in pairs]}).encode()
 
     @staticmethod
     def _closing(send: Send) -> Send:
