@@ -1,9 +1,11 @@
-"""What a request to `ratchet serve` takes beside `mlflow models serve`, in turn, with both engines' models.
+"""What a request to `ratchet serve` takes beside `mlflow models serve` and a server written by hand, in turn.
 
-Needs a champion of each: `make run` makes them. Both servers get the same requests, of one row each, from one client,
-then from four. Prints a table in Markdown. Usage: python bench/serving.py [ENGINE ...]
+Needs a champion of each engine: `make run` makes them. All servers get the same requests from the same client: one row
+each from one connection, then from eight at once, then 1,000 rows. The client uses the same processors; its share is
+told, too. Prints a table in Markdown. Usage: python bench/serving.py [ENGINE ...]
 """
 
+import http.client
 import json
 import os
 import signal
@@ -25,8 +27,9 @@ from mlflow.tracking import MlflowClient
 from ratchet import configuration
 from ratchet.io.records import samples
 
-CLIENTS = (1, 4)
-SECONDS = 15.0
+# Clients, and rows in each request.
+LOADS = ((1, 1), (8, 1), (1, 1000))
+SECONDS = 10.0
 START_SECONDS = 180.0
 ROUNDS = 2
 _JSON = {"Content-Type": "application/json"}
@@ -34,18 +37,23 @@ _JSON = {"Content-Type": "application/json"}
 
 @dataclass(frozen=True)
 class Seen:
-    """Seconds of each request, how long all took together, the server's memory in bytes, seconds until it was ready."""
+    """Seconds of each request, how long all took together, the server's memory in bytes, seconds until it was ready.
+
+    client: the client's seconds of CPU.
+    """
 
     latencies: list[float]
     seconds: float
     memory: int
     start: float
+    client: float
 
     @property
     def cells(self) -> str:
-        """p50, p95 in milliseconds, requests a second."""
-        cuts = quantiles(self.latencies, n=20)
-        return f"{cuts[9] * 1000:.0f} | {cuts[18] * 1000:.0f} | {len(self.latencies) / self.seconds:.1f}"
+        """p50, p99 in milliseconds, requests a second, the client's milliseconds of CPU for each."""
+        cuts, number = quantiles(self.latencies, n=100), len(self.latencies)
+        times = f"{cuts[49] * 1000:.1f} | {cuts[98] * 1000:.1f}"
+        return f"{times} | {number / self.seconds:.0f} | {self.client / number * 1000:.1f}"
 
 
 @contextmanager
@@ -71,19 +79,21 @@ def server(command: list[str], port: int) -> Iterator[tuple[int, float]]:
         process.wait(30)
 
 
-def asked(address: str, bodies: list[bytes], clients: int) -> tuple[list[float], float]:
+def asked(port: int, bodies: list[bytes], clients: int) -> tuple[list[float], float]:
     """Ask for SECONDS with so many clients; the seconds of each request, and of all."""
     found: list[float] = []
     over = time.monotonic() + SECONDS
 
     def ask(first: int) -> None:
-        pool = urllib3.PoolManager(retries=False, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         number = first
         while time.monotonic() < over:
             begin = time.perf_counter()
-            answer = pool.request("POST", address, body=bodies[number % len(bodies)], headers=_JSON)
+            connection.request("POST", "/invocations", bodies[number % len(bodies)], _JSON)
+            answer = connection.getresponse()
+            content = answer.read()
             if answer.status != 200:  # noqa: PLR2004
-                sys.exit(f"{address} answered {answer.status}: {answer.data[:200]!r}")
+                sys.exit(f"port {port} answered {answer.status}: {content[:200]!r}")
             found.append(time.perf_counter() - begin)
             number += 1
 
@@ -96,18 +106,27 @@ def asked(address: str, bodies: list[bytes], clients: int) -> tuple[list[float],
     return found, time.monotonic() - begin
 
 
-def measured(command: list[str], port: int, bodies: list[bytes]) -> dict[int, Seen]:
-    """One server's figures by number of clients."""
+def measured(command: list[str], port: int, bodies: dict[int, list[bytes]]) -> dict[tuple[int, int], Seen]:
+    """One server's figures by number of clients and rows. bodies: by number of rows."""
     with server(command, port) as (pid, start):
-        address = f"http://127.0.0.1:{port}/invocations"
-        asked(address, bodies[:5], 1)  # a Java machine gets faster while it is asked
+        asked(port, bodies[1][:5], 1)  # a Java machine gets faster while it is asked
         found = {}
-        for clients in CLIENTS:
-            latencies, seconds = asked(address, bodies, clients)
+        for clients, rows in LOADS:
+            before = time.process_time()
+            latencies, seconds = asked(port, bodies[rows], clients)
             own = psutil.Process(pid)
             memory = sum(each.memory_info().rss for each in [own, *own.children(recursive=True)])
-            found[clients] = Seen(latencies, seconds, memory, start)
+            found[clients, rows] = Seen(latencies, seconds, memory, start, time.process_time() - before)
         return found
+
+
+def requests(sample: samples.SampleRows) -> dict[int, list[bytes]]:
+    """Bodies of one row each, and one of a thousand rows, by number of rows."""
+    ones = [json.dumps(sample.request(number, number + 1)).encode() for number in range(len(sample.rows))]
+    whole = sample.request(0, len(sample.rows))
+    data = whole["dataframe_split"]["data"]
+    many = {"dataframe_split": {**whole["dataframe_split"], "data": (data * (1000 // len(data) + 1))[:1000]}}
+    return {1: ones, 1000: [json.dumps(many).encode()]}
 
 
 def main(engines: list[str]) -> None:
@@ -117,13 +136,13 @@ def main(engines: list[str]) -> None:
     # `mlflow models serve` looks for uvicorn on the PATH.
     os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     client = MlflowClient(settings.tracking.uri)
-    print("| model | server | clients | p50, ms | p95, ms | requests/s | memory | ready after | load |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| model | server | clients | rows | p50, ms | p99, ms | requests/s | client, ms | memory | ready | load |")
+    print("|---|---|---|---|---|---|---|---|---|---|---|")
     for engine in engines:
         name = settings.registered_name(engine)
         version = client.get_model_version_by_alias(name, "champion")
         rows = samples.read(client, version.run_id)
-        bodies = [json.dumps(rows.request(number, number + 1)).encode() for number in range(len(rows.rows))]
+        bodies = requests(rows)
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         number, at = str(version.version), ["--host", "127.0.0.1", "--port", str(port)]
@@ -142,11 +161,13 @@ def main(engines: list[str]) -> None:
                 *at,
             ],
         }
+        if engine == "sklearn":
+            servers["by hand"] = [sys.executable, "bench/bare_server.py", f"models:/{name}/{number}", str(port)]
         for _ in range(ROUNDS):
             for kind, command in servers.items():
-                for clients, seen in measured(command, port, bodies).items():
+                for (clients, size), seen in measured(command, port, bodies).items():
                     machine = f"{seen.memory / 1024**2:.0f} MiB | {seen.start:.1f} s | {os.getloadavg()[0]:.1f}"
-                    print(f"| {engine} | {kind} | {clients} | {seen.cells} | {machine} |", flush=True)
+                    print(f"| {engine} | {kind} | {clients} | {size} | {seen.cells} | {machine} |", flush=True)
 
 
 if __name__ == "__main__":
