@@ -44,7 +44,7 @@ from ratchet.io.table import checks, inspection
 from ratchet.io.table.labels.known import counted as counted_labels
 from ratchet.io.table.labels.known import known_until
 from ratchet.io.table.reader import WINDOW
-from ratchet.settings import Label
+from ratchet.settings import Label, Retrain
 from ratchet.settings.search import Search
 from ratchet.settings.training import SklearnSettings, SparkSettings
 from tests.integration.trainer_fixtures import CATEGORICAL, FEATURES, NUMERIC, small_settings
@@ -997,7 +997,8 @@ def with_raw_features(engine, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path / "package"))
     data = settings(made, numeric=("speed",), categorical=(), features=("born", "seen", "note"))
     stages = SparkSettings(estimator="stages_in_python.model:stages", conf=engine._settings.spark.conf)
-    monkeypatch.setattr(engine, "_settings", engine._settings.model_copy(update={"data": data, "spark": stages}))
+    changed = {"data": data, "spark": stages, "retrain": Retrain(engines=("spark",))}
+    monkeypatch.setattr(engine, "_settings", engine._settings.model_copy(update=changed))
     table = inspection.inspect(data)
     engine.read(table, EVENTS, ())
     return table
