@@ -17,10 +17,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from ratchet.engines.serving import loaded
 from ratchet.io.records import samples
 from ratchet.io.serving import in_process, scoring_server
-from ratchet.settings import Settings
 from tests.integration.conftest import free_port
 from tests.integration.scoring_fixtures import like
-from tests.integration.trainer_fixtures import write_configuration
+from tests.integration.trainer_fixtures import small_settings, write_configuration
 from tests.integration.verbs import Verb, ratchet
 
 JSON = {"Content-Type": "application/json"}
@@ -168,7 +167,7 @@ def odd_requests(sample):
 def test_a_plan_answers_as_the_model_does_without_it(folder, sample):
     """The same status and the same bytes, to a request of whatever kind."""
     files = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/1", tracking_uri=f"sqlite:///{folder}/mlflow.db")
-    with loaded("sklearn", Settings.model_construct(), files) as model:
+    with loaded("sklearn", small_settings("nowhere", folder, serving={"plan": True}), files) as model:
         assert model.plan is not None, model.unplanned
         planned, general = scoring_server.ScoringServer(), scoring_server.ScoringServer()
         planned.serve(model.labels, model.both, MODEL, 1, model.plan)

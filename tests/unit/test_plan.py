@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from ratchet.engines.sklearn import calibration
 from ratchet.engines.sklearn.pipeline import pipeline
-from ratchet.engines.sklearn.plan import Plan, UnplannedError, proven
+from ratchet.engines.sklearn.plan import Coded, Plan, UnplannedError, proven
 from ratchet.engines.sklearn.refitting import with_threshold
 from ratchet.engines.sklearn.scorer import OnePass
 
@@ -64,6 +64,21 @@ def test_whatever_the_rows_its_numbers_are_the_models(planned, given_rows):
     own, found = as_model(made, columns), plan.score(columns)
     assert found.probabilities.tolist() == own.probabilities.tolist()
     assert found.labels.tolist() == own.labels.tolist()
+
+
+def test_texts_by_their_place_and_frames_give_the_same(planned):
+    made, plan = planned
+    frame = rows().astype({"carrier": object, "plan": object}).replace({np.nan: None})
+    own = OnePass(made).score(rows())
+    coded = {name: frame[name].astype("category") for name in plan.texts}
+    columns = {name: Coded(list(each.cat.categories), each.cat.codes.to_numpy()) for name, each in coded.items()}
+    found = plan.score(columns | {name: rows()[name].to_numpy() for name in plan.numbers})
+    assert found.probabilities.tolist() == own.probabilities.tolist()
+    nothing = {name: Coded([], np.array([-1])) for name in plan.texts} | {key: [None] for key in plan.numbers}
+    assert (
+        plan.score(nothing).probabilities.tolist()
+        == as_model(made, {key: [None] for key in columns | nothing}).probabilities.tolist()
+    )
 
 
 def test_it_is_proven_on_what_training_never_saw(planned):

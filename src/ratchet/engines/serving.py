@@ -49,9 +49,10 @@ def loaded(engine: str, settings: Settings, folder: str) -> Iterator[Served]:
             from ratchet.engines.sklearn.scorer import ScikitLearnScorer
 
             served = _load(folder, ScikitLearnScorer)
-            example = served.labels.metadata.load_input_example(folder)
-            plan, reason = planned(served.labels, example)
-            yield replace(served, plan=plan, unplanned=reason)
+            if settings.serving.plan:
+                plan, reason = planned(served.labels, served.labels.metadata.load_input_example(folder))
+                served = replace(served, plan=plan, unplanned=reason)
+            yield served
     except ModuleNotFoundError as error:
         raise not_installed(engine, error) from error
 

@@ -54,6 +54,8 @@ class Serving(Section):
     """Seconds within which all pods must be ready in a rollout; otherwise `champion` and the pods are rolled back."""
     settle_seconds: Annotated[int, Field(ge=0, le=3_600)] = 20
     """Seconds for which ready pods are observed before the rollout counts as done."""
+    plan: Flag = False
+    """Whether servers answer JSON by a plan of the default scikit-learn estimator, several times as fast."""
 
 
 class Watch(Section):

@@ -6,6 +6,7 @@ It is of use only where `proven` finds the very same numbers. Private attributes
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
-from ratchet.core.evaluation.counts import Floats
+from ratchet.core.evaluation.counts import Floats, Ints
 from ratchet.engines.scored import Scored
 from ratchet.engines.sklearn.scorer import ScikitLearnScorer
 from ratchet.errors import first_line
@@ -26,6 +27,14 @@ from ratchet.errors import first_line
 _UNKNOWN = "\0 unknown to training"
 _TRIED_ROWS = 512
 _ODD: Mapping[int, float | None] = dict(enumerate((None, None, 0.0, -0.0, 1e300, -1e300)))
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A column of texts: the distinct ones, and the place of each row's among them, -1 for a missing one."""
+
+    texts: Sequence[str]
+    places: Ints
 
 
 class UnplannedError(Exception):
@@ -57,20 +66,25 @@ class Plan:
         self._trees = [tree for (tree,) in estimator._predictors]  # noqa: SLF001
         self._bitsets = estimator._bin_mapper.make_known_categories_bitsets()  # noqa: SLF001
 
-    def score(self, columns: Mapping[str, Sequence[Any]]) -> Scored:
+    def score(self, columns: Mapping[str, Any]) -> Scored:
         """The labels and probabilities of rows.
 
-        columns: by name, at least `texts`, of str or None, and `numbers`, of int, float or None; all of one length.
+        columns: by name, at least `texts`, of str or None, or Coded; and `numbers`, of int, float or None; all of one
+        length. They may be lists or arrays.
         """
-        rows = len(columns[(*self.texts, *self.numbers)[0]])
-        cells = np.empty((rows, len(self._codes) + len(self.numbers)))
-        for place, (name, (known, missing, unknown)) in enumerate(self._codes.items()):
-            cells[:, place] = [missing if text is None else known.get(text, unknown) for text in columns[name]]
-        for place, name in enumerate(self.numbers, len(self._codes)):
-            cells[:, place] = columns[name]
+        coded = [self._coded(name, columns[name]) for name in self.texts]
+        numbers = [np.asarray(columns[name], dtype=np.float64) for name in self.numbers]
+        # Row by row: each tree walks through the cells of one row.
+        cells = np.stack([*coded, *numbers], axis=1)
         probability = self._calibrator.predict(self._decided(cells))
         probability[(probability > 1) & (probability <= 1 + 1e-5)] = 1.0
         return Scored((probability >= self._threshold).astype(np.int64), probability)
+
+    def _coded(self, name: str, column: Any) -> Floats:
+        known, missing, unknown = self._codes[name]
+        if isinstance(column, Coded):
+            return np.array([*(known.get(text, unknown) for text in column.texts), missing])[column.places]
+        return np.array([missing if text is None else known.get(text, unknown) for text in column])
 
     def _decided(self, cells: Floats) -> Floats:
         """The decision function: the sum of the trees. With more threads, each tree would wait for all of them."""

@@ -4,7 +4,7 @@ The peak memory is a chunk with its frame, regardless of the table's size; the o
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +17,8 @@ import pyarrow as pa
 from ratchet.core.model_inputs import ModelInputs
 from ratchet.engines.base import Tally
 from ratchet.engines.loading import downloaded, loading
+from ratchet.engines.scored import Scored
+from ratchet.engines.sklearn.plan import Coded, Plan, planned
 from ratchet.engines.sklearn.scorer import ScikitLearnScorer
 from ratchet.errors import DataError, first_line
 from ratchet.io.table import values
@@ -34,6 +36,7 @@ class ScikitLearnScoring:
 
     def __init__(self) -> None:
         self._scorer: ScikitLearnScorer
+        self._plan: Plan | None
         self._inputs: ModelInputs
         self._model = ""
         self._files = ExitStack()
@@ -46,6 +49,7 @@ class ScikitLearnScoring:
         local = self._files.enter_context(downloaded(model, model_uri))
         loaded = loading(model, mlflow.pyfunc.load_model, local)
         self._scorer, self._model = ScikitLearnScorer(loaded), model
+        self._plan, _ = planned(loaded, loaded.metadata.load_input_example(local))
         self._inputs = ModelInputs.of(loaded.metadata, model)
         return self._inputs
 
@@ -74,19 +78,25 @@ class ScikitLearnScoring:
         self._files.close()
 
     def _scores(self, rows: pa.Table, table: ScoringTable) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
-        frame = pd.DataFrame({name: self._feature(rows.column(name), name) for name in self._inputs.kinds})
+        features = {name: self._feature(rows.column(name), name) for name in self._inputs.kinds}
         try:
-            labels, probabilities = self._scorer.score(frame)
+            labels, probabilities = self._scored(features)
             return np.asarray(labels).astype(np.int32), probabilities
         except Exception as error:
             message = f"{self._model} can't score the rows of {table.uri}: {first_line(error)}"
             raise DataError(message) from error
 
+    def _scored(self, features: Mapping[str, Any]) -> Scored:
+        return self._scorer.score(pd.DataFrame(features)) if self._plan is None else self._plan.score(features)
+
     def _feature(self, column: pa.ChunkedArray, name: str) -> Any:
         """A column in the form that it had in training: numbers with NaN, or text with None, for missing values."""
         kind, stored = self._inputs.kinds[name], column.combine_chunks()
         if kind == "string":
-            return values.text(stored, boolean=name in self._inputs.booleans).cast(pa.string()).to_pandas()
+            encoded = values.text(stored, boolean=name in self._inputs.booleans)
+            if self._plan is None:
+                return encoded.cast(pa.string()).to_pandas()
+            return Coded(encoded.dictionary.to_pylist(), encoded.indices.fill_null(-1).to_numpy())
         numbers = values.number(stored).fill_null(np.nan).to_numpy()
         if infinite := int(np.isinf(numbers).sum()):
             self._infinite[name] += infinite

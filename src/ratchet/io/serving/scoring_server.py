@@ -182,7 +182,10 @@ class ScoringServer:
             return None
         score = self._plan.score
         many = len(next(iter(columns.values()))) > _ROWS_AT_ONCE
-        found = await asyncio.to_thread(score, columns) if many else score(columns)
+        try:
+            found = await asyncio.to_thread(score, columns) if many else score(columns)
+        except Exception:  # noqa: BLE001  # the model itself says what is wrong
+            return None
         labels = found.labels.tolist()
         for label, rows in Tally(map(_name, labels)).items():
             self.measures.predictions.labels(label).inc(rows)
