@@ -120,7 +120,6 @@ def run(world):
 
 
 def test_the_estimator_learns_from_them(run):
-    """Without the notes, the area would be 0.80."""
     assert run.data.tags["ratchet.decision"] == "promoted"
     assert run.data.params["data.features"] == str(RAW)
     assert run.data.metrics["roc_auc"] > 0.85
