@@ -11,6 +11,8 @@ wrong, the value, what is accepted, where. A reason is one of a few words, which
 held is a result, not an error.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar, Literal, get_args
 
 type Reason = Literal["configuration", "data", "out-of-memory", "image", "missing", "room", "deadline", "other"]
@@ -51,11 +53,30 @@ class FailedError(RatchetError):
 
 
 class Interrupted(BaseException):
-    """SIGTERM or SIGINT arrived; not an `Exception`, so that nothing on the way treats it as a failure."""
+    """SIGTERM or SIGINT arrived; not an `Exception`, so that nothing on the way treats it as a failure.
+
+    arrived: the signal that this process is ending by, None while there is none.
+    """
+
+    arrived: ClassVar[int | None] = None
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
         self.signal_number = signal_number
+
+
+@contextmanager
+def interruption_kept() -> Iterator[None]:
+    """Inside, any error after a signal's arrival becomes Interrupted: what it cut short fails in ways of its own.
+
+    A callback of code in C turns it into that code's error, which doesn't mention it; a destructor loses it.
+    """
+    try:
+        yield
+    except Exception as error:
+        if Interrupted.arrived is None:
+            raise
+        raise Interrupted(Interrupted.arrived) from error
 
 
 def reason_of(code: int | None) -> Reason:

@@ -11,7 +11,7 @@ from mlflow.tracking import MlflowClient
 from ratchet.io.records.registered_model import versions_of
 from ratchet.jobs.promotion.register import register
 from tests.integration.conftest import free_port, start_server, stop_server, wait_until_up
-from tests.integration.trainer_fixtures import ENDLESS, small_settings, write_configuration
+from tests.integration.trainer_fixtures import ENDLESS, empty_mlflow, small_settings, write_configuration
 from tests.integration.verbs import Verb, events, ratchet
 
 TRAIN = ("train", "sklearn", "--env", "test")
@@ -193,3 +193,36 @@ def test_an_interruption_that_a_destructor_swallows_comes_again_and_none_cuts_th
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert done.stdout.split("\n")[:2] == ["cleaned up", "interrupted"], done.stderr
     assert ("Exception ignored" in done.stderr) == (case == "lost")
+
+
+_CONVERTED = """
+import os, signal, sqlite3, sys
+import mlflow
+from mlflow.tracking import MlflowClient
+from ratchet.cli import main
+from ratchet.io.records import tracking
+
+def signalled():
+    os.kill(os.getpid(), signal.SIGTERM)
+    return 1
+
+@main.command("converted")
+def converted():
+    mlflow.set_tracking_uri(sys.argv[1])
+    with tracking.recorded_run(MlflowClient(), "0", model="model", cycle="cycle", engine="sklearn"):
+        database = sqlite3.connect(":memory:")
+        database.create_function("signalled", 0, signalled)
+        database.execute("SELECT signalled()")
+
+main(["converted"])
+"""
+
+
+def test_an_interruption_that_a_callback_in_c_converts_is_still_one(tmp_path):
+    empty_mlflow(tmp_path)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    command = [sys.executable, "-c", _CONVERTED, uri]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (143, "ratchet: interrupted by SIGTERM")
+    (run,) = MlflowClient(uri).search_runs(["0"])
+    assert run.info.status == "KILLED"

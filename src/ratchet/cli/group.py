@@ -8,7 +8,7 @@ from typing import Any, Never
 
 import click
 
-from ratchet.errors import ConfigurationError, Interrupted, RatchetError, reason_of
+from ratchet.errors import ConfigurationError, Interrupted, RatchetError, interruption_kept, reason_of
 
 
 class Verbs(click.Group):
@@ -18,7 +18,8 @@ class Verbs(click.Group):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, interrupt)
         try:
-            return super().invoke(ctx)
+            with interruption_kept():
+                return super().invoke(ctx)
         except (click.exceptions.NoArgsIsHelpError, click.exceptions.Exit, click.exceptions.Abort):
             raise
         except click.UsageError as error:
@@ -42,6 +43,7 @@ def interrupt(number: int, _frame: FrameType | None) -> Never:
     """The handler of SIGTERM and SIGINT: raise Interrupted, again and again until it is handled."""
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, signal.SIG_IGN)  # a second signal must not interrupt the clean-up
+    Interrupted.arrived = number
     # An exception in a destructor or in a weak reference's callback is lost, so a timer repeats it.
     signal.signal(signal.SIGALRM, lambda _number, _frame: _interrupt_again(number))
     signal.setitimer(signal.ITIMER_REAL, 1, 1)

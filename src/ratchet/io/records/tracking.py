@@ -28,7 +28,7 @@ from mlflow.types import ColSpec, DataType, Schema
 from ratchet import background
 from ratchet.core.evaluation.counts import day_number
 from ratchet.core.watch_estimate import ESTIMATED
-from ratchet.errors import Interrupted, TemporaryError
+from ratchet.errors import Interrupted, TemporaryError, interruption_kept
 from ratchet.io.records import orphaned_runs
 from ratchet.settings import Tracking
 
@@ -160,9 +160,10 @@ def recorded_run(client: MlflowClient, experiment: str, *, model: str, cycle: st
     run = Run(client, active.info.run_id, experiment)
     status = RunStatus.FAILED
     try:
-        _remove_twins(run, attempt)
-        orphaned_runs.close_before(client, experiment, cycle, engine, run.run_id)
-        yield run
+        with interruption_kept():
+            _remove_twins(run, attempt)
+            orphaned_runs.close_before(client, experiment, cycle, engine, run.run_id)
+            yield run
         status = RunStatus.FINISHED
     except (Interrupted, KeyboardInterrupt, SystemExit) as error:
         status = RunStatus.KILLED
