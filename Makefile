@@ -33,7 +33,7 @@ test: setup ## Check and test everything that needs no cluster
 # What hypothesis tries, by hundreds of examples that are new each time.
 .PHONY: test-deep
 test-deep: setup
-	$(PYTEST) tests/unit tests/integration/test_interleavings.py -n 2 --hypothesis-profile deep
+	$(PYTEST) tests/unit tests/integration/test_interleavings.py tests/integration/test_serve.py -n 2 --hypothesis-profile deep
 
 .PHONY: check
 check: setup ## Lint, types, layers

@@ -32,13 +32,17 @@ if "serve" in sys.argv:
 FAILS_LATER = """
 import os, sys, time
 if os.environ.get("RATCHET_VERSION") not in (None, "{champion}"):
-    from sklearn.model_selection import FixedThresholdClassifier as model
-    right, begin = model.predict, time.monotonic()
-    def predict(self, rows):
-        if time.monotonic() - begin > 20:
-            raise RuntimeError("worn out")
-        return right(self, rows)
-    model.predict = predict
+    from sklearn.model_selection import FixedThresholdClassifier
+    from ratchet.engines.sklearn.plan import Plan
+    begin = time.monotonic()
+    def worn(right):
+        def method(self, rows):
+            if time.monotonic() - begin > 20:
+                raise RuntimeError("worn out")
+            return right(self, rows)
+        return method
+    FixedThresholdClassifier.predict = worn(FixedThresholdClassifier.predict)
+    Plan.score = worn(Plan.score)
 """
 
 

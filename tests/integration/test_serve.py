@@ -6,16 +6,19 @@ import signal
 import socket
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 
 import mlflow
 import pytest
 import urllib3
+from hypothesis import given
+from hypothesis import strategies as st
 from mlflow.tracking import MlflowClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from ratchet.engines.serving import loaded
-from ratchet.io.records import samples
+from ratchet.io.records import model_files, samples
 from ratchet.io.serving import in_process, scoring_server
 from tests.integration.conftest import free_port
 from tests.integration.scoring_fixtures import like
@@ -164,24 +167,142 @@ def odd_requests(sample):
     yield {"dataframe_records": [record] * 600}
 
 
-def test_a_plan_answers_as_the_model_does_without_it(folder, sample):
-    """The same status and the same bytes, to a request of whatever kind."""
-    files = mlflow.artifacts.download_artifacts(f"models:/{MODEL}/1", tracking_uri=f"sqlite:///{folder}/mlflow.db")
-    with loaded("sklearn", small_settings("nowhere", folder, serving={"plan": True}), files) as model:
+def odd_texts(sample):
+    """JSON that Python does not write: a value, or the form of the whole."""
+    record = dict(zip(sample.columns, sample.rows[0], strict=True))
+    words = (
+        "1e999",
+        "-1e999",
+        "Infinity",
+        "NaN",
+        "9" * 5000,
+        "1" * 30,
+        "[" * 3000,
+        r'"\ud800"',
+        '{"a": 1e999}',
+        "-0.0",
+    )
+    for name in ("distance", "carrier", "more"):
+        text = json.dumps({"dataframe_records": [record | {name: "@"}, record | {name: None}]})
+        yield from (text.replace('"@"', word) for word in words)
+    usual = json.dumps({"dataframe_records": [record] * 2})
+    yield usual[:-1]
+    yield usual.replace("}, {", '}, {"more": 1, ')
+    yield usual.replace("}, {", "}, [], {")
+    split = json.dumps({"dataframe_split": {"columns": sample.columns, "data": sample.rows[:3]}})
+    yield split.replace("[[", "[[1, ", 1)
+    yield split.replace('"columns": [', f'"columns": ["{sample.columns[1]}", ', 1).replace("[[", "[[1, ")
+    yield split.replace("[[", '["row", [')
+
+
+@pytest.fixture(scope="module")
+def both_ways(folder, tmp_path_factory):
+    """A request's answers by the model itself and by its plan, and what each server counted."""
+    settings = small_settings("nowhere", folder)
+    files = model_files.files_of(settings.tracking, MODEL, 1, tmp_path_factory.mktemp("both-ways"))
+    with loaded("sklearn", settings, str(files)) as model:
         assert model.plan is not None, model.unplanned
         planned, general = scoring_server.ScoringServer(), scoring_server.ScoringServer()
         planned.serve(model.labels, model.both, MODEL, 1, model.plan)
         general.serve(model.labels, model.both, MODEL, 1)
-        answers = []
-        for request in odd_requests(sample):
-            own, found = (asyncio.run(in_process._ask(app, json.dumps(request).encode())) for app in (general, planned))
-            assert found == own, request
-            answers.append(own[0])
-    assert answers.count(200) > 20
-    assert answers.count(400) > 10
-    counted = planned.measures.registry.get_sample_value("ratchet_server_predictions_total", {"label": "0"})
-    assert counted == general.measures.registry.get_sample_value("ratchet_server_predictions_total", {"label": "0"})
-    assert planned.measures.registry.get_sample_value("ratchet_server_prepared") == 1
+        yield (
+            lambda body: [asyncio.run(in_process._ask(app, body.encode())) for app in (general, planned)],
+            [app.measures.registry.get_sample_value for app in (general, planned)],
+        )
+
+
+def test_a_plan_answers_as_the_model_does_without_it(both_ways, sample):
+    """The same status and the same bytes, to a request of whatever kind."""
+    ask, values = both_ways
+    answers = []
+    for body in (*map(json.dumps, odd_requests(sample)), *odd_texts(sample)):
+        own, found = ask(body)
+        assert found == own, body[:1000]
+        answers.append(own[0])
+    assert answers.count(200) > 25
+    assert answers.count(400) > 30
+    general, planned = (value("ratchet_server_predictions_total", {"label": "0"}) for value in values)
+    assert planned == general > 0
+    assert [value("ratchet_server_prepared") for value in values] == [0, 1]
+
+
+VALUES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=3)
+    | st.sampled_from(["AA", "1.5", "nan"])
+)
+
+
+@given(st.data())
+def test_a_plan_and_the_model_answer_alike_whatever_the_values(both_ways, sample, data):
+    names = data.draw(st.lists(st.sampled_from([*sample.columns, "more"]), max_size=3, unique=True))
+    rows = [dict(zip(sample.columns, row, strict=True)) for row in sample.rows[: data.draw(st.integers(1, 3))]]
+    rows = [row | {name: data.draw(VALUES) for name in names} for row in rows]
+    if data.draw(st.booleans()):
+        body = {"dataframe_records": rows}
+    else:
+        columns = data.draw(st.permutations(list(rows[0])))
+        body = {"dataframe_split": {"columns": columns, "data": [[row[name] for name in columns] for row in rows]}}
+    own, found = both_ways[0](json.dumps(body))
+    assert found == own
+
+
+LIMITS = ("max_concurrent=4", "max_request=1MiB", "request_seconds=2")
+
+
+@pytest.fixture(scope="module")
+def limited(folder):
+    with serving(folder, *(word for limit in LIMITS for word in ("--set", f"serving.{limit}"))) as (_, asked):
+        yield asked
+
+
+def test_a_request_that_is_too_large_is_413_and_others_are_answered(limited, sample):
+    many = json.dumps({"dataframe_records": [dict(zip(sample.columns, sample.rows[0], strict=True))] * 5000})
+    assert len(many) > 2**20
+    answer = limited.post(many)
+    assert (answer.status, answer.headers["connection"]) == (413, "close")
+    assert "larger than 1,048,576 bytes" in json.loads(answer.data)["message"]
+    assert limited.post(sample.request(0, 1)).status == 200
+
+
+def test_a_client_that_does_not_finish_its_request_is_408(limited, sample):
+    with socket.create_connection(("127.0.0.1", urllib3.util.parse_url(limited.address).port), timeout=20) as slow:
+        slow.sendall(b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n")
+        slow.sendall(b'Content-Length: 1000\r\n\r\n{"dataframe_records": [')
+        assert limited.post(sample.request(0, 1)).status == 200
+        answer = b"".join(iter(lambda: slow.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"not received and answered in 2 s" in answer
+
+
+def test_too_many_at_once_are_503_and_the_server_still_tells_how_it_is(limited, sample):
+    """Some forty clients without a pause, where four are answered at once."""
+    body, codes, over = json.dumps(sample.request(0, 50)), Counter(), threading.Event()
+
+    def client():
+        own = Asked(urllib3.util.parse_url(limited.address).port)
+        while not over.is_set():
+            answer = own.post(body)
+            codes[answer.status, answer.headers.get("retry-after")] += 1
+
+    threads = [threading.Thread(target=client) for _ in range(40)]
+    for each in threads:
+        each.start()
+    try:
+        deadline = time.monotonic() + 60
+        while not (codes[200, None] > 20 and codes[503, "1"] > 20) and time.monotonic() < deadline:
+            assert limited.get("/ping").status == 200
+            assert ("ratchet_server_requests_total", ("code", "200")) in limited.measures()
+    finally:
+        over.set()
+        for each in threads:
+            each.join()
+    assert {*codes} == {(200, None), (503, "1")}
+    assert min(codes.values()) > 20
+    assert limited.post(body).status == 200
 
 
 def test_ping_and_version_are_mlflows(server):

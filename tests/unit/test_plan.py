@@ -83,7 +83,7 @@ def test_texts_by_their_place_and_frames_give_the_same(planned):
 
 def test_it_is_proven_on_what_training_never_saw(planned):
     made, plan = planned
-    assert proven(plan, OnePass(made), rows().iloc[:5]) is None
+    assert proven(plan, OnePass(made).score, rows().iloc[:5]) is None
     generated = plan.generated(200)
     assert None in generated["carrier"]
     assert {None, 1e300, -1e300} < {*generated["speed"]}
@@ -104,13 +104,15 @@ def test_one_that_differs_is_told_by_its_first_row(change):
     made = model(rows(), ["carrier", "plan"], ["speed", "age"], positives=100, max_iter=5)
     plan = Plan(made)
     change(plan)
-    assert re.match(r"row \d+ has the label [01] and the probability 0\.\d+, not ", proven(plan, OnePass(made), None))
+    assert re.match(
+        r"row \d+ has the label [01] and the probability 0\.\d+, not ", proven(plan, OnePass(made).score, None)
+    )
 
 
 @pytest.mark.parametrize(("texts", "numbers"), [([], ["speed", "age"]), (["carrier", "plan"], [])])
 def test_a_model_of_texts_or_of_numbers_alone_has_one(texts, numbers):
     made = model(rows(texts, numbers), texts, numbers, max_iter=5)
-    assert proven(Plan(made), OnePass(made), None) is None
+    assert proven(Plan(made), OnePass(made).score, None) is None
 
 
 def test_other_models_have_none():

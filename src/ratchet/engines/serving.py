@@ -3,7 +3,7 @@
 `jobs.serve` loads it; the engine's packages are imported only here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -48,23 +48,25 @@ def loaded(engine: str, settings: Settings, folder: str) -> Iterator[Served]:
             from ratchet.engines.sklearn.plan import planned
             from ratchet.engines.sklearn.scorer import ScikitLearnScorer
 
-            served = _load(folder, ScikitLearnScorer)
-            if settings.serving.plan:
-                plan, reason = planned(served.labels, served.labels.metadata.load_input_example(folder))
-                served = replace(served, plan=plan, unplanned=reason)
-            yield served
+            yield _load(folder, ScikitLearnScorer, planned if settings.serving.plan else None)
     except ModuleNotFoundError as error:
         raise not_installed(engine, error) from error
 
 
-def _load(folder: str, scorer: Any) -> Served:
+def _load(folder: str, scorer: Any, planned: Callable[[Any, Any], tuple[Any, str | None]] | None = None) -> Served:
+    """planned: gives the plan of a model with its example, or the reason why there is none."""
     import mlflow
 
     # Comparing its requirements with what is installed takes half a second, for a warning that is not shown.
     model = loading("the model", mlflow.pyfunc.load_model, folder, suppress_warnings=True)
+    example = model.metadata.load_input_example(folder)
     served = Served(model, _Both(model, scorer(model)))
-    _try_example(served, folder)
-    return served
+    if example is not None:
+        _try_example(served, example)
+    if planned is None:
+        return served
+    plan, reason = planned(model, example)
+    return replace(served, plan=plan, unplanned=reason)
 
 
 class _Both:
@@ -80,11 +82,8 @@ class _Both:
         return pd.DataFrame(self._scorer.score(data)._asdict()).set_axis(["label", "probability"], axis=1)
 
 
-def _try_example(served: Served, folder: str) -> None:
+def _try_example(served: Served, example: Any) -> None:
     """Predict the model's own example, because the first request takes Spark seconds."""
-    example = served.labels.metadata.load_input_example(folder)
-    if example is None:
-        return
     try:
         for model in (served.labels, served.both):
             model.predict(example)

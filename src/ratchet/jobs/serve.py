@@ -17,8 +17,8 @@ from ratchet.engines.serving import loaded
 from ratchet.errors import ConfigurationError, RatchetError
 from ratchet.io.records import model_files
 from ratchet.io.serving import scoring_server
-from ratchet.io.serving.scoring_server import ScoringServer
-from ratchet.settings import Settings, Tracking
+from ratchet.io.serving.scoring_server import Limits, ScoringServer
+from ratchet.settings import Settings, Tracking, bytes_of
 
 log = structlog.get_logger()
 
@@ -34,7 +34,9 @@ def serve(settings: Settings, engine: str, version: int | None, host: str, port:
     version: None is the champion, once there is one. Raises ConfigurationError if the address can't be used, and any
     error from loading the model.
     """
-    app = ScoringServer()
+    chosen = settings.serving
+    limits = Limits(chosen.max_concurrent, bytes_of(chosen.max_request), chosen.request_seconds)
+    app = ScoringServer(limits)
     with ExitStack() as stack:
         loading = background.begin("load-model", _load, settings, engine, version, app, stack)
         try:

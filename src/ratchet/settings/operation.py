@@ -54,7 +54,13 @@ class Serving(Section):
     """Seconds within which all pods must be ready in a rollout; otherwise `champion` and the pods are rolled back."""
     settle_seconds: Annotated[int, Field(ge=0, le=3_600)] = 20
     """Seconds for which ready pods are observed before the rollout counts as done."""
-    plan: Flag = False
+    max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """Requests that a server answers at once; further ones get 503 and `Retry-After`, and /ping still answers."""
+    max_request: Memory = "64MiB"
+    """Size of a request; a larger one gets 413."""
+    request_seconds: Annotated[float, Field(gt=0, le=3_600)] = 60.0
+    """Seconds in which a request is received and answered; a slower one gets 408, or its connection ends."""
+    plan: Flag = True
     """Whether servers answer JSON by a plan of the default scikit-learn estimator, several times as fast."""
 
 

@@ -5,7 +5,7 @@ does not change: which columns there are, how their texts are coded, which encod
 It is of use only where `proven` finds the very same numbers. Private attributes of scikit-learn are used here alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import OrdinalEncoder
+from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 
 from ratchet.core.evaluation.counts import Floats, Ints
 from ratchet.engines.scored import Scored
@@ -26,6 +27,8 @@ from ratchet.errors import first_line
 
 _UNKNOWN = "\0 unknown to training"
 _TRIED_ROWS = 512
+# For fewer, each tree would wait longer for its threads than they save.
+_THREADED_ROWS = 1000
 _ODD: Mapping[int, float | None] = dict(enumerate((None, None, 0.0, -0.0, 1e300, -1e300)))
 
 
@@ -87,11 +90,12 @@ class Plan:
         return np.array([missing if text is None else known.get(text, unknown) for text in column])
 
     def _decided(self, cells: Floats) -> Floats:
-        """The decision function: the sum of the trees. With more threads, each tree would wait for all of them."""
+        """The decision function: the sum of the trees."""
         bitsets, places = self._bitsets
+        threads = _openmp_effective_n_threads() if len(cells) >= _THREADED_ROWS else 1
         total = np.full(len(cells), self._baseline)
         for tree in self._trees:
-            total += tree.predict(cells, bitsets, places, n_threads=1)
+            total += tree.predict(cells, bitsets, places, n_threads=threads)
         return total
 
     def generated(self, rows: int, seed: int = 0) -> dict[str, list[Any]]:
@@ -115,7 +119,8 @@ def planned(model: Any, example: pd.DataFrame | None) -> tuple[Plan | None, str 
     """
     try:
         plan = Plan(model.get_raw_model())
-        reason = proven(plan, ScikitLearnScorer(model), example)
+        scorer = ScikitLearnScorer(model)
+        reason = proven(plan, lambda rows: Scored(model.predict(rows), scorer.score(rows).probabilities), example)
     except UnplannedError as error:
         return None, str(error)
     except Exception as error:  # noqa: BLE001  # whatever is unlike what was planned for
@@ -123,16 +128,16 @@ def planned(model: Any, example: pd.DataFrame | None) -> tuple[Plan | None, str 
     return (plan, None) if reason is None else (None, reason)
 
 
-def proven(plan: Plan, scorer: ScikitLearnScorer, example: pd.DataFrame | None) -> str | None:
+def proven(plan: Plan, model: Callable[[pd.DataFrame], Scored], example: pd.DataFrame | None) -> str | None:
     """Why a plan must not be used: the first difference to the model's own labels and probabilities; None if none.
 
-    scorer: of the model. example: rows as the model gets them, tried beside generated ones.
+    example: rows as the model gets them, tried beside generated ones.
     """
     tried = [plan.generated(_TRIED_ROWS)]
     if example is not None:
         tried.append({name: example[name].replace({np.nan: None}).tolist() for name in (*plan.texts, *plan.numbers)})
     for columns in tried:
-        own = scorer.score(_frame(plan, columns))
+        own = model(_frame(plan, columns))
         found = plan.score(columns)
         differ = np.flatnonzero((found.probabilities != own.probabilities) | (found.labels != own.labels))
         if len(differ):

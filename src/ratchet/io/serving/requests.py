@@ -12,14 +12,11 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from typing import Any
 
 from ratchet.core.category_texts import FALSE_WORDS, MISSING_TEXTS, TRUE_WORDS, text_of
 
 _JSON = "application/json"
-# MLflow refuses larger whole numbers, which a float can't hold.
-_EXACT = 2**53
 _PARQUET = "application/vnd.apache.parquet"
 type Value = Callable[[Any, str], Any]
 
@@ -56,59 +53,10 @@ def asked_of(body: bytes, kind: str, texts: Mapping[str, bool], numbers: Collect
     return Asked(json.dumps(changed).encode(), f"{_JSON}{separator}{parameters}")
 
 
-def plain_columns(
-    body: bytes, kind: str, texts: Mapping[str, bool], numbers: Collection[str]
-) -> dict[str, list[Any]] | None:
-    """The model's columns in a request that is as it should be: text or None, and finite numbers or None.
-
-    None for any other form than JSON with `dataframe_split` or `dataframe_records` alone, and for rows that MLflow may
-    reject. Raises RefusedError as `asked_of` does.
-    """
-    medium, _, parameters = kind.partition(";")
-    if medium.strip().lower() != _JSON or parameters.strip().lower() not in ("", "charset=utf-8"):
-        return None
-    payload = _parsed(body)
-    if not isinstance(payload, dict) or len(payload) != 1:
-        return None
-    ((form, content),) = payload.items()
-    if form not in _PLAIN:
-        return None
-    columns = _PLAIN[form](_FORMS[form](content, partial(_value, texts=texts, numbers=numbers)))
-    if columns is None or not columns.keys() >= {*texts, *numbers}:
-        return None
-    return columns if all(map(_is_number, chain.from_iterable(columns[name] for name in numbers))) else None
-
-
-def _is_number(value: Any) -> bool:
-    return value is None or type(value) is float or (type(value) is int and abs(value) <= _EXACT)
-
-
-def _columns_of_split(content: Any) -> dict[str, list[Any]] | None:
-    if (
-        not isinstance(content, dict)
-        or content.keys() != {"columns", "data"}
-        or not isinstance(content["columns"], list)
-    ):
-        return None
-    return dict(zip(content["columns"], map(list, zip(*content["data"], strict=True)), strict=True))
-
-
-def _columns_of_records(content: Any) -> dict[str, list[Any]] | None:
-    if not isinstance(content, list) or not all(isinstance(record, dict) for record in content):
-        return None
-    return {name: [record[name] for record in content] for name in content[0]}
-
-
-_PLAIN: Mapping[str, Callable[[Any], dict[str, list[Any]] | None]] = {
-    "dataframe_split": _columns_of_split,
-    "dataframe_records": _columns_of_records,
-}
-
-
 def _parsed(body: bytes) -> Any:
     """The parsed JSON; None if it is invalid."""
     try:
-        return json.loads(body, parse_constant=_constant, parse_float=_finite, parse_int=_whole)
+        return json.loads(body, parse_constant=constant, parse_float=_finite, parse_int=_whole)
     except RecursionError as error:
         message = "the request is nested too deeply"
         raise RefusedError(message) from error
@@ -116,8 +64,11 @@ def _parsed(body: bytes) -> Any:
         return None
 
 
-def _constant(word: str) -> float:
-    """NaN, which counts as missing; other constants that Python's parser accepts are rejected, as in training."""
+def constant(word: str) -> float:
+    """NaN, which counts as missing; other constants that Python's JSON accepts are refused, as in training.
+
+    Raises RefusedError.
+    """
     if word == "NaN":
         return math.nan
     message = f"{word} is not a finite number; finite numbers and null are accepted"
@@ -127,7 +78,7 @@ def _constant(word: str) -> float:
 def _finite(text: str) -> float:
     """A number in JSON; 1e999 is rejected like Infinity."""
     number = float(text)
-    return _constant(text) if math.isinf(number) else number
+    return constant(text) if math.isinf(number) else number
 
 
 def _whole(text: str) -> int:
@@ -172,7 +123,7 @@ def _value(value: Any, name: str, *, texts: Mapping[str, bool], numbers: Collect
     if numbers is not None and name not in numbers:
         return value
     if isinstance(value, float) and math.isinf(value):
-        return _constant(str(value))
+        return constant(str(value))
     number = _number(value) if isinstance(value, str) else value
     if numbers is not None and isinstance(number, str):
         message = f"the column {name!r} has the value {json.dumps(number)[:80]}; a number is accepted"

@@ -13,6 +13,7 @@ import socket
 import time
 from collections import Counter as Tally
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from numbers import Real
 from types import FrameType
@@ -33,7 +34,8 @@ from prometheus_client import (
 
 from ratchet.core.model_inputs import ModelInputs
 from ratchet.errors import ConfigurationError
-from ratchet.io.serving.requests import RefusedError, asked_of, plain_columns
+from ratchet.io.serving.plain_columns import plain_columns
+from ratchet.io.serving.requests import RefusedError, asked_of
 
 type Message = MutableMapping[str, Any]
 type Send = Callable[[Message], Awaitable[None]]
@@ -93,13 +95,24 @@ class Measures:
         )
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What one client can take. requests: answered at once. size: of a request, in bytes. seconds: for each request."""
+
+    requests: int = 64
+    size: int = 64 * 2**20
+    seconds: float = 60.0
+
+
 class ScoringServer:
     """An ASGI application that has no model at first."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits | None = None) -> None:
         self.measures = Measures()
         self.draining = False
         self.failed = False
+        self._limits = limits or Limits()
+        self._at_once = 0
         self._apps: dict[bool, App] = {}
         self._texts: dict[str, bool] = {}
         self._numbers: tuple[str, ...] | None = None
@@ -138,43 +151,45 @@ class ScoringServer:
             await self._invoke(scope, receive, send)
 
     async def _invoke(self, scope: Message, receive: Receive, send: Send) -> None:
-        begin, status = time.perf_counter(), 500
-        counted = False
-
-        def count() -> None:
-            nonlocal counted
-            if not counted:
-                self.measures.requests.labels(str(status)).inc()
-                self.measures.seconds.observe(time.perf_counter() - begin)
-            counted = True
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            elif not message.get("more_body"):
-                count()  # before the response is complete: the client may read the metrics at once
-            await send(message)
-
-        wanted = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("probabilities", ["false"])[-1]
-        probabilities = wanted.lower() in ("true", "1")
+        reply = _Reply(send, self.measures)
         try:
-            body, kind = await _body(receive), _content_type(scope)
+            async with asyncio.timeout(self._limits.seconds):
+                await self._admit(scope, receive, reply)
+        except RefusedError as error:
+            await _refuse(reply, HTTPStatus.BAD_REQUEST, str(error))
+        except _LimitError as error:
+            await _refuse(reply, error.status, str(error))
+        except TimeoutError:
+            if reply.status is not None:
+                raise  # a part is sent: only an end of the connection tells that the rest is missing
+            seconds = f"{self._limits.seconds:g} s"
+            await _refuse(reply, HTTPStatus.REQUEST_TIMEOUT, f"the request was not received and answered in {seconds}")
+        finally:
+            reply.count()
+
+    async def _admit(self, scope: Message, receive: Receive, reply: "_Reply") -> None:
+        """Answer a request, unless too many others are being answered. Raises RefusedError, _LimitError."""
+        self._at_once += 1
+        try:
+            await asyncio.sleep(0)  # so that all that have arrived are counted before one of them is scored
+            if self._at_once > self._limits.requests:
+                message = f"{self._limits.requests} other requests are being answered; try again"
+                raise _LimitError(HTTPStatus.SERVICE_UNAVAILABLE, message)
+            body, kind = await _body(receive, self._limits.size), _content_type(scope)
+            wanted = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("probabilities", ["false"])[-1]
+            probabilities = wanted.lower() in ("true", "1")
             if (answer := await self._planned(body, kind, probabilities=probabilities)) is not None:
-                await _answer(watched, HTTPStatus.OK, answer)
+                await _answer(reply, HTTPStatus.OK, answer)
                 return
             asked = asked_of(body, kind, self._texts, self._numbers)
             headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"content-type")]
             headers += [(b"content-length", str(len(asked.body)).encode()), (b"content-type", asked.kind.encode())]
-            await self._apps[probabilities]({**scope, "headers": headers}, _said(asked.body, receive), watched)
-        except RefusedError as error:
-            content = {"error_code": "BAD_REQUEST", "message": str(error)}
-            await _answer(watched, HTTPStatus.BAD_REQUEST, json.dumps(content).encode())
+            await self._apps[probabilities]({**scope, "headers": headers}, _said(asked.body, receive), reply)
         finally:
-            count()
+            self._at_once -= 1
 
     async def _planned(self, body: bytes, kind: str, *, probabilities: bool) -> bytes | None:
-        """The answer of the plan; None if there is none for this request. Raises RefusedError."""
+        """The answer of the plan; None if there is none for this request."""
         if self._plan is None:
             return None
         columns = plain_columns(body, kind, self._texts, self._numbers or ())
@@ -219,6 +234,40 @@ def run(app: ScoringServer, host: str, port: int, drain_seconds: float = DRAIN_S
         # has acknowledged the first, which takes 40 ms.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _Server(config, app, drain_seconds).run(sockets=[listening])
+
+
+class _LimitError(Exception):
+    """A request beyond a limit. status: of the answer."""
+
+    def __init__(self, status: HTTPStatus, sentence: str) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
+class _Reply:
+    """Sends the answer of a request, and counts it before it is complete: the client may read the metrics at once.
+
+    status: None until the answer begins.
+    """
+
+    def __init__(self, send: Send, measures: Measures) -> None:
+        self.status: int | None = None
+        self._send, self._measures = send, measures
+        self._begin: float | None = time.perf_counter()
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        elif not message.get("more_body"):
+            self.count()
+        await self._send(message)
+
+    def count(self) -> None:
+        """Count the request, once."""
+        if self._begin is not None:
+            self._measures.requests.labels(str(self.status or int(HTTPStatus.INTERNAL_SERVER_ERROR))).inc()
+            self._measures.seconds.observe(time.perf_counter() - self._begin)
+            self._begin = None
 
 
 class _Server(uvicorn.Server):
@@ -291,13 +340,16 @@ def _inputs(about: Any) -> tuple[dict[str, bool], tuple[str, ...] | None]:
     return {name: name in inputs.booleans for name in inputs.texts}, inputs.numeric
 
 
-async def _body(receive: Receive) -> bytes:
-    parts = []
+async def _body(receive: Receive, most: int) -> bytes:
+    """Raises _LimitError for more than `most` bytes."""
+    body = bytearray()
     while True:
         message = await receive()
-        parts.append(message.get("body", b""))
+        body += message.get("body", b"")
+        if len(body) > most:
+            raise _LimitError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the request is larger than {most:,} bytes")
         if not message.get("more_body"):
-            return b"".join(parts)
+            return bytes(body)
 
 
 def _said(body: bytes, receive: Receive) -> Receive:
@@ -314,8 +366,28 @@ def _content_type(scope: Message) -> str:
     return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"content-type"), "")
 
 
-async def _answer(send: Send, status: int, body: bytes, kind: str = "application/json") -> None:
-    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+_ERROR_CODES = {
+    HTTPStatus.BAD_REQUEST: "BAD_REQUEST",
+    HTTPStatus.REQUEST_TIMEOUT: "DEADLINE_EXCEEDED",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "BAD_REQUEST",
+    HTTPStatus.SERVICE_UNAVAILABLE: "TEMPORARILY_UNAVAILABLE",
+}
+"""MLflow's words."""
+_UNREAD = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+
+async def _refuse(send: Send, status: HTTPStatus, sentence: str) -> None:
+    """Answer with an error; the connection ends with it where the rest of the request may still come."""
+    more = [(b"connection", b"close")] if status in _UNREAD else []
+    more += [(b"retry-after", b"1")] if status == HTTPStatus.SERVICE_UNAVAILABLE else []
+    body = json.dumps({"error_code": _ERROR_CODES[status], "message": sentence}).encode()
+    await _answer(send, status, body, more=more)
+
+
+async def _answer(
+    send: Send, status: int, body: bytes, kind: str = "application/json", more: Sequence[tuple[bytes, bytes]] = ()
+) -> None:
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode()), *more]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
