@@ -12,7 +12,7 @@ import importlib.util
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,8 +44,22 @@ class OwnCode:
         """The setting with its value, the beginning of a message."""
         return f"{self.setting} {self.path}"
 
-    def made(self, given: Mapping[str, object]) -> Any:
-        """What the function returns. given: its arguments. Raises ConfigurationError if it takes others, or fails."""
+    def made(
+        self,
+        settings: Settings,
+        numeric: Sequence[str],
+        categorical: Sequence[str],
+        params: Mapping[str, object],
+        **more: object,
+    ) -> Any:
+        """What the function returns for these features and parameters, and `more` of the engine's own.
+
+        Raises ConfigurationError if it takes other arguments, or fails.
+        """
+        given: dict[str, object] = {"numeric": list(numeric), "categorical": list(categorical), "params": dict(params)}
+        given |= {"seed": settings.seed} | more
+        if settings.data.features:
+            given["features"] = list(settings.data.features)
         try:
             inspect.signature(self.call).bind(**given)
         except TypeError as error:

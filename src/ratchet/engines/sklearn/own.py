@@ -34,8 +34,7 @@ _SAME = 1e-9
 def make(own: OwnCode, settings: Settings, table: EventTable, frame: pd.DataFrame, params: Mapping[str, object]) -> Any:
     """A new, unfitted estimator for the features that have any value in a frame; checked for the methods it needs."""
     numeric, categorical = (with_values(frame, names) for names in (table.numeric, table.categorical))
-    given = {"numeric": numeric, "categorical": categorical, "params": dict(params), "seed": settings.seed}
-    made = own.made(given | ({"features": list(table.raw)} if table.raw else {}))
+    made = own.made(settings, numeric, categorical, params)
     for method in ("fit", "predict", "predict_proba"):
         if not callable(getattr(made, method, None)):
             message = f"{own.name} returns a {type(made).__name__} without the method {method}"

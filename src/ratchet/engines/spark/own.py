@@ -33,9 +33,7 @@ def make(
     """New, unfitted stages, checked to be such. names: the numeric and the categorical features for the function."""
     from pyspark.ml.base import Estimator, Transformer
 
-    given = {"numeric": names[0], "categorical": names[1], "params": dict(params), "seed": settings.seed}
-    raw = list(settings.data.features)
-    made = own.made(given | {"label": LABEL} | ({"features": raw} if raw else {}))
+    made = own.made(settings, *names, params, label=LABEL)
     if not isinstance(made, list | tuple) or not made:
         message = f"{own.name} returns {str(made)[:80]}; a list of stages of pyspark.ml is accepted"
         raise ConfigurationError(message)

@@ -47,7 +47,7 @@ def inspect(uri: str, inputs: ModelInputs, dialect: Csv | None = None) -> Scorin
         categorical=categorical,
         raw=raw,
         booleans=inputs.booleans,
-        remarks=(*looked.remarks, *_ambiguous(looked, (*categorical, *raw), uri)),
+        remarks=(*looked.remarks, *_ambiguous(looked, inputs.texts, uri)),
     )
 
 
