@@ -129,8 +129,21 @@ def requests(sample: samples.SampleRows) -> dict[int, list[bytes]]:
     return {1: ones, 1000: [json.dumps(many).encode()]}
 
 
+def commands(engine: str, name: str, version: str, port: int) -> dict[str, list[str]]:
+    """The servers of a version, by what they are called in the table."""
+    at = ["--host", "127.0.0.1", "--port", str(port)]
+    uri, python = f"models:/{name}/{version}", sys.executable
+    found = {
+        "ratchet": [python, "-m", "ratchet", "serve", engine, "--version", version, *at],
+        "mlflow": [python, "-m", "mlflow", "models", "serve", "-m", uri, "--env-manager", "local", *at],
+    }
+    if engine == "sklearn":
+        found["by hand"] = [python, "bench/bare_server.py", uri, str(port)]
+    return found
+
+
 def main(engines: list[str]) -> None:
-    """Measure both servers in turn and print the table."""
+    """Measure the servers in turn and print the table."""
     settings = configuration.load("dev", ())
     os.environ["MLFLOW_TRACKING_URI"] = settings.tracking.uri
     # `mlflow models serve` looks for uvicorn on the PATH.
@@ -141,30 +154,11 @@ def main(engines: list[str]) -> None:
     for engine in engines:
         name = settings.registered_name(engine)
         version = client.get_model_version_by_alias(name, "champion")
-        rows = samples.read(client, version.run_id)
-        bodies = requests(rows)
+        bodies = requests(samples.read(client, version.run_id))
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
-        number, at = str(version.version), ["--host", "127.0.0.1", "--port", str(port)]
-        module = [sys.executable, "-m"]
-        servers = {
-            "ratchet": [*module, "ratchet", "serve", engine, "--version", number, *at],
-            "mlflow": [
-                *module,
-                "mlflow",
-                "models",
-                "serve",
-                "-m",
-                f"models:/{name}/{number}",
-                "--env-manager",
-                "local",
-                *at,
-            ],
-        }
-        if engine == "sklearn":
-            servers["by hand"] = [sys.executable, "bench/bare_server.py", f"models:/{name}/{number}", str(port)]
         for _ in range(ROUNDS):
-            for kind, command in servers.items():
+            for kind, command in commands(engine, name, str(version.version), port).items():
                 for (clients, size), seen in measured(command, port, bodies).items():
                     machine = f"{seen.memory / 1024**2:.0f} MiB | {seen.start:.1f} s | {os.getloadavg()[0]:.1f}"
                     print(f"| {engine} | {kind} | {clients} | {size} | {seen.cells} | {machine} |", flush=True)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ratchet.core.decision import Decision, Others, decide, numbers
+from ratchet.core.decision import Decision, Others, decide
+from ratchet.core.decision_sentences import numbers
 from ratchet.core.objective import Achieved, Objective
 from ratchet.core.rival import Rival
 from ratchet.errors import FailedError

@@ -6,24 +6,18 @@ Imports only the standard library.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from itertools import groupby
-from math import floor, isnan
+from math import isnan
 from typing import Any, Literal
 
+from ratchet.core import decision_sentences as sentences
 from ratchet.core.objective import F1, Achieved, Objective
 from ratchet.core.rival import Rival
 from ratchet.errors import FailedError
 
 Outcome = Literal["promoted", "staged", "held"]
 
-_FEWEST_DIGITS = 3
-_MOST_DIGITS = 17
-# More consecutive versions are written as a range.
-_LISTED = 2
 # One earlier candidate on the same rows is no remark: a trainer's second try, or a comparison of two settings.
 _UNTOLD = 2
-# Products such as 0.29 * 1000 can be slightly below 290; without this they would lose a tenth of a per cent.
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -57,7 +51,11 @@ class Decision:
 
     def after(self, earlier: int) -> "Decision":
         """The decision on a candidate whose test rows, or some of them, measured as many before; the third says so."""
-        told = f"; the {_ordinal(earlier + 1)} candidate measured on these test rows" if earlier >= _UNTOLD else ""
+        told = (
+            f"; the {sentences.ordinal(earlier + 1)} candidate measured on these test rows"
+            if earlier >= _UNTOLD
+            else ""
+        )
         return replace(self, earlier=earlier, reason=self.reason + told)
 
     def to_record(self) -> dict[str, Any]:
@@ -157,24 +155,13 @@ def decide(
     others, own = others or Others(), achieved or Achieved(F1, candidate_f1, f1_all_positive)
     ranked = hardest_first(rivals, own.value)
     probability = ranked[0].probability if ranked and ranked[0].basis == "same_rows" else None
-    if others.unknown:
-        promoted, why = False, _unknown(others.unknown, own.objective)
-    elif not own.value > own.constant:
-        promoted, why = False, _trivial(own, ranked)
-    elif others.newer:
-        said = own.objective.said(f"{own.objective.shown(own.value):.3f}")
-        promoted, why = False, f"{said} decides nothing: {others.newer}"
-    elif not ranked:
-        promoted, why = True, _first(own, bool(others.set_aside or others.not_compared))
-    else:
-        promoted, why = _against(own, ranked, probability, confidence)
-        why += _trivial_champion(ranked, own)
+    promoted, why = _judged(own, ranked, probability, confidence, others)
     return Decision(
         "promoted" if promoted else "held",
-        _champion_unscored(ranked, own.objective)
+        sentences.champion_unscored(ranked, own.objective)
         + why
-        + _left_out("not compared", others.not_compared)
-        + _left_out("set aside", others.set_aside),
+        + sentences.left_out("not compared", others.not_compared)
+        + sentences.left_out("set aside", others.set_aside),
         candidate_f1,
         f1_all_positive,
         probability,
@@ -184,6 +171,26 @@ def decide(
         not_compared=dict(sorted(others.not_compared.items())),
         achieved=achieved,
     )
+
+
+def _judged(
+    own: Achieved, ranked: Sequence[Rival], probability: float | None, confidence: float | None, others: Others
+) -> tuple[bool, str]:
+    """Whether to promote, and why. ranked: the hardest rival first. probability: of being better than that one."""
+    if others.unknown:
+        return False, sentences.unknown(others.unknown, own.objective)
+    if not own.value > own.constant:
+        return False, sentences.trivial(own, ranked)
+    if others.newer:
+        return False, sentences.older(own, others.newer)
+    if not ranked:
+        return True, sentences.first(own, any_others=bool(others.set_aside or others.not_compared))
+    # Not "value <= best", because NaN must hold, too.
+    beats = ranked[0].own(own.value) > ranked[0].value
+    unsure = beats and confidence is not None and (probability is None or probability < confidence)
+    asked = confidence if unsure else None
+    why = sentences.against(own, ranked, probability, asked) + sentences.trivial_champion(own, ranked)
+    return beats and not unsure, why
 
 
 def hardest_first(rivals: Iterable[Rival], candidate: float) -> tuple[Rival, ...]:
@@ -198,128 +205,3 @@ def _rank(rival: Rival, candidate: float) -> tuple[bool, float, float, bool, int
     """Sort key: the rival that the candidate is furthest below comes first, after those whose F1 is NaN."""
     lead = rival.value - rival.own(candidate)
     return not isnan(lead), -lead, -rival.value, not rival.champion, rival.version
-
-
-def _unknown(unknown: Sequence[int], objective: Objective) -> str:
-    first, remedy = min(unknown), ", or give it the tag ratchet.f1" if objective == F1 else ""
-    return (
-        f"version {first} can be neither scored nor found with a recorded {objective.name}, so nothing can be shown to"
-        f" be better; delete the version in MLflow{remedy}"
-    )
-
-
-def _trivial(own: Achieved, ranked: Sequence[Rival]) -> str:
-    value, trivial = _shown(own.objective, own.value, own.constant)
-    word = "ties with" if own.value == own.constant else "is not better than"
-    first = "" if ranked else ", and there is no version yet"
-    return f"{own.objective.said(value)} {word} {own.objective.constant} ({trivial}){first}"
-
-
-def _trivial_champion(ranked: Sequence[Rival], own: Achieved) -> str:
-    champion = next((rival for rival in ranked if rival.champion and rival.basis == "same_rows"), None)
-    if champion is None or champion.value > own.constant:
-        return ""
-    value, trivial = _shown(own.objective, champion.value, own.constant)
-    which = f"the champion, version {champion.version} ({value}),"
-    return f"; {which} is no better than {own.objective.constant} ({trivial})"
-
-
-def _champion_unscored(ranked: Sequence[Rival], objective: Objective) -> str:
-    champion = next((rival for rival in ranked if rival.champion and rival.basis == "recorded" and rival.note), None)
-    if champion is None:
-        return ""
-    counts = f"so recorded {objective.name} counts"
-    return f"the champion, version {champion.version}, was not scored on these rows, {counts}; "
-
-
-def _left_out(how: str, versions: Mapping[int, str]) -> str:
-    if not versions:
-        return ""
-    return f"; {how}: version{'s' if len(versions) > 1 else ''} {', '.join(_ranges(sorted(versions)))}"
-
-
-def _ranges(numbers: Sequence[int]) -> list[str]:
-    """Ascending numbers as text; three or more consecutive ones as a range."""
-    groups = groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
-    runs = ([number for _, number in group] for _, group in groups)
-    return [text for run in runs for text in ([f"{run[0]} to {run[-1]}"] if len(run) > _LISTED else map(str, run))]
-
-
-def _first(own: Achieved, others: bool) -> str:
-    value, trivial = _shown(own.objective, own.value, own.constant)
-    what = "meets no version that counts" if others else "is that of the first version"
-    return f"{own.objective.said(value)} {what}, and {own.objective.constant} has {trivial}"
-
-
-def _against(
-    candidate: Achieved, ranked: Sequence[Rival], probability: float | None, confidence: float | None
-) -> tuple[bool, str]:
-    best, objective = ranked[0], candidate.objective
-    value = best.own(candidate.value)
-    shown, other = _shown(objective, value, best.value)
-    difference = _difference(objective.shown(value), objective.shown(best.value))
-    comparison = f"{_named(best, len(ranked), objective)} ({other}{difference}{_chance(probability)})"
-    own, recorded = objective.said(shown), _recorded(ranked, objective)
-    # Not "value <= best", because NaN must hold, too.
-    if not value > best.value:
-        word = "ties with" if value == best.value else objective.is_worse
-        return False, f"{own} {word} {comparison}{recorded}"
-    if confidence is not None and probability is None:
-        wanted = f"a probability of {_percent(confidence)} is asked for, and without versions on the same rows none is"
-        return False, f"{own} beats {comparison}, but {wanted} known{recorded}"
-    if confidence is not None and probability is not None and probability < confidence:
-        return False, f"{own} beats {comparison}, but a probability of {_percent(confidence)} is asked for{recorded}"
-    return True, f"{own} beats {comparison}{recorded}"
-
-
-def _named(best: Rival, existing: int, objective: Objective) -> str:
-    which = f"version {best.version}" if existing == 1 else f"version {best.version}, the best of {existing} versions,"
-    if best.fewer_days:
-        return f"{which} on those of the rows that it has not learnt from"
-    return f"{which} on the same rows" if best.basis == "same_rows" else f"{which} by its recorded {objective.name}"
-
-
-def _difference(candidate: float, other: float) -> str:
-    if candidate == other:
-        return ""
-    digits = max(len(number.partition(".")[2]) for number in numbers(candidate, other))
-    return f", difference {candidate - other:+.{digits}f}"
-
-
-def _chance(probability: float | None) -> str:
-    return "" if probability is None else f"; better on days like these with a probability of {_percent(probability)}"
-
-
-def _recorded(ranked: Sequence[Rival], objective: Objective) -> str:
-    by_record = sorted((rival for rival in ranked if rival.basis == "recorded"), key=lambda rival: rival.version)
-    if not by_record or (len(by_record) == len(ranked) and not any(rival.note for rival in ranked)):
-        return ""
-    notes: dict[str, list[str]] = {}
-    for rival in by_record:
-        notes.setdefault(rival.note.rstrip("."), []).append(str(rival.version))
-    parts = (f"{', '.join(versions)}{f' ({note})' if note else ''}" for note, versions in notes.items())
-    counted = "version" if len(by_record) == 1 else "versions"
-    return f"; counted by recorded {objective.name}: {counted} {', '.join(parts)}"
-
-
-def _shown(objective: Objective, first: float, second: float) -> tuple[str, str]:
-    return numbers(objective.shown(first), objective.shown(second))
-
-
-def numbers(first: float, second: float) -> tuple[str, str]:
-    """Both numbers with three digits, or as many as are needed to distinguish them."""
-    for digits in range(_FEWEST_DIGITS, _MOST_DIGITS):
-        texts = f"{first:.{digits}f}", f"{second:.{digits}f}"
-        if first == second or texts[0] != texts[1]:
-            return texts
-    return repr(first), repr(second)
-
-
-def _ordinal(number: int) -> str:
-    teens = number % 100 in (11, 12, 13)
-    return f"{number}{'th' if teens else {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th')}"
-
-
-def _percent(share: float) -> str:
-    """A share in per cent, rounded down, so that a share just below a bound does not appear to reach it."""
-    return f"{floor(share * 1000 + _ROUNDING) / 10:g} %"
