@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import mlflow
 import pytest
@@ -268,14 +268,30 @@ def test_a_request_that_is_too_large_is_413_and_others_are_answered(limited, sam
     assert limited.post(sample.request(0, 1)).status == 200
 
 
-def test_a_client_that_does_not_finish_its_request_is_408(limited, sample):
-    with socket.create_connection(("127.0.0.1", urllib3.util.parse_url(limited.address).port), timeout=20) as slow:
-        slow.sendall(b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n")
-        slow.sendall(b'Content-Length: 1000\r\n\r\n{"dataframe_records": [')
+def test_clients_that_do_not_finish_their_requests_are_408_and_hold_up_nobody(limited, sample):
+    port = urllib3.util.parse_url(limited.address).port
+    with ExitStack() as stack:
+        slow = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)) for _ in range(6)]
+        for each in slow:
+            each.sendall(b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n")
+            each.sendall(b'Content-Length: 1000\r\n\r\n{"dataframe_records": [')
         assert limited.post(sample.request(0, 1)).status == 200
-        answer = b"".join(iter(lambda: slow.recv(4096), b""))
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b"not received and answered in 2 s" in answer
+        answers = [b"".join(iter(lambda each=each: each.recv(4096), b"")) for each in slow]
+    assert [answer[:13] for answer in answers] == [b"HTTP/1.1 408 "] * 6
+    assert b"not received and answered in 2 s" in answers[0]
+
+
+def test_requests_that_are_too_large_together_are_503(limited, sample):
+    """Five that hold a megabyte each, where four are held."""
+    port = urllib3.util.parse_url(limited.address).port
+    with ExitStack() as stack:
+        large = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)) for _ in range(5)]
+        for each in large:
+            each.sendall(b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Length: 1048576\r\n\r\n")
+            each.sendall(b" " * 1_048_000)
+        codes = Counter(each.recv(4096)[9:12] for each in large)
+    assert codes == {b"503": 1, b"408": 4}
+    assert limited.post(sample.request(0, 1)).status == 200
 
 
 def test_too_many_at_once_are_503_and_the_server_still_tells_how_it_is(limited, sample):

@@ -18,7 +18,7 @@ from ratchet import cli, configuration, errors
 from ratchet.core import exported
 from ratchet.core.evaluation.metrics import METRICS
 from ratchet.core.watch_estimate import ESTIMATED, ESTIMATED_ERROR
-from ratchet.io.serving.scoring_server import Measures
+from ratchet.io.serving.measures import Measures
 from ratchet.report.page import MEANINGS
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,8 @@ from ratchet.engines.serving import loaded
 from ratchet.errors import ConfigurationError, RatchetError
 from ratchet.io.records import model_files
 from ratchet.io.serving import scoring_server
-from ratchet.io.serving.scoring_server import Limits, ScoringServer
+from ratchet.io.serving.exchange import Limits
+from ratchet.io.serving.scoring_server import ScoringServer
 from ratchet.settings import Settings, Tracking, bytes_of
 
 log = structlog.get_logger()

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from ratchet.errors import FailedError
-from ratchet.io.serving.scoring_server import App, Message
+from ratchet.io.serving.exchange import App, Message
 
 _LONGEST_ANSWER = 300
 
