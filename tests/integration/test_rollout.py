@@ -203,8 +203,9 @@ def answering(pages):
         server.server_close()
 
 
-def page(good, failures):
+def page(good, failures, too_many=0):
     return (
+        f'ratchet_server_requests_total{{code="503"}} {too_many}.0\n'
         f'ratchet_server_requests_total{{code="200"}} {good}.0\n'
         f'ratchet_server_requests_total{{code="400"}} {failures}.0\n'
         f"ratchet_server_failures_total {failures}.0\n"
@@ -217,6 +218,8 @@ def page(good, failures):
         ([page(0, 0), page(100, 0), page(104, 20)], "20 of 24 requests failed"),
         ([page(0, 0), page(100, 0), page(200, 20), page(203, 20)], None),
         ([page(0, 0), page(0, 3)], None),
+        ([page(0, 0), page(20, 0, 500)], None),
+        ([page(0, 0), page(5, 20, 500)], "20 of 25 requests failed"),
     ],
 )
 def test_what_fails_most_requests_goes_back(settings, kube, follow, monkeypatch, pages, why):

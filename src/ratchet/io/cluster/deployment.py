@@ -19,6 +19,8 @@ VERSION = "ratchet/version"
 _MOST_RESTARTS = 2
 _FEWEST_REQUESTS = 5
 _MOST_FAILING = 0.5
+# The code of requests that a server turned away since there were too many at once, which says nothing of its version.
+_TOO_MANY = "503"
 _PORT = 8080
 _SECONDS = 2.0
 
@@ -117,14 +119,11 @@ class ServerDeployment:
         except (urllib3.exceptions.HTTPError, ValueError):  # from outside of the cluster a pod can't be reached
             return None
         found = [sample for family in families for sample in family.samples]
-        requests = sum(each.value for each in found if each.name == "ratchet_server_requests_total")
+        codes = [each for each in found if each.name == "ratchet_server_requests_total"]
+        scored = [each for each in codes if each.labels["code"] != _TOO_MANY]
         failures = sum(each.value for each in found if each.name == "ratchet_server_failures_total")
-        errors = sum(
-            each.value
-            for each in found
-            if each.name == "ratchet_server_requests_total" and each.labels["code"].startswith("5")
-        )
-        return requests, failures + errors
+        errors = sum(each.value for each in scored if each.labels["code"].startswith("5"))
+        return sum(each.value for each in scored), failures + errors
 
     def _events_of(self, pod: Json) -> list[Json]:
         if not pending.needs_events(pod):

@@ -15,7 +15,6 @@ type Send = Callable[[Message], Awaitable[None]]
 type Receive = Callable[[], Awaitable[Message]]
 type App = Callable[[Message, Receive, Send], Awaitable[None]]
 
-
 _SIZES_HELD = 4
 
 
