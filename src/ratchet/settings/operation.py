@@ -61,7 +61,7 @@ class Serving(Section):
     request_seconds: Annotated[float, Field(gt=0, le=3_600)] = 60.0
     """Seconds in which a request is received and answered; a slower one gets 408, or its connection ends."""
     plan: Flag = True
-    """Whether servers answer JSON by a plan of the default scikit-learn estimator, several times as fast."""
+    """Whether servers answer JSON by a plan of the model, if it consists of boosted trees: several times as fast."""
 
 
 class Watch(Section):

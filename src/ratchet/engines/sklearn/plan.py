@@ -7,7 +7,8 @@ It is of use only where `proven` finds the very same numbers. Private attributes
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -47,7 +48,7 @@ class UnplannedError(Exception):
 class Plan:
     """How a model's labels and probabilities follow from columns of text and numbers. Raises UnplannedError.
 
-    model: what Ratchet registers, around the default estimator of its own pipeline.
+    model: what Ratchet registers, around an estimator of `_ESTIMATORS` in its own pipeline.
     """
 
     def __init__(self, model: Any) -> None:
@@ -60,14 +61,15 @@ class Plan:
         (self._calibrator,) = one.calibrators
         pipeline = _only(_unfrozen(one.estimator), Pipeline)
         preprocess = _only(pipeline.named_steps.get("preprocess"), ColumnTransformer)
-        estimator = _only(pipeline.named_steps.get("estimator"), HistGradientBoostingClassifier)
+        estimator = pipeline.named_steps.get("estimator")
+        if (kind := type(estimator).__name__) not in _ESTIMATORS:
+            message = f"it has a {kind}; there are plans for {', '.join(_ESTIMATORS)}"
+            raise UnplannedError(message)
+        self._estimator = _ESTIMATORS[kind](estimator)
         encoder, texts, numbers = _columns(preprocess)
         self.numbers: tuple[str, ...] = tuple(numbers)
         self.texts: tuple[str, ...] = tuple(texts)
-        self._codes = _codes(preprocess, estimator, encoder, texts, numbers)
-        self._baseline = float(estimator._baseline_prediction.item())  # noqa: SLF001
-        self._trees = [tree for (tree,) in estimator._predictors]  # noqa: SLF001
-        self._bitsets = estimator._bin_mapper.make_known_categories_bitsets()  # noqa: SLF001
+        self._codes = _codes(lambda frame: self._estimator.cells(preprocess.transform(frame)), encoder, texts, numbers)
 
     def score(self, columns: Mapping[str, Any]) -> Scored:
         """The labels and probabilities of rows.
@@ -79,7 +81,7 @@ class Plan:
         numbers = [np.asarray(columns[name], dtype=np.float64) for name in self.numbers]
         # Row by row: each tree walks through the cells of one row.
         cells = np.stack([*coded, *numbers], axis=1)
-        probability = self._calibrator.predict(self._decided(cells))
+        probability = self._calibrator.predict(self._estimator.decided(cells))
         probability[(probability > 1) & (probability <= 1 + 1e-5)] = 1.0
         return Scored((probability >= self._threshold).astype(np.int64), probability)
 
@@ -88,15 +90,6 @@ class Plan:
         if isinstance(column, Coded):
             return np.array([*(known.get(text, unknown) for text in column.texts), missing])[column.places]
         return np.array([missing if text is None else known.get(text, unknown) for text in column])
-
-    def _decided(self, cells: Floats) -> Floats:
-        """The decision function: the sum of the trees."""
-        bitsets, places = self._bitsets
-        threads = _openmp_effective_n_threads() if len(cells) >= _THREADED_ROWS else 1
-        total = np.full(len(cells), self._baseline)
-        for tree in self._trees:
-            total += tree.predict(cells, bitsets, places, n_threads=threads)
-        return total
 
     def generated(self, rows: int, seed: int = 0) -> dict[str, list[Any]]:
         """Columns of rows with everything that is awkward: gaps, unknown texts, zeros, extreme numbers."""
@@ -110,6 +103,58 @@ class Plan:
             odd = random.integers(0, 5 * len(_ODD), rows)
             columns[name] = [_ODD.get(kind, value) for kind, value in zip(odd, values, strict=True)]
         return columns
+
+
+class _Estimator(Protocol):
+    def cells(self, encoded: Floats) -> Floats:
+        """What it makes of encoded columns before it looks at them."""
+        ...
+
+    def decided(self, cells: Floats) -> Floats:
+        """What calibration gets."""
+        ...
+
+
+class _HistGradientBoosting:
+    """The trees of a HistGradientBoostingClassifier, which itself would encode its columns once more at each call."""
+
+    def __init__(self, estimator: HistGradientBoostingClassifier) -> None:
+        self.cells = partial(estimator._preprocess_X, reset=False)  # noqa: SLF001
+        self._baseline = float(estimator._baseline_prediction.item())  # noqa: SLF001
+        self._trees = [tree for (tree,) in estimator._predictors]  # noqa: SLF001
+        self._bitsets = estimator._bin_mapper.make_known_categories_bitsets()  # noqa: SLF001
+
+    def decided(self, cells: Floats) -> Floats:
+        """The decision function: the sum of the trees."""
+        bitsets, places = self._bitsets
+        threads = _openmp_effective_n_threads() if len(cells) >= _THREADED_ROWS else 1
+        total = np.full(len(cells), self._baseline)
+        for tree in self._trees:
+            total += tree.predict(cells, bitsets, places, n_threads=threads)
+        return total
+
+
+class _Boosted:
+    """An estimator of another package, which is asked as it is: it encodes nothing."""
+
+    def __init__(self, estimator: Any) -> None:
+        self._estimator = estimator
+
+    def cells(self, encoded: Floats) -> Floats:
+        return encoded
+
+    def decided(self, cells: Floats) -> Floats:
+        """What calibration asks for first: the decision function, without one the probability of 1."""
+        if hasattr(self._estimator, "decision_function"):
+            return np.asarray(self._estimator.decision_function(cells))
+        return np.asarray(self._estimator.predict_proba(cells)[:, 1])
+
+
+_ESTIMATORS: Mapping[str, Callable[[Any], _Estimator]] = {
+    "HistGradientBoostingClassifier": _HistGradientBoosting,
+    "LGBMClassifier": _Boosted,
+    "XGBClassifier": _Boosted,
+}
 
 
 def planned(model: Any, example: pd.DataFrame | None) -> tuple[Plan | None, str | None]:
@@ -169,13 +214,15 @@ def _columns(preprocess: ColumnTransformer) -> tuple[OrdinalEncoder | None, list
 
 
 def _codes(
-    preprocess: ColumnTransformer,
-    estimator: HistGradientBoostingClassifier,
+    encode: Callable[[pd.DataFrame], Floats],
     encoder: OrdinalEncoder | None,
     texts: Sequence[str],
     numbers: Sequence[str],
 ) -> dict[str, tuple[dict[str, float], float, float]]:
-    """By feature: the number that reaches the trees for each known text, for a missing one, and for an unknown one."""
+    """By feature: the number that reaches the estimator for each known text, for a missing one, for an unknown one.
+
+    encode: what reaches it of a frame.
+    """
     known = (
         [] if encoder is None else [[text for text in each if isinstance(text, str)] for each in encoder.categories_]
     )
@@ -185,9 +232,9 @@ def _codes(
     # Numbers pass through; each gets its own place as its value, so that another order would be seen.
     own = dict(zip(numbers, np.arange(1.0, len(numbers) + 1), strict=True))
     frame = frame.reindex(range(rows)).assign(**{name: np.full(rows, value) for name, value in own.items()})
-    cells = estimator._preprocess_X(preprocess.transform(frame), reset=False)  # noqa: SLF001
+    cells = encode(frame)
     if cells.shape[1] != len(texts) + len(numbers) or (cells[:, len(texts) :] != [*own.values()]).any():
-        message = "its numbers don't reach the trees as they are, after the texts"
+        message = "its numbers don't reach the estimator as they are, after the texts"
         raise UnplannedError(message)
     return {
         name: (dict(zip(each, cells[: len(each), place].tolist(), strict=True)), cells[-2, place], cells[-1, place])
