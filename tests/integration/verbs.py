@@ -17,7 +17,7 @@ import pytest
 
 from ratchet.cli import run
 
-VERB_SECONDS = 240
+VERB_SECONDS = 420
 
 # Forked from a server that has imported everything once; importing MLflow takes seconds.
 children = multiprocessing.get_context("forkserver")
