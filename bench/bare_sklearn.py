@@ -2,6 +2,7 @@
 
 The yardstick of `bench/run.py`: the same columns, windows and pipeline as `ratchet train sklearn`, straight through
 pandas and scikit-learn; no checks, no logging, no evidence.
+The variables RATCHET__DATA__NUMERIC and RATCHET__DATA__CATEGORICAL name other features, as for Ratchet.
 Usage: python bench/bare_sklearn.py [TABLE [FUNCTION]], the function making another pipeline: `our_models.delays:make`
 """
 
@@ -27,6 +28,8 @@ from ratchet.engines.sklearn.pipeline import pipeline
 begin = time.perf_counter()
 config = yaml.safe_load(Path("configs/dev.yaml").read_text())["data"]
 table = sys.argv[1] if len(sys.argv) > 1 else config["uri"]
+for kind in ("numeric", "categorical"):
+    config[kind] = yaml.safe_load(os.environ.get(f"RATCHET__DATA__{kind.upper()}", "null")) or config[kind]
 features = [*config["numeric"], *config["categorical"]]
 
 

@@ -1,4 +1,4 @@
-"""Writes the flights several times over, with jitter, to measure at sizes that a team really has.
+"""Writes the flights several times over, with jitter, or a few of them, to measure at sizes that a team really has.
 
 Each copy moves the timestamps by up to ten minutes and the weather by a little, so that no two copies are alike and
 neither compression nor the estimators meet the same row twice. Usage: python bench/larger.py TIMES FOLDER
@@ -31,6 +31,13 @@ def write(times: int, folder: Path, source: Path = Path("data/flights")) -> int:
                 writer.write_table(pa.Table.from_pandas(copy, schema=schema, preserve_index=False), _ROW_GROUP)
                 rows += len(copy)
     return rows
+
+
+def write_few(rows: int, folder: Path, source: Path = Path("data/flights")) -> None:
+    """Write as many rows of the sample, evenly spread over the year, as one file."""
+    whole = pa.concat_tables(pq.ParquetFile(file).read() for file in sorted(source.rglob("*.parquet")))
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(whole.take(np.linspace(0, len(whole) - 1, rows).astype(int)), folder / "few.parquet")
 
 
 def _jittered(frame: pd.DataFrame, random: np.random.Generator) -> pd.DataFrame:

@@ -3,8 +3,8 @@
 Each figure is a ratio of pairs run in turn on this machine, with the load beside it. Usage: python bench/run.py
 [quick|full|NAME ...]. `quick` (the default) takes the flights as they are, ten minutes on two cores; `full` adds 3.3
 million rows for both engines and 10 million for Spark, twenty minutes more. NAME is one of them: sklearn, spark, cycle,
-sklearn-10, spark-10, spark-30, the number being how many times over the flights are taken; sklearn-own, spark-own, the
-estimators of `examples/own-model`.
+sklearn-10, spark-10, spark-30, the number being how many times over the flights are taken; sklearn-few, 5,000 of
+them with four features; sklearn-own, spark-own, the estimators of `examples/own-model`.
 """
 
 import os
@@ -19,7 +19,7 @@ import mlflow
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from larger import write
+from larger import write, write_few
 from measure import Ratio, Taken, measure, paired
 
 FOLDER = Path(tempfile.gettempdir()) / "ratchet-bench"
@@ -27,6 +27,8 @@ TABLE = "data/flights"
 PYTHON = sys.executable
 QUICK = ("sklearn", "spark", "cycle")
 SIZES = {"quick": QUICK, "full": (*QUICK, "sklearn-10", "spark-10", "spark-30")}
+_FEW = 5_000
+_FOUR = {"RATCHET__DATA__NUMERIC": "[hour, distance, temperature]", "RATCHET__DATA__CATEGORICAL": "[carrier]"}
 OWN = {
     "sklearn": "our_models.delays:make",
     "spark": "our_models.spark_delays:stages",
@@ -71,6 +73,11 @@ def _measured(name: str) -> str:
         variables["PYTHONPATH"] = "examples/own-model"
         command = [*_train(engine), "--set", f"{engine}.estimator={OWN[engine]}"]
         return _row(f"{engine}, own", paired(command, [*_bare(engine), OWN[engine]], variables, 3), None, None)
+    if times == "few":
+        variables |= {"RATCHET__DATA__URI": str(FOLDER / "few"), **_FOUR}
+        write_few(_FEW, FOLDER / "few")
+        ratio = paired(_train(engine), _bare(engine, str(FOLDER / "few")), variables, 5)
+        return _row(f"{engine}, {_FEW:,} rows, 4 features", ratio, 2.0, None)
     table = _larger(int(times))
     variables |= {"RATCHET__DATA__URI": table, "RATCHET__SPARK__DRIVER_MEMORY": "8GiB", "DRIVER_MEMORY": "8g"}
     ratio = paired(_train(engine), _bare(engine, table), variables, 1)

@@ -23,6 +23,12 @@ FOLDER = Path("configs")
 ENVIRONMENT = r"[a-z0-9][-a-z0-9]*"
 """The form of an environment's name, as a regular expression."""
 _LONGEST_VALUE = 80
+# Pydantic speaks of Python's types.
+_FORMS = {
+    "model_type": "a section with keys is accepted (`ratchet schema` lists them)",
+    "dict_type": "keys with values are accepted",
+    "tuple_type": "a list is accepted",
+}
 
 
 class _Loader(yaml.SafeLoader):
@@ -148,5 +154,5 @@ def _sentence(error: ValidationError, path: Path) -> str:
             case _:
                 got = repr(problem["input"])
                 short = got if len(got) < _LONGEST_VALUE else got[:_LONGEST_VALUE] + "…"
-                parts.append(f"{where} is {short}: {problem['msg'].lower()}")
+                parts.append(f"{where} is {short}: {_FORMS.get(problem['type'], problem['msg'].lower())}")
     return f"{path}, the environment and --set: " + "; ".join(dict.fromkeys(parts))

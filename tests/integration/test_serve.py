@@ -20,6 +20,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from ratchet.engines.serving import loaded
 from ratchet.io.records import model_files, samples
 from ratchet.io.serving import in_process, scoring_server
+from ratchet.io.serving.exchange import Limits
+from ratchet.settings import Serving
 from tests.integration.conftest import free_port
 from tests.integration.scoring_fixtures import like
 from tests.integration.trainer_fixtures import small_settings, write_configuration
@@ -202,7 +204,7 @@ def both_ways(folder, tmp_path_factory):
     files = model_files.files_of(settings.tracking, MODEL, 1, tmp_path_factory.mktemp("both-ways"))
     with loaded("sklearn", settings, str(files)) as model:
         assert model.plan is not None, model.unplanned
-        planned, general = scoring_server.ScoringServer(), scoring_server.ScoringServer()
+        planned, general = (scoring_server.ScoringServer(Limits.of(settings.serving)) for _ in range(2))
         planned.serve(model.labels, model.both, MODEL, 1, model.plan)
         general.serve(model.labels, model.both, MODEL, 1)
         yield (
@@ -259,6 +261,18 @@ def limited(folder):
         yield asked
 
 
+@contextmanager
+def unfinished(asked, number, length, part):
+    """Connections that each announce a request of a length, and send a part of it."""
+    port = urllib3.util.parse_url(asked.address).port
+    head = f"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\nContent-Length: {length}"
+    with ExitStack() as stack:
+        found = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)) for _ in range(number)]
+        for each in found:
+            each.sendall(head.encode() + b"\r\n\r\n" + part)
+        yield found
+
+
 def test_a_request_that_is_too_large_is_413_and_others_are_answered(limited, sample):
     many = json.dumps({"dataframe_records": [dict(zip(sample.columns, sample.rows[0], strict=True))] * 5000})
     assert len(many) > 2**20
@@ -269,12 +283,7 @@ def test_a_request_that_is_too_large_is_413_and_others_are_answered(limited, sam
 
 
 def test_clients_that_do_not_finish_their_requests_are_408_and_hold_up_nobody(limited, sample):
-    port = urllib3.util.parse_url(limited.address).port
-    with ExitStack() as stack:
-        slow = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)) for _ in range(6)]
-        for each in slow:
-            each.sendall(b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n")
-            each.sendall(b'Content-Length: 1000\r\n\r\n{"dataframe_records": [')
+    with unfinished(limited, 6, 1000, b'{"dataframe_records": [') as slow:
         assert limited.post(sample.request(0, 1)).status == 200
         answers = [b"".join(iter(lambda each=each: each.recv(4096), b"")) for each in slow]
     assert [answer[:13] for answer in answers] == [b"HTTP/1.1 408 "] * 6
@@ -283,12 +292,7 @@ def test_clients_that_do_not_finish_their_requests_are_408_and_hold_up_nobody(li
 
 def test_requests_that_are_too_large_together_are_503(limited, sample):
     """Five that hold a megabyte each, where four are held."""
-    port = urllib3.util.parse_url(limited.address).port
-    with ExitStack() as stack:
-        large = [stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=20)) for _ in range(5)]
-        for each in large:
-            each.sendall(b"POST /invocations HTTP/1.1\r\nHost: here\r\nContent-Length: 1048576\r\n\r\n")
-            each.sendall(b" " * 1_048_000)
+    with unfinished(limited, 5, 2**20, b" " * 1_048_000) as large:
         codes = Counter(each.recv(4096)[9:12] for each in large)
     assert codes == {b"503": 1, b"408": 4}
     assert limited.post(sample.request(0, 1)).status == 200
@@ -377,7 +381,7 @@ def test_the_parts_of_an_answer_wait_for_no_acknowledgement(monkeypatch):
             found.append(accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
     monkeypatch.setattr(scoring_server._Server, "run", run)
-    scoring_server.run(scoring_server.ScoringServer(), "127.0.0.1", 0)
+    scoring_server.run(scoring_server.ScoringServer(Limits.of(Serving())), "127.0.0.1", 0)
     assert found[0] != 0
 
 

@@ -62,6 +62,9 @@ def test_only_true_and_false_are_booleans_and_a_date_is_text(load, text, value):
     ("override", "said"),
     [
         ("data.url=x", "data.url is no setting"),
+        ("data.label=late", "data.label is 'late': a section with keys is accepted"),
+        ("data.numeric=age", "data.numeric is 'age': a list is accepted"),
+        ("sklearn.params=7", "sklearn.params is 7: keys with values are accepted"),
         ("data.checks.row=warn", "data.checks.row is no setting"),
         ("data.checks.rows=stop", "data.checks.rows is 'stop': input should be 'refuse', 'warn' or 'ignore'"),
         ("data.bounds={a: {min: 2, max: 1}}", "data.bounds.a: min is 2.0 and max is 1.0; min must not be above max"),

@@ -19,7 +19,7 @@ from ratchet.io.records import model_files
 from ratchet.io.serving import scoring_server
 from ratchet.io.serving.exchange import Limits
 from ratchet.io.serving.scoring_server import ScoringServer
-from ratchet.settings import Settings, Tracking, bytes_of
+from ratchet.settings import Settings, Tracking
 
 log = structlog.get_logger()
 
@@ -35,9 +35,7 @@ def serve(settings: Settings, engine: str, version: int | None, host: str, port:
     version: None is the champion, once there is one. Raises ConfigurationError if the address can't be used, and any
     error from loading the model.
     """
-    chosen = settings.serving
-    limits = Limits(chosen.max_concurrent, bytes_of(chosen.max_request), chosen.request_seconds)
-    app = ScoringServer(limits)
+    app = ScoringServer(Limits.of(settings.serving))
     with ExitStack() as stack:
         loading = background.begin("load-model", _load, settings, engine, version, app, stack)
         try:

@@ -26,6 +26,7 @@ __all__ = [
     "Label",
     "Promotion",
     "Retrain",
+    "Serving",
     "Settings",
     "Tracking",
     "Watch",

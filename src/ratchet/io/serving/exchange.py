@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, 
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Self
 
 from ratchet.io.serving.measures import Measures
+from ratchet.settings import Serving, bytes_of
 
 type Message = MutableMapping[str, Any]
 type Send = Callable[[Message], Awaitable[None]]
@@ -22,9 +23,14 @@ _SIZES_HELD = 4
 class Limits:
     """What one client can take. requests: answered at once. size: of a request, in bytes. seconds: for each request."""
 
-    requests: int = 64
-    size: int = 64 * 2**20
-    seconds: float = 60.0
+    requests: int
+    size: int
+    seconds: float
+
+    @classmethod
+    def of(cls, serving: Serving) -> Self:
+        """The configured limits."""
+        return cls(serving.max_concurrent, bytes_of(serving.max_request), serving.request_seconds)
 
     @property
     def held(self) -> int:

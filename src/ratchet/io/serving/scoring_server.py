@@ -62,11 +62,11 @@ class Plan(Protocol):
 class ScoringServer:
     """An ASGI application that has no model at first."""
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.measures = Measures()
         self.draining = False
         self.failed = False
-        self._limits = limits or Limits()
+        self._limits = limits
         self._load = Load()
         self._apps: dict[bool, App] = {}
         self._texts: dict[str, bool] = {}

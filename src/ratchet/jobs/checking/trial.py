@@ -17,6 +17,7 @@ from ratchet.engines.opening import open_engine
 from ratchet.errors import FailedError
 from ratchet.io.records.samples import SampleRows, plain_rows
 from ratchet.io.serving import in_process
+from ratchet.io.serving.exchange import Limits
 from ratchet.io.serving.scoring_server import ScoringServer
 from ratchet.io.table import inspection
 from ratchet.jobs.checking.few_rows import FewRows
@@ -63,8 +64,8 @@ def _check_sane(sample: Sample, engine: str) -> None:
 
 def _serve(engine: str, settings: Settings, folder: str, sample: Sample) -> None:
     with serving.loaded(engine, settings, folder) as model:
-        app = ScoringServer()
-        app.serve(model.labels, model.both, settings.registered_name(engine), 0)
+        app = ScoringServer(Limits.of(settings.serving))
+        app.serve(model.labels, model.both, settings.registered_name(engine), 0, model.plan)
         rows = SampleRows(tuple(sample.rows.columns), plain_rows(sample.rows), sample.labels, sample.probabilities)
         answers = in_process.predictions(app, rows.request(0, len(rows.rows)))
     same = len(answers) == len(rows.rows) and all(
