@@ -13,9 +13,10 @@ from tests.e2e.ports import forwarded
 DEPLOYMENT = "server-sklearn"
 ELSEWHERE = "default"
 _CLIENT = """
-import json, os, signal, sys, threading, time, urllib3
+import json, os, signal, socket, sys, threading, time, urllib3
+from collections import Counter
 address, body, headers = os.environ["ADDRESS"], os.environ["BODY"], {"Content-Type": "application/json"}
-stop, answers = threading.Event(), []
+stop, answers, unfinished = threading.Event(), [], []
 signal.signal(signal.SIGTERM, lambda *_: stop.set())
 def ask():
     pool = urllib3.PoolManager(retries=False, timeout=20)
@@ -24,14 +25,25 @@ def ask():
             answers.append(pool.request("POST", address, body=body, headers=headers).status)
         except Exception as error:
             answers.append(repr(error))
-        time.sleep(0.05)
-clients = [threading.Thread(target=ask) for _ in range(3)]
+        time.sleep(float(os.environ["PAUSE"]))
+def begin():
+    to = urllib3.util.parse_url(address)
+    while not stop.is_set():
+        with socket.create_connection((to.host, to.port), timeout=60) as connection:
+            connection.sendall(b"POST /invocations HTTP/1.1\\r\\nHost: here\\r\\nContent-Length: 1000\\r\\n\\r\\n{")
+            unfinished.append(connection.recv(4096)[9:12].decode())
+def tell():
+    bad = [each for each in answers if each != 200]
+    seen = {"good": len(answers) - len(bad), "bad": bad[:5], "codes": Counter(map(str, bad))}
+    print(json.dumps({**seen, "unfinished": Counter(unfinished)}), flush=True)
+clients = [threading.Thread(target=ask) for _ in range(int(os.environ["CLIENTS"]))]
 [each.start() for each in clients]
+[threading.Thread(target=begin, daemon=True).start() for _ in range(int(os.environ["UNFINISHED"]))]
 print("begun", flush=True)
 while not stop.wait(1):
-    print(json.dumps({"good": answers.count(200), "bad": [each for each in answers if each != 200][:5]}), flush=True)
+    tell()
 [each.join() for each in clients]
-print(json.dumps({"good": answers.count(200), "bad": [each for each in answers if each != 200][:5]}), flush=True)
+tell()
 """
 
 
@@ -88,11 +100,15 @@ def example(model, version):
 
 
 class Load:
-    """A steady load from a pod of another namespace. A context manager: leaving it removes the pod."""
+    """A steady load from a pod of another namespace. A context manager: leaving it removes the pod.
 
-    def __init__(self, body):
+    clients: each asks, waits for the answer, and pauses for some seconds. unfinished: begin a request and never end it.
+    """
+
+    def __init__(self, body, *, clients=3, pause=0.05, unfinished=0):
         self._name = f"load-{secrets.token_hex(3)}"
-        self._body = body
+        found = {"BODY": body, "CLIENTS": clients, "PAUSE": pause, "UNFINISHED": unfinished}
+        self._variables = {name: str(value) for name, value in found.items()}
 
     def __enter__(self):
         image = get("deployment", DEPLOYMENT)["spec"]["template"]["spec"]["containers"][0]["image"]
@@ -101,7 +117,7 @@ class Load:
             "name": "load",
             "image": image,
             "command": ["python", "-c", _CLIENT],
-            "env": [{"name": "ADDRESS", "value": address}, {"name": "BODY", "value": self._body}],
+            "env": [{"name": name, "value": value} for name, value in {"ADDRESS": address, **self._variables}.items()],
             "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
         }
         spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 30, "containers": [container]}
@@ -111,7 +127,10 @@ class Load:
         return self
 
     def seen(self):
-        """How many answers were good, and what the first others were."""
+        """How many answers were good, what the first others were, and how many of each other answer there were.
+
+        unfinished: the same for requests that were never ended.
+        """
         try:
             lines = logs(self._name, ELSEWHERE).splitlines()
         except ClusterError:

@@ -222,6 +222,28 @@ def test_one_that_begins_to_fail_comes_back(served, patch, sabotage):
     exporter.must_say_the_truth(served.model)
 
 
+def test_more_clients_than_it_can_answer_and_some_that_never_finish_take_it_from_nobody(served, patch):
+    limits = {"RATCHET__SERVING__MAX_CONCURRENT": "8", "RATCHET__SERVING__REQUEST_SECONDS": "5"}
+    variables = [{"name": name, "value": value} for name, value in limits.items()]
+    changes = ({"op": "add", "path": f"{SERVER}/containers/0/env/-", "value": each} for each in variables)
+    patch("deployment", servers.DEPLOYMENT, *changes)
+    servers.wait_until_ready()
+    (pod,) = servers.pods()
+    with servers.Load(servers.example(served.model, 1), clients=40, pause=0, unfinished=10) as load:
+
+        def enough():
+            assert is_ready(pod)
+            assert 'ratchet_server_requests_total{code="200"}' in servers.measures()
+            seen = load.seen()
+            return seen["codes"].get("503", 0) > 100 < seen["good"] and seen["unfinished"].get("408", 0) > 30
+
+        wait_until("it has answered, turned away, and ended requests", enough, 120)
+        seen = load.seen()
+    assert (seen["codes"].keys(), seen["unfinished"].keys()) == ({"503"}, {"408"})
+    assert (servers.pods(), restarts(pod)) == ([pod], 0)
+    exporter.must_say_the_truth(served.model)
+
+
 def test_one_that_never_gets_ready_comes_back(served, patch):
     away = {"name": "MLFLOW_TRACKING_URI", "value": "http://127.0.0.1:1"}
     patch("deployment", servers.DEPLOYMENT, {"op": "add", "path": f"{SERVER}/containers/0/env/-", "value": away})
@@ -275,6 +297,10 @@ def test_serving_survives_mlflow_its_database_and_the_store_being_away(served):
             kubectl("scale", "--replicas=1", *gone)
             wait_until_at_rest()
     exporter.must_say_the_truth(served.model)
+
+
+def is_ready(pod):
+    return get("pod", pod)["status"]["containerStatuses"][0]["ready"]
 
 
 def restarts(pod):

@@ -33,8 +33,8 @@ from ratchet.settings import Promotion, Settings
 
 log = structlog.get_logger()
 
-# One version is downloaded and loaded while the other's trees, in threads of their own, label the rows.
-_AT_ONCE = 2
+# Loading one is many small reads, with Spark many small jobs, which wait more than they work.
+_AT_ONCE = 4
 _BEYOND = "it is beyond promotion.rescore, which is {}"
 
 
