@@ -230,6 +230,7 @@ def jobs_end_by_their_code(objects: list[dict]) -> Iterator[str]:
             "watch",
             "watch-sklearn",
             "watch-spark",
+            "prune",
         )
         if name not in named:
             continue

@@ -28,6 +28,7 @@ RIGHTS = {
         **{f"ratchet-mlflow/artifacts/*/artifacts/{name}": READ for name in LOGGED_AS.values()},
     },
     "validator": {"ratchet-mlflow": READ},
+    "pruner": {"ratchet-mlflow": ERASE},
     "scorer-sklearn": {"ratchet-data": READ, "ratchet-mlflow": READ, "ratchet-scores": READ | WRITE | ERASE},
     "scorer-spark": {
         "ratchet-data": READ,

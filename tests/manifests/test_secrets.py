@@ -25,6 +25,7 @@ EXPECTED = {
             "validator",
             "scorer-sklearn",
             "scorer-spark",
+            "pruner",
         )
     },
 }
@@ -60,7 +61,7 @@ def test_each_service_has_its_own(fresh):
     found = contents(fresh / "k8s/overlays/local/secrets")
     assert {name: set(re.findall(r"^(\w+)=.+$", text, re.MULTILINE)) for name, text in found.items()} == EXPECTED
     values = re.findall(r"^\w*(?:PASSWORD|SECRET\w*)=(.*)$", "\n".join(found.values()), re.MULTILINE)
-    assert len(values) == len(set(values)) == 13
+    assert len(values) == len(set(values)) == 14
     assert all(re.fullmatch(r"[0-9a-f]{40,}", value) for value in values)
 
 

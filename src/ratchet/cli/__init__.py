@@ -51,6 +51,7 @@ for _verb in (
     versions.show,
     versions.rollback,
     versions.promote,
+    versions.prune,
     sample_data.data,
     schema.schema,
     in_cluster.in_cluster,

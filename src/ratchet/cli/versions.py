@@ -1,4 +1,4 @@
-"""The verbs that show versions and move `champion` manually."""
+"""The verbs that show versions, move `champion` manually, and delete what has expired."""
 
 import click
 
@@ -40,3 +40,18 @@ def promote(model: str, version: int, environment: str, overrides: tuple[str, ..
     from ratchet.jobs.promotion import promote
 
     click.echo(promote.promote(settings, model, version, because))
+
+
+@click.command(short_help="Delete old runs and versions that nothing needs.")
+@with_settings
+@click.option("--dry-run", is_flag=True, help="Only list what would be deleted.")
+def prune(environment: str, overrides: tuple[str, ...], *, dry_run: bool) -> None:
+    """Delete runs older than retention.runs that belong to no version, and versions that were set aside.
+
+    Their models and files are deleted, too. Kept are all versions that a later candidate has to beat or a rollback may
+    need, and each engine's newest candidates. Interrupted, it can be run again.
+    """
+    settings = settings_of(environment, overrides)
+    from ratchet.jobs import prune
+
+    click.echo(prune.prune(settings, click.echo, dry_run=dry_run))

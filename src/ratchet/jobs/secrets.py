@@ -13,6 +13,7 @@ from ratchet.io.cluster.api import SECRETS, Api
 _LABELS = {"app.kubernetes.io/part-of": "ratchet"}
 S3_USERS = (
     "mlflow",
+    "pruner",
     "registrar",
     "sample-data",
     "server",

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from ratchet.core.windows import Period
 from ratchet.settings.data import Csv, Data, Label
 from ratchet.settings.forms import Section, bytes_of
-from ratchet.settings.operation import Exporter, Retrain, Score, Serving, Tracking, Watch
+from ratchet.settings.operation import Exporter, Retention, Retrain, Score, Serving, Tracking, Watch
 from ratchet.settings.promotion import Evaluation, Guardrail, Promotion
 from ratchet.settings.training import SklearnSettings, SparkSettings, WindowSettings
 
@@ -57,6 +57,7 @@ class Settings(Section):
     watch: Watch = Watch()
     score: Score = Score()
     exporter: Exporter = Exporter()
+    retention: Retention = Retention()
 
     @model_validator(mode="after")
     def _sliceable(self) -> "Settings":

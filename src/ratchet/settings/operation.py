@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from ratchet.core.steps import ENGINES, EngineName
-from ratchet.settings.forms import Flag, Memory, Section, Text
+from ratchet.settings.forms import Flag, Memory, PeriodText, Section, Text
 
 
 class Tracking(Section):
@@ -99,6 +99,13 @@ class Score(Section):
     """Folder or `s3://bucket/prefix` for the result. None: the argument TO is required."""
     version: Annotated[int, Field(ge=1)] | None = None
     """Number of the version to use. None: the champion."""
+
+
+class Retention(Section):
+    """What `ratchet prune` keeps."""
+
+    runs: PeriodText | None = None
+    """How long to keep runs that no version needs, and versions that were set aside. None: forever."""
 
 
 class Exporter(Section):

@@ -114,13 +114,13 @@ class Candidates:
     def newest(self, engine: str, cycle: str | None = None) -> Candidate | None:
         """The newest candidate of an engine, of one cycle or of any; None if there is none."""
         found = self._newest(f"{_of(engine, cycle)} and {_COMPLETE}")
-        return None if found is None else _candidate(found)
+        return None if found is None else candidate_of(found)
 
     def newest_of_watch(self, engine: str) -> Candidate | None:
         """The newest decided candidate of an engine in a cycle that a watch started; None if there is none."""
         started = f"tags.`ratchet.cycle` LIKE '{cycle_ids.WATCHED}%' and tags.`ratchet.decision` LIKE '%'"
         found = self._newest(f"{_of(engine, None)} and {started} and {_COMPLETE}")
-        return None if found is None else _candidate(found)
+        return None if found is None else candidate_of(found)
 
     def has_run(self, engine: str, cycle: str) -> bool:
         """Whether a cycle has a run of an engine, complete or not."""
@@ -159,13 +159,13 @@ def earlier_cycles(client: MlflowClient, model: str, candidate: Candidate) -> fr
     runs = client.search_runs(
         [candidate.experiment], wanted, order_by=["attributes.start_time DESC"], max_results=_MOST_EARLIER
     )
-    others = (_candidate(run) for run in runs)
+    others = (candidate_of(run) for run in runs)
     return frozenset(one.cycle for one in others if one.cycle != candidate.cycle and candidate.shares_rows_with(one))
 
 
 def read(client: MlflowClient, run_id: str) -> Candidate:
     """A candidate as it is now."""
-    return _candidate(client.get_run(run_id))
+    return candidate_of(client.get_run(run_id))
 
 
 def rivals(client: MlflowClient, candidate: Candidate) -> tuple[Rival, ...]:
@@ -226,7 +226,8 @@ def _of(engine: str, cycle: str | None) -> str:
     return of_engine if cycle is None else f"{of_engine} and tags.`ratchet.cycle` = '{cycle}'"
 
 
-def _candidate(run: Run) -> Candidate:
+def candidate_of(run: Run) -> Candidate:
+    """A trainer's run as a candidate."""
     metrics = {name: value for name, value in run.data.metrics.items() if not name.startswith("rolling_")}
     tags = run.data.tags
     return Candidate(

@@ -159,6 +159,11 @@ class RegisteredModel:
         self._tag(number, REASON, reason)
         self._tag(number, DECISION, outcome)
 
+    def delete(self, number: int) -> None:
+        """Delete a version, which no alias may name."""
+        self.check()
+        self._delete(number)
+
     def set_aside(self, number: int, why: str) -> None:
         """Record on a version why later candidates need not beat it."""
         self._tag(number, SET_ASIDE, why)
@@ -216,11 +221,14 @@ class RegisteredModel:
         kept: set[str] = set()
         for number, version in sorted(self._versions.items()):
             if version.made_from in kept:
-                with ignoring_absent():
-                    self.client.delete_model_version(self.name, str(number))
-                del self._versions[number]
+                self._delete(number)
             elif version.made_from is not None:
                 kept.add(version.made_from)
+
+    def _delete(self, number: int) -> None:
+        with ignoring_absent():
+            self.client.delete_model_version(self.name, str(number))
+        del self._versions[number]
 
     def _finish(self, number: int, move: Move) -> None:
         """Move the aliases to a version, `champion` last, and mark the move as done; may be repeated."""
