@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from math import inf
 from pathlib import Path
 
 import mlflow
@@ -11,6 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import structlog
+from deltalake import write_deltalake
 from mlflow.tracking import MlflowClient
 
 from ratchet.engines.opening import open_scorer
@@ -147,6 +150,7 @@ def test_columns_of_every_kind_are_passed_on(scorer, rows, tmp_path):
     for name in odd.keys() - {"naive", "instant"}:
         assert found[name].to_pylist() == few[name].to_pylist(), name
     for name in ("naive", "instant"):
+        assert found.schema.field(name).type.tz == few.schema.field(name).type.tz
         unit = pa.timestamp("us", few.schema.field(name).type.tz)
         assert found[name].cast(unit, safe=False).to_pylist() == few[name].cast(unit, safe=False).to_pylist(), name
 
@@ -172,6 +176,27 @@ def test_csv_is_scored_and_what_is_only_passed_on_stays_text(scorer, registered,
     frame = found.to_pandas().sort_values("flight_id").reset_index(drop=True)
     assert list(frame["flight_id"]) == list(few["flight_id"])
     assert list(frame["predicted_label"]) == predicted(registered, scorer[0].name, few)
+
+
+def test_a_delta_table_s_snapshot_is_scored(scorer, registered, rows, tmp_path):
+    write_deltalake(tmp_path / "t", rows.iloc[:60])
+    write_deltalake(tmp_path / "t", rows.iloc[60:90], mode="overwrite")
+    _, found = scored(scorer, tmp_path / "t", tmp_path / "to")
+    frame = found.to_pandas().sort_values("flight_id").reset_index(drop=True)
+    assert list(frame["flight_id"]) == list(rows["flight_id"].iloc[60:90])
+    assert list(frame["predicted_label"]) == predicted(registered, scorer[0].name, rows.iloc[60:90])
+
+
+def test_values_that_training_would_not_have_are_told(registered, settings, rows, tmp_path):
+    """Words for missing values among texts, and infinite numbers."""
+    few = rows.iloc[:8].reset_index(drop=True).astype({"hour": "float64"})
+    few.loc[0, "hour"], few.loc[1, "hour"], few.loc[2, "carrier"], few.loc[3, "carrier"] = inf, -inf, "NA", "None"
+    few.to_csv(tmp_path / "t.csv", index=False)
+    with structlog.testing.capture_logs() as logs:
+        assert score(settings, "sklearn", str(tmp_path / "t.csv"), str(tmp_path / "to")).rows == 8
+    told = [line["warning"] for line in logs if line["event"] == "data.warning"]
+    assert any("NA, None in 2 rows of the column 'carrier'" in warning for warning in told), told
+    assert any("the column 'hour'" in warning and "is infinite in 2 rows" in warning for warning in told), told
 
 
 def test_an_empty_table_has_an_empty_result(scorer, rows, tmp_path):

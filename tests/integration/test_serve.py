@@ -8,6 +8,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import mlflow
 import pytest
@@ -98,8 +99,8 @@ def mlflows_own(folder):
     return answer
 
 
-def bodies(sample):
-    columns, rows = list(sample.columns), [list(row) for row in sample.rows[:3]]
+def bodies(sample, number=3):
+    columns, rows = list(sample.columns), [list(row) for row in sample.rows[:number]]
     records = [dict(zip(columns, row, strict=True)) for row in rows]
     csv = "\n".join([",".join(columns), *(",".join("" if one is None else str(one) for one in row) for row in rows)])
     return {
@@ -252,7 +253,7 @@ def test_a_plan_and_the_model_answer_alike_whatever_the_values(both_ways, sample
     assert found == own
 
 
-LIMITS = ("max_concurrent=4", "max_request=1MiB", "request_seconds=5")
+LIMITS = ("max_concurrent=4", "max_request=1MiB", "max_rows=100", "request_seconds=5")
 
 
 @pytest.fixture(scope="module")
@@ -280,6 +281,18 @@ def test_a_request_that_is_too_large_is_413_and_others_are_answered(limited, sam
     assert (answer.status, answer.headers["connection"]) == (413, "close")
     assert "larger than 1,048,576 bytes" in json.loads(answer.data)["message"]
     assert limited.post(sample.request(0, 1)).status == 200
+
+
+@pytest.mark.parametrize("what", ["split", "records", "inputs", "csv"])
+def test_a_request_with_too_many_rows_is_413_in_every_form(limited, sample, what):
+    rows = [list(row) for row in sample.rows[:1]] * 101
+    many = replace(sample, rows=rows)
+    body, kind = bodies(many, len(rows))[what]
+    answer = limited.post(body, kind=kind)
+    assert answer.status == 413
+    assert "has 101 rows; at most 100 are accepted" in json.loads(answer.data)["message"]
+    body, kind = bodies(many, 100)[what]
+    assert limited.post(body, kind=kind).status == 200
 
 
 def test_clients_that_do_not_finish_their_requests_are_408_and_hold_up_nobody(limited, sample):

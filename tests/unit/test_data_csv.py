@@ -159,10 +159,14 @@ def test_a_file_that_lacks_the_label_is_refused_by_its_name(tmp_path: Path) -> N
 
 
 def test_text_in_a_column_of_numbers_is_refused_with_column_and_value(tmp_path: Path) -> None:
-    path = _write(tmp_path / "events.csv", HEADER + ROWS_TEXT + "2023-11-03,true,fast,AA\n")
-    table = inspection.inspect(settings(path, numeric=("speed",), categorical=()))
-    with pytest.raises(DataError, match=r"events\.csv can't be read in the column 'speed': .*'fast'"):
-        inspection.load(table, NOVEMBER, table.features)
+    for value in ("fast", "12.5d", "3f", "0x1p3", "1 000"):
+        rows = f"2023-11-03,true,{value},AA\n2023-11-04,true,later,AA\n"
+        path = _write(tmp_path / "events.csv", HEADER + ROWS_TEXT + rows)
+        table = inspection.inspect(settings(path, numeric=("speed",), categorical=()))
+        with pytest.raises(
+            DataError, match=rf"events\.csv can't be read in the column 'speed': '{value}' is no number"
+        ):
+            inspection.load(table, NOVEMBER, table.features)
 
 
 def test_a_row_with_too_many_values_is_refused(tmp_path: Path) -> None:
@@ -203,11 +207,17 @@ def test_what_spreadsheets_export_in_europe_is_read(tmp_path: Path) -> None:
     assert frame["carrier"].tolist() == ["Z\u00fcrich", "BB"]
 
 
+def test_text_after_a_closing_quote_belongs_to_the_value(tmp_path: Path) -> None:
+    path = _write(tmp_path / "events.csv", HEADER + ROWS_TEXT + '2023-11-03,true,3,"pro"x\n')
+    table = inspection.inspect(settings(path))
+    assert inspection.load(table, NOVEMBER, table.features).frame["carrier"].tolist() == ["AA", "BB", "prox"]
+
+
 def test_with_a_decimal_comma_a_point_is_no_number(tmp_path: Path) -> None:
     path = _write(tmp_path / "events.csv", "at;late;speed\n2023-11-01;1;1.500\n2023-11-02;0;2,5\n")
     described = settings(path, numeric=("speed",), csv={"separator": ";", "decimal": ","})
     table = inspection.inspect(described)
-    with pytest.raises(DataError, match=r"can't be read in the column 'speed'"):
+    with pytest.raises(DataError, match=r"can't be read in the column 'speed': '1\.500' is no number"):
         inspection.load(table, NOVEMBER, table.features)
 
 

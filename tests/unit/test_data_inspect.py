@@ -78,6 +78,19 @@ def test_partition_columns_are_features_only_where_they_are_named(tmp_path: Path
     assert set(rows.frame["site"]) == {"north", "süd"}
 
 
+def test_a_column_in_path_and_file_is_the_files(tmp_path: Path) -> None:
+    parquet(tmp_path / "carrier=web" / "1.parquet", columns(carrier=pa.array(["Web"] * ROWS)))
+    table = inspection.inspect(settings(tmp_path, categorical=("carrier",)))
+    assert set(inspection.load(table, NOVEMBER, ["carrier"]).frame["carrier"]) == {"Web"}
+
+
+def test_a_checksum_that_hadoop_left_beside_a_file_does_not_matter(tmp_path: Path) -> None:
+    parquet(tmp_path / "t" / "1.parquet")
+    (tmp_path / "t" / ".1.parquet.crc").write_bytes(b"crc\x00\x00\x00\x02\x00stale")
+    table = inspection.inspect(settings(tmp_path / "t"))
+    assert inspection.load(table, DECEMBER, table.features).facts.rows == 124
+
+
 def test_a_partition_column_can_be_the_timestamp(tmp_path: Path) -> None:
     for day in ("2023-11-05", "2023-12-24"):
         parquet(tmp_path / f"at={day}" / "1.parquet", columns(at=None))

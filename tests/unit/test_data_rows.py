@@ -232,6 +232,13 @@ def test_however_arrow_stores_a_column_its_values_are_the_same(tmp_path: Path) -
     assert frame["carrier"].tolist()[:2] == ["AA", "BB"]
 
 
+def test_numbers_in_separate_streams_of_bytes_are_read(tmp_path: Path) -> None:
+    options = {"use_dictionary": False, "column_encoding": {"speed": "BYTE_STREAM_SPLIT"}}
+    path = parquet(tmp_path / "t.parquet", columns(carrier=None), **options)
+    table = inspection.inspect(settings(path))
+    assert inspection.load(table, NOVEMBER, ["speed"]).frame["speed"].tolist()[:8] == [0, 1, 2, 3, 4, 5, 6, 0]
+
+
 def test_a_decimal_is_the_number_that_its_digits_say(tmp_path: Path) -> None:
     made = columns(speed=pa.array([Decimal("10.29")] * ROWS, pa.decimal128(9, 2)))
     table = inspection.inspect(settings(parquet(tmp_path / "events.parquet", made)))

@@ -187,7 +187,7 @@ def test_values_that_no_one_type_holds_are_refused(tmp_path, first, second, sent
 
 
 def test_text_where_the_model_needs_a_number_is_refused_with_file_and_value(tmp_path):
-    with pytest.raises(DataError, match=r"t\.csv can't be read in the column 'speed': .*'1,000'"):
+    with pytest.raises(DataError, match=r"t\.csv can't be read in the column 'speed': '1,000' is no number"):
         all_rows(text(tmp_path / "t.csv", 'speed,carrier\n"1,000",AA\n'))
 
 

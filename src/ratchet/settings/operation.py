@@ -58,6 +58,8 @@ class Serving(Section):
     """Requests that a server answers at once; further ones get 503 and `Retry-After`, and /ping still answers."""
     max_request: Memory = "64MiB"
     """Size of a request; a larger one gets 413."""
+    max_rows: Annotated[int, Field(ge=1)] = 100_000
+    """Rows of a request; one with more gets 413."""
     request_seconds: Annotated[float, Field(gt=0, le=3_600)] = 60.0
     """Seconds in which a request is received and answered; a slower one gets 408, or its connection ends."""
     plan: Flag = True

@@ -57,6 +57,8 @@ def everywhere() -> dict[str, str]:
         "spark.python.daemon.module": "ratchet.engines.spark.daemon",
         # Without Arrow, conversion from and to small pandas frames would start Python workers.
         "spark.sql.execution.arrow.pyspark.enabled": "true",
+        # Instants in the result of batch scoring have their zone, which Spark's own default type lacks.
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         # Names of columns may differ only in case, as in files.
         "spark.sql.caseSensitive": "true",
         **_s3(),

@@ -86,7 +86,9 @@ def _made(
                 with task_errors():
                     yield from read(shares[number])
 
-    return spark.range(0, len(shares), 1, len(shares)).mapInArrow(task, from_arrow_schema(form))
+    return spark.range(0, len(shares), 1, len(shares)).mapInArrow(
+        task, from_arrow_schema(form, prefer_timestamp_ntz=True)
+    )
 
 
 def _shares(spark: Any, pieces: Sequence[Piece]) -> list[list[Piece]]:

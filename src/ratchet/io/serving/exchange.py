@@ -21,21 +21,29 @@ _SIZES_HELD = 4
 
 @dataclass(frozen=True)
 class Limits:
-    """What one client can take. requests: answered at once. size: of a request, in bytes. seconds: for each request."""
+    """What one client can take. requests: answered at once. size, rows, seconds: of one request; size is in bytes."""
 
     requests: int
     size: int
+    rows: int
     seconds: float
 
     @classmethod
     def of(cls, serving: Serving) -> Self:
         """The configured limits."""
-        return cls(serving.max_concurrent, bytes_of(serving.max_request), serving.request_seconds)
+        size = bytes_of(serving.max_request)
+        return cls(serving.max_concurrent, size, serving.max_rows, serving.request_seconds)
 
     @property
     def held(self) -> int:
         """Bytes of all requests together that are being received or answered."""
         return _SIZES_HELD * self.size
+
+    def check_rows(self, rows: int) -> None:
+        """Raises LimitError for a request with too many rows."""
+        if rows > self.rows:
+            sentence = f"the request has {rows:,} rows; at most {self.rows:,} are accepted"
+            raise LimitError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, sentence)
 
 
 @dataclass

@@ -27,10 +27,11 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """A request for MLflow: its body and content type."""
+    """A request for MLflow: its body and content type. rows: how many it has; 0 if only MLflow can tell."""
 
     body: bytes
     kind: str
+    rows: int = 0
 
 
 def asked_of(body: bytes, kind: str, texts: Mapping[str, bool], numbers: Collection[str] | None = None) -> Asked:
@@ -43,14 +44,17 @@ def asked_of(body: bytes, kind: str, texts: Mapping[str, bool], numbers: Collect
     medium = medium.strip().lower()
     value = partial(_value, texts=texts, numbers=numbers)
     if medium == "text/csv":
-        return Asked(json.dumps({"dataframe_split": _from_csv(body, value)}).encode(), _JSON)
+        found = _from_csv(body, value)
+        return Asked(json.dumps({"dataframe_split": found}).encode(), _JSON, len(found["data"]))
     if medium == _PARQUET:
-        return Asked(json.dumps({"dataframe_records": _from_parquet(body, value)}, default=str).encode(), _JSON)
+        records = _from_parquet(body, value)
+        return Asked(json.dumps({"dataframe_records": records}, default=str).encode(), _JSON, len(records))
     payload = _parsed(body) if medium == _JSON else None
     if not isinstance(payload, dict):
         return Asked(body, kind)
     changed = {name: _FORMS[name](content, value) if name in _FORMS else content for name, content in payload.items()}
-    return Asked(json.dumps(changed).encode(), f"{_JSON}{separator}{parameters}")
+    rows = max((_rows(content) for name, content in payload.items() if name in _FORMS), default=0)
+    return Asked(json.dumps(changed).encode(), f"{_JSON}{separator}{parameters}", rows)
 
 
 def _parsed(body: bytes) -> Any:
@@ -183,6 +187,14 @@ _FORMS: Mapping[str, Callable[[Any, Value], Any]] = {
     "instances": _records,
     "inputs": _columns,
 }
+
+
+def _rows(content: Any) -> int:
+    """The rows of a form's content: records, `dataframe_split`, or columns by name."""
+    lists = [each for each in content.values() if isinstance(each, list)] if isinstance(content, dict) else [content]
+    if isinstance(content, dict) and isinstance(content.get("data"), list):
+        lists = [content["data"]]
+    return max((len(each) for each in lists if isinstance(each, list)), default=0)
 
 
 def _check_rows(rows: Sequence[Any]) -> None:

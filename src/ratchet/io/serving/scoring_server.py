@@ -146,6 +146,7 @@ class ScoringServer:
             await answer(reply, HTTPStatus.OK, found)
             return
         asked = asked_of(body, kind, self._texts, self._numbers)
+        self._limits.check_rows(asked.rows)
         headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"content-type")]
         headers += [(b"content-length", str(len(asked.body)).encode()), (b"content-type", asked.kind.encode())]
         await self._apps[probabilities]({**scope, "headers": headers}, replayed(asked.body, receive), reply)
@@ -157,8 +158,9 @@ class ScoringServer:
         columns = plain_columns(body, kind, self._texts, self._numbers or ())
         if columns is None:
             return None
-        score = self._plan.score
-        many = len(next(iter(columns.values()))) > _ROWS_AT_ONCE
+        score, rows = self._plan.score, len(next(iter(columns.values())))
+        self._limits.check_rows(rows)
+        many = rows > _ROWS_AT_ONCE
         try:
             found = await asyncio.to_thread(score, columns) if many else score(columns)
         except Exception:  # noqa: BLE001  # the model itself says what is wrong

@@ -19,7 +19,7 @@ from ratchet.io.table import values
 from ratchet.io.table.clock import Clock, is_text
 from ratchet.io.table.columns import is_moment, is_number, plain
 from ratchet.io.table.files import csv_files, parquet_files, transaction_log
-from ratchet.io.table.files.filesystem import address, changed, explained, words_of
+from ratchet.io.table.files.filesystem import address, changed, explained
 from ratchet.io.table.table import DAY, LABEL, EventTable, File, Table
 
 WINDOW = "__ratchet_window__"
@@ -239,7 +239,8 @@ def value(table: Table, file: File, name: str, column: pa.Array) -> pa.Array:
         where = address(table.store, file.path)
         if _has_changed(table, file):
             raise changed(where) from error
-        message = f"the file {where} can't be read in the column {name!r}: {words_of(error)}; numbers are accepted"
+        odd = values.first_odd(column, decimal(table))
+        message = f"the file {where} can't be read in the column {name!r}: {odd!r} is no number"
         raise DataError(message) from error
 
 

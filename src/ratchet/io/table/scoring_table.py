@@ -107,8 +107,8 @@ def _passed(table: ScoringTable, file: File, column: pa.Array, field: pa.Field) 
     try:
         return values.as_stored(column, field.type, reader.decimal(table))
     except pa.ArrowException as error:
-        message = (
-            f"the file {address(table.store, file.path)} can't be read in the column {field.name!r}: "
-            f"{words_of(error)}; the column has the type {field.type} in {table.uri}"
-        )
+        where = f"the file {address(table.store, file.path)} can't be read in the column {field.name!r}"
+        odd = values.first_odd(column, reader.decimal(table)) if columns.is_number(field.type) else None
+        why = f"{words_of(error)}; the column has the type {field.type} in {table.uri}"
+        message = f"{where}: {why if odd is None else f'{odd!r} is no number'}"
         raise DataError(message) from error

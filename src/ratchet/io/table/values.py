@@ -36,6 +36,16 @@ def number(column: pa.Array, decimal: str = ".") -> pa.Array:
         return _present(bare.cast(pa.float64()))
 
 
+def first_odd(column: pa.Array, decimal: str = ".") -> str | None:
+    """The first text in a column that `number` can't parse; None if there is none."""
+    for each in _decoded(column).cast(pa.string()).dictionary_encode().dictionary:  # in the order of their first rows
+        try:
+            number(pa.array([each]), decimal)
+        except pa.ArrowInvalid:
+            return str(each)
+    return None
+
+
 def text(column: pa.Array, *, boolean: bool = False) -> pa.Array:
     """Text in a dictionary, normalized by `text_of`, null where missing.
 
