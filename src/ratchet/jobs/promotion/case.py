@@ -111,8 +111,8 @@ class Case:
         decision = replace(self._parsed(record, own), outcome=outcome, reason=reason)
         candidates.record(self.model.client, self.candidate, decision, {**record, **_signature()})
 
-    def result(self, outcome: Outcome, reason: str, version: int | None) -> Result:
-        """The result for the candidate."""
+    def result(self, outcome: Outcome, reason: str, version: int | None, **facts: Any) -> Result:
+        """The result for the candidate. facts: `champion` and `rolled_back`, as in `Result`."""
         candidate = self.candidate
         return Result(
             engine=candidate.engine,
@@ -124,6 +124,7 @@ class Case:
             run_id=candidate.run_id,
             metrics=candidate.metrics,
             report=candidate.report,
+            **facts,
         )
 
     def _parsed(self, record: Mapping[str, Any], own: Version) -> Decision:
