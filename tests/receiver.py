@@ -52,8 +52,10 @@ def receiving():
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", "0")
+            content = b"ok" if status == 200 else b""  # as Slack does; an Alertmanager wants to read it
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
+            self.wfile.write(content)
 
         def finish(self):
             if not self.wfile.closed and self.connection.fileno() != -1:

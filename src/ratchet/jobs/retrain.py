@@ -180,6 +180,8 @@ def _pass_on(cycle: Cycle, step: str, advance: progress.Advance, event: Mapping[
         advance(f"train {step}", name)
 
 
-# Fields that the line already has, or that the final table shows better.
-_NOT_PASSED_ON = frozenset({"event", "level", "timestamp", "engine", "cycle", "metrics", "report"})
+# Fields that the line already has, or that the final table and the message to the team show better.
+_NOT_PASSED_ON = frozenset(
+    {"event", "level", "timestamp", "engine", "cycle", "metrics", "report", "champion", "rolled_back"}
+)
 _RESULT = tuple(each.name for each in fields(Result))
