@@ -71,12 +71,12 @@ def test_a_cycle_is_told_with_its_decision_and_its_numbers(folder, told):
     assert [message[name] for name in facts] == ["promoted", MODEL, "sklearn", 1, Cycle.id]
     assert message["reason"] == version.tags["ratchet.reason"]
     assert message["report"].endswith("/report.html")
-    assert events(done)["notify.sent"]["attempts"] == 1
+    assert events(done)["message.sent"]["attempts"] == 1
 
 
 def test_nobody_waits_for_a_receiver_before_the_lease_is_given_back_and_the_result_is_printed(told):
     output = told[0].stdout
-    assert output.index('"retrain.done"') < output.index(f"Cycle {Cycle.id}") < output.index('"notify.sent"')
+    assert output.index('"retrain.done"') < output.index(f"Cycle {Cycle.id}") < output.index('"message.sent"')
 
 
 def test_a_receiver_that_hangs_changes_nothing_but_an_event(folder, told, receiver):
@@ -84,7 +84,7 @@ def test_a_receiver_that_hangs_changes_nothing_but_an_event(folder, told, receiv
     done = ratchet(folder, *CYCLE, environment=variables(receiver.address, seconds=1.5))
     assert (done.returncode, done.stderr) == (0, "")
     assert decided(done) == decided(told[0])
-    assert events(done)["notify.failed"]["what"] == "promoted"
+    assert events(done)["message.failed"]["what"] == "promoted"
     assert receiver.came.is_set()
     assert not receiver.released.is_set()
 
@@ -92,7 +92,7 @@ def test_a_receiver_that_hangs_changes_nothing_but_an_event(folder, told, receiv
 def test_a_signal_ends_the_wait_for_a_receiver_and_leaves_the_code(folder, receiver):
     receiver.answers += [HANG] * 9
     with Verb(folder, *CYCLE, environment=variables(receiver.address, seconds=600)) as verb:
-        verb.wait_for("notify.waiting")
+        verb.wait_for("message.waiting")
         verb.send(signal.SIGTERM)
         assert verb.end() == (0, "")
 
@@ -107,7 +107,7 @@ def test_a_failed_cycle_keeps_its_code_where_nobody_listens_and_the_address_is_n
     done = ratchet(folder, *cycle, "--set", f"notify.url={address}", environment=given)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("ratchet: sklearn failed: ")
-    failed = events(done)["notify.failed"]
+    failed = events(done)["message.failed"]
     assert (failed["what"], failed["cycle"], failed["why"]) == ("failed", "bad", "NewConnectionError")
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     (run,) = client.search_runs(["1"], "tags.`ratchet.cycle` = 'bad'")

@@ -133,7 +133,7 @@ def test_a_message_that_does_not_arrive_is_one_event_without_the_address(receive
     background.finish()
     (event,) = events
     assert event == {
-        "event": "notify.failed",
+        "event": "message.failed",
         "log_level": "warning",
         "what": "promoted",
         "model": "flights-sklearn",
@@ -149,8 +149,8 @@ def test_a_receiver_that_hangs_is_waited_for_no_longer_than_the_setting_says(rec
     background.finish()
     assert not receiver.released.is_set()
     waiting, failed = events
-    assert (waiting["event"], waiting["seconds"] <= 1.2) == ("notify.waiting", True)
-    assert failed["event"] == "notify.failed"
+    assert (waiting["event"], waiting["seconds"] <= 1.2) == ("message.waiting", True)
+    assert failed["event"] == "message.failed"
     assert SECRET_PATH not in str(events)
 
 
@@ -162,7 +162,7 @@ def test_what_goes_wrong_before_the_first_attempt_is_an_event_too(receiver, even
     notice = Notice("promoted", "flights-sklearn", "why")
     monkeypatch.setattr(Notice, "body", lambda _self, form: broken(form))
     notifying.tell(settings_of(receiver.address), notice)
-    assert events == [{"event": "notify.failed", "log_level": "warning", "why": "OSError"}]
+    assert events == [{"event": "message.failed", "log_level": "warning", "why": "OSError"}]
 
 
 RUNNING = {"sklearn": step("done"), "spark": step("running")}
@@ -223,5 +223,5 @@ def test_a_cluster_that_does_not_say_which_are_lost_fails_nothing(receiver, even
     runner = Runner(DataError("x"))
     runner.lost = away
     notifying.tell_of_lost(settings_of(receiver.address), runner)
-    assert [event["event"] for event in events] == ["notify.failed"]
+    assert [event["event"] for event in events] == ["message.failed"]
     assert receiver.requests == []

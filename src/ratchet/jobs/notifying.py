@@ -44,7 +44,7 @@ def tell(settings: Settings, *notices: Notice) -> None:
             sent = webhook.begin(body, id_of(body))
             background.before_end(partial(_settle, notice, sent, time.monotonic() + chosen.seconds))
     except Exception as error:  # noqa: BLE001  # nothing here may fail a cycle
-        log.warning("notify.failed", why=type(error).__name__)
+        log.warning("message.failed", why=type(error).__name__)
 
 
 def tell_of_lost(settings: Settings, runner: Runner) -> None:
@@ -54,7 +54,7 @@ def tell_of_lost(settings: Settings, runner: Runner) -> None:
     try:
         lost = [Notice("failed", settings.model, why, cycle=cycle) for cycle, why in runner.lost()]
     except RatchetError as error:
-        log.warning("notify.failed", why=str(error))  # not the webhook's error
+        log.warning("message.failed", why=str(error))  # not the webhook's error
     else:
         tell(settings, *lost)
 
@@ -105,12 +105,12 @@ def _settle(notice: Notice, sent: "Future[Delivery]", end: float, clock: Callabl
     facts = {"what": notice.event, "model": notice.model, "cycle": notice.cycle}
     try:
         if not wait([sent], min(_UNTOLD_SECONDS, max(end - clock(), 0))).done:
-            log.info("notify.waiting", **facts, seconds=round(max(end - clock(), 0), 1))
+            log.info("message.waiting", **facts, seconds=round(max(end - clock(), 0), 1))
         delivery = sent.result(max(end - clock(), 0))
     except Exception as error:  # noqa: BLE001  # its text may contain the address
-        log.warning("notify.failed", **facts, why=type(error).__name__)
+        log.warning("message.failed", **facts, why=type(error).__name__)
         return
     if delivery.why:
-        log.warning("notify.failed", **facts, attempts=delivery.attempts, why=delivery.why)
+        log.warning("message.failed", **facts, attempts=delivery.attempts, why=delivery.why)
     else:
-        log.info("notify.sent", **facts, attempts=delivery.attempts)
+        log.info("message.sent", **facts, attempts=delivery.attempts)
