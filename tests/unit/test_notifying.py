@@ -8,9 +8,9 @@ import structlog
 
 from ratchet import background
 from ratchet.core.notice import EVENTS, Measured, Notice
-from ratchet.errors import DataError, TemporaryError
+from ratchet.errors import TemporaryError
 from ratchet.io.cluster import cycles
-from ratchet.io.cluster.coordinator import ClusterRunner
+from ratchet.io.cluster.coordinator import ClusterRunner, Over
 from ratchet.io.cluster.lease import NAME as LEASE
 from ratchet.io.runner import Ended
 from ratchet.jobs import notifying, retrain
@@ -30,11 +30,10 @@ def receiver():
         yield made
 
 
-def settings_of(url, **notify):
+def settings_of(url, *, promotion=None, **notify):
     data = {"uri": "u", "timestamp": "t", "label": {"column": "c", "positive": True}}
-    return Settings.model_validate(
-        {"model": "flights", "data": data, "notify": {"url": url, "on": EVENTS, "form": "plain", **notify}}
-    )
+    told = {"url": url, "on": EVENTS, "form": "plain", **notify}
+    return Settings.model_validate({"model": "flights", "data": data, "notify": told, "promotion": promotion or {}})
 
 
 def result(outcome, engine="sklearn", **others):
@@ -80,31 +79,67 @@ def test_a_step_that_failed_is_told_once_whether_it_is_an_engines_or_not():
 
 
 class Runner:
-    """A runner of cycles that end before their first step, with an error; `given_back` tells what it was at the end."""
+    """A runner of cycles: each step ends at once, with the events and the end that a test has given it.
 
-    def __init__(self, error, lost=()):
-        self.error, self.at_work, self.gone = error, False, lost
+    error: what ends a cycle before its first step. during: how many messages had arrived before it was free again.
+    """
+
+    poll_seconds = 0.0
+
+    def __init__(self, receiver, steps=None, error=None):
+        self._receiver, self._steps, self._error = receiver, steps or {}, error
+        self.during = None
 
     def lost(self):
-        return self.gone
+        return ()
 
     @contextmanager
     def cycle(self, cycle):
-        self.at_work = True
         try:
-            raise self.error
-            yield cycle
+            yield cycle or "made"
+            if self._error is not None:
+                raise self._error
         finally:
-            self.at_work = False
+            background.finish()  # of what has been told by now
+            self.during = len(self._receiver.requests)
+
+    def together(self):
+        return True
+
+    def start(self, order, cycle, on_event):
+        events, ended = self._steps.get(order.step, ((), Ended(0)))
+        for event in events:
+            on_event(event)
+        return Over(ended)
+
+
+DECIDED = {"engine": "sklearn", "model": "flights-sklearn", "cycle": "made", "reason": "it is better", "version": 3}
+DECIDED |= {"metrics": METRICS, "report": "s3://b/report.html", "run_id": "r"}
+REGISTERED = {**DECIDED, "event": "register.decided", "outcome": "staged", "champion": CHAMPION, "rolled_back": False}
+ROLLED_OUT = {**DECIDED, "event": "rollout.decided", "outcome": "promoted", "champion": None, "rolled_back": False}
+
+
+def test_a_cycle_is_told_when_the_runner_is_free_again_by_its_last_decision_and_the_champion_of_its_first(receiver):
+    runner = Runner(receiver, {"register": ([REGISTERED], Ended(0)), "rollout": ([ROLLED_OUT], Ended(0))})
+    settings = settings_of(receiver.address, on=("promoted", "staged"), promotion={"validation": True})
+    retrain.retrain(settings, [], None, None, runner)
+    background.finish()
+    assert runner.during == 0
+    told = {message["event"]: message for message in receiver.messages}
+    assert told.keys() == {"promoted"}
+    assert told["promoted"]["f1"] == {"f1": 0.54, "low": 0.52, "high": 0.56}
+    assert told["promoted"]["champion"] == {"version": 2, "f1": 0.53, "low": None, "high": None}
 
 
 @pytest.mark.parametrize("error", [TemporaryError("the cluster is away"), ZeroDivisionError("the cluster is away")])
-def test_an_error_that_ends_a_cycle_is_told_and_stays(receiver, error):
+def test_an_error_that_ends_a_cycle_is_told_when_the_runner_is_free_again_and_stays(receiver, error):
+    runner = Runner(receiver, error=error)
     with pytest.raises(type(error)):
-        retrain.retrain(settings_of(receiver.address), [], "c", None, Runner(error))
+        retrain.retrain(settings_of(receiver.address, on=("failed",)), [], None, None, runner)
     background.finish()
+    assert runner.during == 0
     (message,) = receiver.messages
-    assert (message["event"], message["reason"], message["cycle"]) == ("failed", "the cluster is away", "c")
+    assert (message["event"], message["reason"], message["cycle"]) == ("failed", "the cluster is away", "made")
 
 
 def test_what_is_not_asked_for_is_not_told(receiver):
@@ -220,7 +255,7 @@ def test_a_cluster_that_does_not_say_which_are_lost_fails_nothing(receiver, even
         message = "the cluster is away"
         raise TemporaryError(message)
 
-    runner = Runner(DataError("x"))
+    runner = Runner(receiver)
     runner.lost = away
     notifying.tell_of_lost(settings_of(receiver.address), runner)
     assert [event["event"] for event in events] == ["message.failed"]

@@ -5,8 +5,8 @@ cluster; the steps are independent of it.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from functools import partial
@@ -62,11 +62,7 @@ def retrain(
     """
     runner = runner or runner_for(settings)
     notifying.tell_of_lost(settings, runner)
-    try:
-        done = _run(settings, options, cycle, as_of, runner, because)
-    except Exception as error:
-        notifying.tell(settings, notifying.of_error(settings, cycle, error))
-        raise
+    done = _run(settings, options, cycle, as_of, runner, because)
     notifying.tell(settings, *notifying.of_cycle(settings, done.id, done.results, done.failures))
     return done
 
@@ -79,7 +75,7 @@ def _run(
     runner: Runner,
     because: str | None,
 ) -> Cycle:
-    with runner.cycle(cycle) as cycle_id:
+    with _begun(settings, runner, cycle) as cycle_id:
         done = Cycle(runner, cycle_id)
         common = (*options, "--cycle", cycle_id)
         until = () if as_of is None else ("--as-of", as_of.isoformat())
@@ -104,6 +100,18 @@ def _run(
         ]
         log.info("retrain.done", cycle=cycle_id, failed=list(done.failures))
     return done
+
+
+@contextmanager
+def _begun(settings: Settings, runner: Runner, cycle: str | None) -> Iterator[str]:
+    """A cycle of the runner; an error that ends it is told to the team when the runner is free for another one."""
+    cycle_id = cycle
+    try:
+        with runner.cycle(cycle) as cycle_id:
+            yield cycle_id
+    except Exception as error:
+        notifying.tell(settings, notifying.of_error(settings, cycle_id, error))
+        raise
 
 
 def _bring_to_serve(
