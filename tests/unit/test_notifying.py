@@ -142,12 +142,13 @@ def test_an_error_that_ends_a_cycle_is_told_when_the_runner_is_free_again_and_st
     assert (message["event"], message["reason"], message["cycle"]) == ("failed", "the cluster is away", "made")
 
 
-def test_what_is_not_asked_for_is_not_told(receiver):
+def test_what_is_not_asked_for_is_not_told(receiver, events):
     told = [Notice(event, "flights", "why") for event in EVENTS]
     notifying.tell(settings_of(receiver.address, on=("staged", "watch_low")), *told)
     notifying.tell(settings_of(None), *told)
     background.finish()
     assert sorted(message["event"] for message in receiver.messages) == ["staged", "watch_low"]
+    assert [event["event"] for event in events] == ["message.sent"] * 2
 
 
 def test_held_alone_is_not_told_by_default():
