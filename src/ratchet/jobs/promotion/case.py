@@ -14,6 +14,7 @@ from mlflow.tracking import MlflowClient
 from ratchet.core.decision import Decision, Outcome
 from ratchet.core.moments import now
 from ratchet.core.objective import VALUE_TAG
+from ratchet.errors import FailedError
 from ratchet.io.records import candidates, process_identity
 from ratchet.io.records.candidates import Candidate
 from ratchet.io.records.registered_model import RegisteredModel
@@ -71,6 +72,14 @@ class Case:
     def decided(self, own: Version) -> Decision:
         """The decision recorded when its version was created."""
         return self._parsed(candidates.read_decision(self.model.client, self.candidate), own)
+
+    def recorded(self) -> Decision | None:
+        """The decision in the candidate's record; None if there is none that can be read."""
+        try:
+            record = candidates.read_decision(self.model.client, self.candidate)
+            return Decision.from_record(record, f"the run {self.candidate.run_id}")
+        except FailedError:
+            return None
 
     def with_version(self, decision: Decision, settings: Settings) -> Decision:
         """Create the candidate's version after recording the decision; returns the decision with the number."""

@@ -95,7 +95,8 @@ def _settled(case: Case, settings: Settings) -> Result:
     """Decide on a candidate and carry out the decision."""
     candidate, own = case.candidate, case.own
     if candidate.outcome == "held" or (candidate.outcome is not None and own is not None):
-        return case.result(candidate.outcome, candidate.tag("ratchet.reason"), None if own is None else own.number)
+        number, before = None if own is None else own.number, case.recorded()
+        return case.result(candidate.outcome, candidate.tag("ratchet.reason"), number, champion=_champion(before))
     if own is not None:
         decision = case.decided(own)
     else:
@@ -111,9 +112,9 @@ def _settled(case: Case, settings: Settings) -> Result:
     return case.result(decision.outcome, decision.reason, decision.version, champion=_champion(decision))
 
 
-def _champion(decision: Decision) -> Mapping[str, float | None] | None:
+def _champion(decision: Decision | None) -> Mapping[str, float | None] | None:
     """The champion on the candidate's rows, for the result; None if it was not compared there."""
-    for one in decision.rivals:
+    for one in () if decision is None else decision.rivals:
         if one.champion and one.basis == "same_rows":
             return {"version": one.version, "f1": one.f1, "f1_low": one.f1_low, "f1_high": one.f1_high}
     return None

@@ -17,8 +17,8 @@ class Result:
 
     model: the registered model. cycle, run_id, report: None if there is no candidate. version: the candidate's number,
     None if it has none. metrics: on the test window. skipped: the newest cycle did not train this engine. champion:
-    version and F1, with its interval, of the champion on the same rows; None if it was not compared there, or was
-    decided on before. rolled_back: its servers were rolled back.
+    version and F1, with its interval, of the champion on the same rows; None if it was not compared there.
+    rolled_back: its servers were rolled back.
     """
 
     engine: str
