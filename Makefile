@@ -68,9 +68,9 @@ images: ## Build the images, and print what each adds to its base
 test-images: setup
 	$(PYTEST) tests/images
 
-# `make test` has no network and may have neither kubectl nor promtool; here all must be there.
+# `make test` has no network and may have neither kubectl nor those of Prometheus; here all must be there.
 .PHONY: test-manifests
-test-manifests: setup .tools/promtool
+test-manifests: setup .tools/promtool .tools/alertmanager
 	RATCHET_KUBECTL_REQUIRED=1 $(PYTEST) tests/manifests
 
 # --- In a kind cluster ----------------------------------------------------------------------------------------------
@@ -137,8 +137,8 @@ setup: .venv/.synced ## Install everything that the other targets need
 	$(UV) sync --locked --quiet --compile-bytecode
 	@touch $@
 
-.tools/promtool:
-	k8s/promtool $@
+.tools/promtool .tools/alertmanager:
+	k8s/prometheus-tool $@
 
 .tools/bin/uv:
 	@command -v python3 > /dev/null || { echo "python3 is needed to install uv; install Python 3.12 first" >&2; exit 1; }

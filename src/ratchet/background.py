@@ -1,4 +1,4 @@
-"""Background work: starting Spark, saving a model, reading it back, scoring versions.
+"""Background work: starting Spark, saving a model, reading it back, scoring versions, telling the team.
 
 Uses daemon threads, not a pool, so that the process exits without waiting, above all when interrupted.
 """
@@ -7,6 +7,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
+
+_last: list[Callable[[], None]] = []
 
 
 def begin[**P, R](name: str, call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
@@ -36,6 +38,17 @@ def each[T, R](name: str, call: Callable[[T], R], items: Iterable[T], at_once: i
     for _ in range(min(at_once, len(futures))):
         threading.Thread(target=work, name=name, daemon=True).start()
     return futures
+
+
+def before_end(call: Callable[[], None]) -> None:
+    """Have a call made when the verb is over: it waits for work that the verb itself does not need; raises nothing."""
+    _last.append(call)
+
+
+def finish() -> None:
+    """Make the calls that `before_end` was given, in their order."""
+    while _last:
+        _last.pop(0)()
 
 
 def _settle[**P, R](future: Future[R], call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> None:

@@ -17,6 +17,8 @@ from pydantic import ValidationError
 from ratchet.core.steps import ENGINES
 from ratchet.errors import ConfigurationError
 from ratchet.settings import Settings
+from ratchet.settings.notify import SECRETS
+from ratchet.settings.notify import SECTION as NOTIFY
 
 PREFIX = "RATCHET__"
 FOLDER = Path("configs")
@@ -127,9 +129,19 @@ def _put(tree: dict[str, Any], path: Sequence[str], text: str, source: str) -> N
         if not isinstance(tree, dict):
             message = f"{source}: {parent} is a single value and has no keys"
             raise ConfigurationError(message)
+    literal = path[0] == NOTIFY and last in SECRETS and text.strip() != "null"
+    # A secret is not YAML: it may consist of digits, or contain any character.
+    tree[last] = text.strip() if literal else _parsed(text, source, secret=path[0] == NOTIFY)
+
+
+def _parsed(text: str, source: str, *, secret: bool) -> object:
+    """A value as YAML. secret: whether the text may contain a secret, which an error must not show."""
     try:
-        tree[last] = yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
     except yaml.YAMLError as error:
+        if secret:
+            message = f"{source} is no value in YAML; it is not shown, because it may be a secret"
+            raise ConfigurationError(message) from None
         message = f"{source}: {text!r} is no value: {' '.join(str(error).split())}"
         raise ConfigurationError(message) from error
 
@@ -151,6 +163,8 @@ def _sentence(error: ValidationError, path: Path) -> str:
                 parts.append(f"{where} is missing")
             case "value_error":
                 parts.append(f"{where}: {problem['ctx']['error']}")
+            case _ if problem["loc"][:1] == (NOTIFY,):  # the value may be a secret
+                parts.append(f"{where}: {problem['msg'].lower()}")
             case _:
                 got = repr(problem["input"])
                 short = got if len(got) < _LONGEST_VALUE else got[:_LONGEST_VALUE] + "…"

@@ -282,8 +282,11 @@ def test_a_rollout_of_a_cycle_says_that_it_went_back(settings, kube, follow, mon
     )
     told = []
     (result,) = rollout.rollout(settings, "c2", {}, told.append)
-    assert (result.outcome, "were taken back" in result.reason) == ("held", True)
-    assert [(event["event"], event["outcome"]) for event in told] == [("rollout.decided", "held")]
+    assert (result.outcome, "were taken back" in result.reason, result.rolled_back) == ("held", True, True)
+    facts = [(event["event"], event["outcome"], event["rolled_back"]) for event in told]
+    assert facts == [("rollout.decided", "held", True)]
+    (again,) = rollout.rollout(settings, "c2", {}, told.append)
+    assert (again.outcome, again.rolled_back) == ("held", True)
 
 
 def fail(settings, client):

@@ -32,6 +32,7 @@ from tests.integration.scoring_fixtures import like
 from tests.integration.snapshots import Snapshot
 from tests.integration.trainer_fixtures import empty_mlflow, small_settings, tree, write_configuration
 from tests.integration.verbs import events, ratchet
+from tests.receiver import receiving
 
 # The champion's test window is March; April and May are new.
 AS_OF = "2013-04-01"
@@ -235,9 +236,16 @@ def test_without_a_champion_or_a_new_day_there_is_nothing_to_do(registered, flig
 
 def test_a_low_champion_starts_one_cycle_that_says_why_and_a_second_watch_none(world):
     write_configuration(world.folder, world.slice, windows=WINDOWS, watch=ALWAYS_LOW)
-    done = ratchet(world.folder, "watch", "--env", "test")
-    assert done.returncode == 0, done.stderr
     cycle = cycle_ids.from_watch("flights", _day("2013-05-31"))
+    with receiving() as receiver:
+        told = {"RATCHET__NOTIFY__URL": receiver.address, "RATCHET__NOTIFY__FORM": "plain"}
+        done = ratchet(world.folder, "watch", "--env", "test", environment=told)
+    assert done.returncode == 0, done.stderr
+    (low,) = (message for message in receiver.messages if message["event"] == "watch_low")
+    assert (low["model"], low["version"]) == ("flights-sklearn", 1)
+    assert low["reason"].startswith("version 1 of flights-sklearn has a rolling F1 of ")
+    # Its cycle tells of itself, or is held, which is not told by default.
+    assert {message["cycle"] for message in receiver.messages} <= {None, cycle}
     assert events(done)["watch.started"]["cycle"] == cycle
     (experiment,) = [e for e in world.client.search_experiments() if e.name == "flights"]
     (run,) = world.client.search_runs([experiment.experiment_id], f"tags.`ratchet.cycle` = '{cycle}'")

@@ -21,9 +21,9 @@ def overlays(tree):
 
 @pytest.fixture(scope="session")
 def observed(tmp_path_factory):
-    """The objects of an overlay with Grafana and servers."""
+    """The objects of an overlay with Grafana, an Alertmanager and servers."""
     need_kubectl()
-    return overlay(tmp_path_factory.mktemp("observed"), ["monitoring", "grafana"])
+    return overlay(tmp_path_factory.mktemp("observed"), ["monitoring", "grafana", "alertmanager"])
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,14 @@ import pytest
 
 from tests.manifests.kustomize import REQUIRED, ROOT
 
-_OWN = ROOT / ".tools/promtool"
-PROMTOOL = shutil.which("promtool") or (str(_OWN) if _OWN.is_file() else None)
+
+def tool_at(name: str) -> str | None:
+    """A program of Prometheus': the one on the PATH, else the one that make brings; None if there is neither."""
+    own = ROOT / ".tools" / name
+    return shutil.which(name) or (str(own) if own.is_file() else None)
+
+
+PROMTOOL = tool_at("promtool")
 MISSING = "promtool is not there, so NO RULE OF PROMETHEUS WAS TESTED; make test-manifests brings it"
 # What Prometheus itself makes.
 BUILT_IN = {"up", "ALERTS"}

@@ -21,7 +21,12 @@ CALLERS = {
     "Deployment exporter",
 }
 # Components of workloads that an overlay may do without; the policies for them stay.
-OPTIONAL = {"rollout", "server", "exporter", "prometheus", "grafana"}
+OPTIONAL = {"rollout", "server", "exporter", "prometheus", "grafana", "alertmanager"}
+# What a pod has only with a component that an overlay may do without.
+OPTIONAL_LABELS = {"ratchet/uses-webhook"}
+# Who tells the team; nobody else knows the webhook.
+TELLERS = {"CronJob retrain", "CronJob watch", "CronJob rollout", "Deployment alertmanager"}
+WEBHOOK = "ratchet-notify"
 
 Rule = Callable[[list[dict]], Iterator[str]]
 
@@ -187,7 +192,8 @@ def policies_choose_pods(objects: list[dict]) -> Iterator[str]:
     for policy in _of_kind(objects, "NetworkPolicy"):
         for selector in _selectors(policy["spec"]):
             for one in _single_values(selector):
-                optional = one.get("matchLabels", {}).get(PART_OF[1]) in OPTIONAL
+                wanted = one.get("matchLabels", {})
+                optional = wanted.get(PART_OF[1]) in OPTIONAL or wanted.keys() & OPTIONAL_LABELS
                 if not optional and not any(_matches(one, each) for each in labels):
                     yield f"NetworkPolicy {policy['metadata']['name']}: {one} chooses no pod"
 
@@ -272,11 +278,23 @@ def exporter_only_looks(objects: list[dict]) -> Iterator[str]:
                 yield f"Role exporter: does {rule['verbs']}"
 
 
+def the_webhook_is_known_to_those_who_tell(objects: list[dict]) -> Iterator[str]:
+    """The Secret is mounted or read, and is there or not; with it goes the right to call addresses outside."""
+    for pod in pods(objects):
+        references = [*_references(pod)]
+        if any(not each.get("optional") for each in references):
+            yield f"{pod.where}: can't start without the Secret {WEBHOOK}"
+        if bool(references) != (pod.labels.get("ratchet/uses-webhook") == "true"):
+            yield f"{pod.where}: has the webhook's address or may call it, not both"
+        if references and pod.where not in TELLERS:
+            yield f"{pod.where}: knows the webhook"
+
+
 def secrets_are_not_written_down(objects: list[dict]) -> Iterator[str]:
     """No variable or argument holds one: they name a Secret's key."""
     for pod, container in _containers(objects):
         for variable in container.get("env", []):
-            if re.search(r"PASSWORD|SECRET|TOKEN", variable["name"]) and "value" in variable:
+            if re.search(r"PASSWORD|SECRET|TOKEN|NOTIFY__(URL|KEY)", variable["name"]) and "value" in variable:
                 yield f"{pod.where}: {variable['name']} stands in the manifest"
         for word in (*container.get("command", []), *container.get("args", [])):
             if re.search(r"\$\(\w*(PASSWORD|SECRET|STORE_URI)\w*\)", word):
@@ -306,6 +324,7 @@ RULES: tuple[Rule, ...] = (
     schedules_are_complete,
     coordinator_reads_no_secrets,
     exporter_only_looks,
+    the_webhook_is_known_to_those_who_tell,
     secrets_are_not_written_down,
 )
 
@@ -330,15 +349,30 @@ def _named(pod: Pod) -> Iterator[tuple[str, str, set[str]]]:
         for source in container.get("envFrom", []):
             yield from ((kinds[key], value["name"], set()) for key, value in source.items() if key in kinds)
         for variable in container.get("env", []):
-            if reference := variable.get("valueFrom", {}).get("secretKeyRef"):
+            reference = variable.get("valueFrom", {}).get("secretKeyRef")
+            if reference and not reference.get("optional"):
                 yield "Secret", reference["name"], {reference["key"]}
     for volume in pod.spec.get("volumes", []):
         if "configMap" in volume:
             yield "ConfigMap", volume["configMap"]["name"], set()
-        if "secret" in volume:
+        if "secret" in volume and not volume["secret"].get("optional"):
             yield "Secret", volume["secret"]["secretName"], set()
         if "persistentVolumeClaim" in volume:
             yield "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"], set()
+
+
+def _references(pod: Pod) -> Iterator[dict]:
+    """Where a pod names the webhook's Secret, whether it must be there or not."""
+    for container in pod.containers:
+        for source in container.get("envFrom", []):
+            if source.get("secretRef", {}).get("name") == WEBHOOK:
+                yield source["secretRef"]
+        for variable in container.get("env", []):
+            if (reference := variable.get("valueFrom", {}).get("secretKeyRef", {})).get("name") == WEBHOOK:
+                yield reference
+    for volume in pod.spec.get("volumes", []):
+        if volume.get("secret", {}).get("secretName") == WEBHOOK:
+            yield volume["secret"]
 
 
 def _selectors(spec: dict) -> Iterator[dict]:

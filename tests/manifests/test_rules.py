@@ -12,9 +12,17 @@ def one(objects, kind, name):
     return next(thing for thing in objects if (thing["kind"], thing["metadata"]["name"]) == (kind, name))
 
 
-def spec(objects, kind, name):
+def template(objects, kind, name):
     found = one(objects, kind, name)["spec"]
-    return (found["jobTemplate"]["spec"]["template"] if kind == "CronJob" else found["template"])["spec"]
+    return found["jobTemplate"]["spec"]["template"] if kind == "CronJob" else found["template"]
+
+
+def spec(objects, kind, name):
+    return template(objects, kind, name)["spec"]
+
+
+def pod_labels(objects, kind, name):
+    return template(objects, kind, name)["metadata"]["labels"]
 
 
 def container(objects, kind, name):
@@ -27,6 +35,10 @@ def spark(objects, part):
 
 def remove(objects, kind, name):
     objects.remove(one(objects, kind, name))
+
+
+def webhook(**more):
+    return {"valueFrom": {"secretKeyRef": {"name": "ratchet-notify", "key": "url", **more}}}
 
 
 def hash_of(objects, name):
@@ -156,7 +168,27 @@ TWINS = {
         "of another group": lambda o: one(o, "Role", "exporter")["rules"][0].update(apiGroups=[""]),
         "writes": lambda o: one(o, "Role", "exporter")["rules"][0]["verbs"].append("create"),
     },
+    rules.the_webhook_is_known_to_those_who_tell: {
+        "a trainer": lambda o: (
+            container(o, "CronJob", "train-sklearn").update(env=[{"name": "X", **webhook(optional=True)}]),
+            pod_labels(o, "CronJob", "train-sklearn").update({"ratchet/uses-webhook": "true"}),
+        ),
+        "all of it": lambda o: container(o, "CronJob", "register")["envFrom"].append(
+            {"secretRef": {"name": "ratchet-notify", "optional": True}}
+        ),
+        "must be there": lambda o: (
+            container(o, "CronJob", "retrain")["env"].append({"name": "X", **webhook()}),
+            pod_labels(o, "CronJob", "retrain").update({"ratchet/uses-webhook": "true"}),
+        ),
+        "may not call": lambda o: container(o, "CronJob", "retrain")["env"].append(
+            {"name": "X", **webhook(optional=True)}
+        ),
+        "may call": lambda o: pod_labels(o, "CronJob", "validate-sklearn").update({"ratchet/uses-webhook": "true"}),
+    },
     rules.secrets_are_not_written_down: {
+        "the webhook's": lambda o: container(o, "CronJob", "retrain")["env"].append(
+            {"name": "RATCHET__NOTIFY__URL", "value": "https://hooks.example.com/x"}
+        ),
         "a value": lambda o: container(o, "CronJob", "register").update(
             env=[{"name": "AWS_SECRET_ACCESS_KEY", "value": "x"}]
         ),

@@ -1,10 +1,12 @@
 import json
+from traceback import format_exception
 
 import jsonschema
 import pytest
 import yaml
 
 from ratchet import configuration
+from ratchet.cli.options import same_settings
 from ratchet.core.objective import F1, Objective
 from ratchet.errors import ConfigurationError
 from ratchet.settings import Settings
@@ -210,3 +212,60 @@ def test_the_schema_refuses_an_unknown_key_and_explains_each_known_one():
     for name, section in json.loads(json.dumps(schema))["$defs"].items():
         for key, field in section["properties"].items():
             assert "$ref" in field or field["description"], f"{name}.{key} has no description"
+
+
+ADDRESS = "https://hooks.example.com/services/NEVER-SHOWN"
+
+
+def test_the_webhook_is_a_secret_wherever_settings_are_shown(load):
+    chosen = load(RATCHET__NOTIFY__URL=ADDRESS, RATCHET__NOTIFY__KEY="NEVER-SHOWN-0123456789")
+    assert chosen.notify.url.get_secret_value() == ADDRESS
+    shown = [repr(chosen), str(chosen), chosen.model_dump_json(), json.dumps(chosen.flattened())]
+    assert "NEVER-SHOWN" not in "".join(shown)
+    assert {"notify.url", "notify.key", "notify.seconds"} <= chosen.flattened().keys()
+
+
+@pytest.mark.parametrize("key", ["1234567890123456", "0x12345678901234", "@{[:&*!#%0123456", "true: 1234567890"])
+def test_a_key_is_taken_as_it_is_without_what_surrounds_it(load, key):
+    assert load(RATCHET__NOTIFY__KEY=f" {key}\n").notify.key.get_secret_value() == key
+    assert load("notify.key=null", RATCHET__NOTIFY__KEY=key).notify.key is None
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "said"),
+    [
+        ("RATCHET__NOTIFY__URL", "ftp://NEVER-SHOWN/x", "notify.url: an address with http:// or https:// and a host"),
+        ("RATCHET__NOTIFY__URL", "NEVER-SHOWN", "notify.url: an address with http:// or https:// and a host"),
+        ("RATCHET__NOTIFY__URL", "https://", "notify.url: an address with http:// or https:// and a host"),
+        ("RATCHET__NOTIFY__URL", "http://[NEVER-SHOWN", "notify.url: an address with http:// or https:// and a host"),
+        (
+            "RATCHET__NOTIFY__URL",
+            "http://a:NEVER-SHOWN/x",
+            "notify.url: an address with http:// or https:// and a host",
+        ),
+        (
+            "RATCHET__NOTIFY__URL",
+            "http://a/NEVER-SHOWN x",
+            "notify.url: an address with http:// or https:// and a host",
+        ),
+        ("RATCHET__NOTIFY__URL", "https://a:NEVER-SHOWN@b/x", "notify.url: a user name or password in the address"),
+        ("RATCHET__NOTIFY__KEY", "NEVER-SHOWN", "notify.key: at least 16 characters"),
+        ("RATCHET__NOTIFY", "NEVER-SHOWN", "notify: input should be"),
+        ("RATCHET__NOTIFY", "{url: [NEVER-SHOWN]}", "notify.url: input should be"),
+        ("RATCHET__NOTIFY", "{url: NEVER-SHOWN", "RATCHET__NOTIFY is no value in YAML"),
+        ("RATCHET__NOTIFY__SECONDS", "NEVER-SHOWN", "notify.seconds: input should be"),
+        ("RATCHET__NOTIFY__ON", "[often]", "notify.on.0: input should be 'promoted'"),
+    ],
+)
+def test_an_error_about_the_webhook_does_not_show_what_may_be_a_secret(load, variable, text, said):
+    with pytest.raises(ConfigurationError) as found:
+        load(**{variable: text})
+    assert said in str(found.value)
+    assert found.value.exit_code == 2
+    traceback = "".join(format_exception(found.value))
+    assert "NEVER-SHOWN" not in traceback
+
+
+def test_what_tells_the_team_is_not_passed_on_to_a_step():
+    given = ("notify.url=https://x", "NOTIFY.KEY=0123456789abcdef", "notify={form: plain}", "seed=notify.url=")
+    assert same_settings("dev", given) == ["--env", "dev", "--set", "seed=notify.url="]

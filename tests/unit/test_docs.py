@@ -161,6 +161,7 @@ def test_a_setting_that_a_document_names_exists():
             "serving",
             "watch",
             "exporter",
+            "notify",
         },
     )
     for name, text in DOCUMENTS.items():

@@ -5,13 +5,16 @@ Nothing heavy is imported here: each verb imports what it runs, so that `ratchet
 
 import atexit
 import os
+import signal
 import sys
 from typing import Never
 
 import click
 
+from ratchet import background
 from ratchet.cli import checking, cycle, in_cluster, inference, installing, monitoring, sample_data, schema, versions
 from ratchet.cli.group import Verbs
+from ratchet.errors import Interrupted
 
 # By default OpenMP's threads spin while they wait, which multiplies the time of a fit on a busy machine.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -79,4 +82,14 @@ def run() -> Never:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         raise
+    finally:
+        _finish()
     raise AssertionError  # click always ends by SystemExit
+
+
+def _finish() -> None:
+    """Wait for what the verb has begun in the background, such as a message; a signal ends that, and not the code."""
+    try:
+        background.finish()
+    except Interrupted:
+        signal.setitimer(signal.ITIMER_REAL, 0)

@@ -50,8 +50,9 @@ def settings_of(environment: str, overrides: tuple[str, ...]) -> "Settings":
 
 
 def same_settings(environment: str, overrides: tuple[str, ...]) -> list[str]:
-    """The options with which another verb reads the same settings."""
-    return ["--env", environment, *(part for override in overrides for part in ("--set", override))]
+    """The options with which another verb reads the same settings; only this process tells the team anything."""
+    passed = [override for override in overrides if not override.lower().startswith(("notify.", "notify="))]
+    return ["--env", environment, *(part for override in passed for part in ("--set", override))]
 
 
 def _day(_context: click.Context, _option: click.Parameter, value: datetime | None) -> date | None:

@@ -85,6 +85,9 @@ class Runner(Protocol):
         cycle: its id; None: the runner creates one. Raises RatchetError.
         """
 
+    def lost(self) -> Sequence[tuple[str, str]]:
+        """Earlier cycles that failed with their coordinator, each once: id, and a sentence. Raises RatchetError."""
+
     def watch(self) -> AbstractContextManager[str]:
         """Begin a watch, possibly alongside a running cycle; the value is its id. Raises RatchetError."""
 

@@ -9,11 +9,11 @@ from ratchet.core.schedule import longest_pause
 from ratchet.core.steps import STEPS
 from ratchet.errors import Reason
 from ratchet.io.cluster.api import CRON_JOBS, JOBS, Api, Json
+from ratchet.io.cluster.cycles import COORDINATORS
 from ratchet.io.cluster.pods import moment
 from ratchet.jobs.status import CycleStatus, cycle_of
 
 _CRON_JOB = "retrain"
-_COORDINATORS = "app.kubernetes.io/component=coordinator"
 
 
 class Cycles:
@@ -25,7 +25,7 @@ class Cycles:
     def __call__(self) -> CycleFacts:
         """The facts; raises RatchetError if the cluster is unavailable."""
         cron_job = self._api.get(CRON_JOBS, _CRON_JOB)
-        return facts_of(self._api.items(JOBS, labels=_COORDINATORS), cron_job, datetime.now(UTC))
+        return facts_of(self._api.items(JOBS, labels=COORDINATORS), cron_job, datetime.now(UTC))
 
 
 def facts_of(jobs: Sequence[Json], cron_job: Json | None, now: datetime) -> CycleFacts:

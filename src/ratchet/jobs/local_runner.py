@@ -43,6 +43,10 @@ class LocalRunner:
         """The given id, or a new one; cycles on one machine don't wait for each other."""
         yield cycle_ids.new() if cycle is None else cycle_ids.checked(cycle)
 
+    def lost(self) -> tuple[()]:
+        """None: a user sees how a cycle on this machine ends."""
+        return ()
+
     @contextmanager
     def watch(self) -> Iterator[str]:
         """A new id."""

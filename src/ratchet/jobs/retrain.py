@@ -5,9 +5,9 @@ cluster; the steps are independent of it.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ import structlog
 
 from ratchet.errors import ConfigurationError, DataError, FailedError, RatchetError
 from ratchet.io.runner import Ended, Order, Runner, Step
-from ratchet.jobs import progress
+from ratchet.jobs import notifying, progress
 from ratchet.jobs.promotion.results import Result
 from ratchet.settings import Settings
 
@@ -54,14 +54,28 @@ def retrain(
     *,
     because: str | None = None,
 ) -> Cycle:
-    """Run one cycle and return its outcome.
+    """Run one cycle, tell the team, and return the outcome.
 
     options: give a step the same settings. cycle: its id; None is an id created by the runner. runner: where the steps
     run; None follows the settings. because: why it is run, for its runs' tags. Raises RatchetError if the cycle can't
     be started.
     """
     runner = runner or runner_for(settings)
-    with runner.cycle(cycle) as cycle_id:
+    notifying.tell_of_lost(settings, runner)
+    done = _run(settings, options, cycle, as_of, runner, because)
+    notifying.tell(settings, *notifying.of_cycle(settings, done.id, done.results, done.failures))
+    return done
+
+
+def _run(
+    settings: Settings,
+    options: Sequence[str],
+    cycle: str | None,
+    as_of: date | None,
+    runner: Runner,
+    because: str | None,
+) -> Cycle:
+    with _begun(settings, runner, cycle) as cycle_id:
         done = Cycle(runner, cycle_id)
         common = (*options, "--cycle", cycle_id)
         until = () if as_of is None else ("--as-of", as_of.isoformat())
@@ -86,6 +100,18 @@ def retrain(
         ]
         log.info("retrain.done", cycle=cycle_id, failed=list(done.failures))
     return done
+
+
+@contextmanager
+def _begun(settings: Settings, runner: Runner, cycle: str | None) -> Iterator[str]:
+    """A cycle of the runner; an error that ends it is told to the team when the runner is free for another one."""
+    cycle_id = cycle
+    try:
+        with runner.cycle(cycle) as cycle_id:
+            yield cycle_id
+    except Exception as error:
+        notifying.tell(settings, notifying.of_error(settings, cycle_id, error))
+        raise
 
 
 def _bring_to_serve(
@@ -152,6 +178,9 @@ def _pass_on(cycle: Cycle, step: str, advance: progress.Advance, event: Mapping[
     name = str(event.get("event", ""))
     if name.endswith(".decided"):
         result = Result(**{key: event[key] for key in _RESULT if key in event})
+        before = next((each for each in cycle.results if each.engine == result.engine), result)
+        # Only the registrar compares with the champion; a rollout's result is about the same candidate.
+        result = replace(result, champion=result.champion or before.champion)
         cycle.results[:] = [*(each for each in cycle.results if each.engine != result.engine), result]
     told = {key: value for key, value in event.items() if key not in _NOT_PASSED_ON}
     getattr(log, str(event.get("level", "info")))(name, step=step, **told)
@@ -159,6 +188,8 @@ def _pass_on(cycle: Cycle, step: str, advance: progress.Advance, event: Mapping[
         advance(f"train {step}", name)
 
 
-# Fields that the line already has, or that the final table shows better.
-_NOT_PASSED_ON = frozenset({"event", "level", "timestamp", "engine", "cycle", "metrics", "report"})
+# Fields that the line already has, or that the final table and the message to the team show better.
+_NOT_PASSED_ON = frozenset(
+    {"event", "level", "timestamp", "engine", "cycle", "metrics", "report", "champion", "rolled_back"}
+)
 _RESULT = tuple(each.name for each in fields(Result))

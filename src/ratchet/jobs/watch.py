@@ -19,6 +19,7 @@ from pathlib import Path
 import structlog
 
 from ratchet.core import cycle_ids
+from ratchet.core.notice import Notice
 from ratchet.core.watch_estimate import TAG as ESTIMATE
 from ratchet.core.watch_estimate import WatchEstimate
 from ratchet.core.watch_verdict import TAG, WatchVerdict
@@ -30,7 +31,7 @@ from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.records.version import Version
 from ratchet.io.runner import Order, Runner
-from ratchet.jobs import progress
+from ratchet.jobs import notifying, progress
 from ratchet.jobs.retrain import Cycle, retrain, run_steps, runner_for
 from ratchet.settings import Settings
 
@@ -51,6 +52,7 @@ class _Low:
     """An engine whose champion performs badly, and the verdict."""
 
     engine: str
+    version: int
     sentence: str
     newest: date
 
@@ -62,6 +64,7 @@ def watch(settings: Settings, options: Sequence[str], runner: Runner | None = No
     Raises RatchetError if the watch can't be started; a step's failure is in the result.
     """
     done, runner = Watch(), runner or runner_for(settings)
+    notifying.tell_of_lost(settings, runner)
     with runner.watch() as watch_id:
         steps = Cycle(runner, watch_id)
         orders = [
@@ -73,11 +76,20 @@ def watch(settings: Settings, options: Sequence[str], runner: Runner | None = No
         watched = [engine for engine in settings.retrain.engines if f"watch-{engine}" not in steps.failures]
         with mlflow_errors(settings.tracking):
             low = _judged(settings, watched, done)
+        _tell(settings, low, steps)
         if low:
             _start(settings, options, runner, low, done)
         done.error = done.error or steps.error
         log.info("watch.done", watch=watch_id, low=len(low), failed=list(steps.failures))
     return done
+
+
+def _tell(settings: Settings, low: Sequence[_Low], steps: Cycle) -> None:
+    """Tell the team of low champions, and of engines whose champion could not be watched."""
+    notices = [
+        Notice("watch_low", settings.registered_name(one.engine), one.sentence, one.engine, one.version) for one in low
+    ]
+    notifying.tell(settings, *notices, *notifying.of_cycle(settings, steps.id, [], steps.failures))
 
 
 def _judged(settings: Settings, engines: Sequence[str], done: Watch) -> list[_Low]:
@@ -96,7 +108,7 @@ def _judged(settings: Settings, engines: Sequence[str], done: Watch) -> list[_Lo
         done.sentences += _expected(champion, label)
         log.info("watch.verdict", engine=engine, version=champion.number, **vars(verdict))
         if verdict.verdict == "low":
-            low.append(_Low(engine, verdict.sentence(label), verdict.newest))
+            low.append(_Low(engine, champion.number, verdict.sentence(label), verdict.newest))
     return low
 
 

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from ratchet.core.windows import Period
 from ratchet.settings.data import Csv, Data, Label
 from ratchet.settings.forms import Section, bytes_of
+from ratchet.settings.notify import Notify
 from ratchet.settings.operation import Exporter, Retention, Retrain, Score, Serving, Tracking, Watch
 from ratchet.settings.promotion import Evaluation, Guardrail, Promotion
 from ratchet.settings.training import SklearnSettings, SparkSettings, WindowSettings
@@ -24,6 +25,7 @@ __all__ = [
     "Exporter",
     "Guardrail",
     "Label",
+    "Notify",
     "Promotion",
     "Retrain",
     "Serving",
@@ -58,6 +60,7 @@ class Settings(Section):
     score: Score = Score()
     exporter: Exporter = Exporter()
     retention: Retention = Retention()
+    notify: Notify = Notify()
 
     @model_validator(mode="after")
     def _sliceable(self) -> "Settings":
@@ -111,7 +114,7 @@ class Settings(Section):
         return self.tracking.experiment or self.model
 
     def flattened(self) -> dict[str, str]:
-        """The values as text by path, without passwords; logged as parameters."""
+        """The values as text by path, without secrets; logged as parameters."""
         return {path: _without_password(str(value)) for path, value in _leaves(self.model_dump(), ())}
 
 

@@ -111,6 +111,8 @@ ObjectiveForm = Annotated[
 
 
 class Section(BaseModel):
-    """The base of all sections: frozen, strict, without unknown keys."""
+    """The base of all sections: frozen, strict, without unknown keys; pydantic's errors show no value."""
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, strict=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )

@@ -74,6 +74,10 @@ class ClusterRunner:
         with self._begun(job, found, "retrain"):
             yield found
 
+    def lost(self) -> list[tuple[str, str]]:
+        """The cycles of the namespace that nothing has been told of, because their coordinators are gone."""
+        return cycles.lost(self._api)
+
     @contextmanager
     def watch(self) -> Iterator[str]:
         """Watch alongside any cycle in the namespace; the id is that of the Job's slot, or the Job's own name."""

@@ -1,6 +1,6 @@
 """The cycles of a namespace, by their Jobs: which exist, and how to start another.
 
-`jobs.status` lists them; `jobs.watch` begins one, by way of `coordinator`.
+`jobs.status` lists them; `jobs.watch` begins one, and the next cycle tells of lost ones, by way of `coordinator`.
 """
 
 import copy
@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 from ratchet.errors import ConfigurationError, Reason, reason_named
 from ratchet.io.cluster.api import CRON_JOBS, JOBS, Api, Json
-from ratchet.io.cluster.journal import REASON
+from ratchet.io.cluster.journal import REASON, read, write_reason
 from ratchet.io.cluster.steps.exit_status import DEADLINE
 from ratchet.io.cluster.steps.step_objects import escaped
 
 _DEFINITION = "retrain"
+COORDINATORS = "app.kubernetes.io/component=coordinator"
+"""The label by which the Jobs of cycles are found."""
 
 
 def is_cycle(job: Json) -> bool:
@@ -34,6 +36,30 @@ def reason_of(job: Json) -> Reason:
     if any(each.get("reason") == DEADLINE and each["status"] == "True" for each in conditions):
         return "deadline"
     return reason_named(job["metadata"].get("annotations", {}).get(REASON))
+
+
+def lost(api: Api) -> list[tuple[str, str]]:
+    """The cycles that have failed without a word of their coordinator: id, and a sentence; each is returned once.
+
+    A coordinator that ends by itself ends its journal, or writes on its Job why it failed. Neither is there if it was
+    ended at its deadline, or lost too often. Raises RatchetError.
+    """
+    found = []
+    for job in api.items(JOBS, labels=COORDINATORS):
+        written = read(job) or {}
+        if state_of(job) != "failed" or written.get("ended") or REASON in job["metadata"].get("annotations", {}):
+            continue
+        write_reason(api, job, reason_of(job))
+        found.append((str(written.get("cycle") or job["metadata"]["name"]), _lost(job, written)))
+    return found
+
+
+def _lost(job: Json, written: Json) -> str:
+    conditions = job.get("status", {}).get("conditions", ())
+    over = next(each for each in conditions if each["type"] == "Failed" and each["status"] == "True")
+    steps = [name for name, facts in written.get("steps", {}).items() if facts.get("state") not in ("done", "failed")]
+    at_work = f"; {' and '.join(steps)} had not ended" if steps else ""
+    return f"the cycle ended with its coordinator: {over.get('reason')}: {over.get('message')}{at_work}"
 
 
 def begin(api: Api, name: str, arguments: Sequence[str]) -> str | None:

@@ -14,6 +14,7 @@ from mlflow.tracking import MlflowClient
 from ratchet.core.decision import Decision, Outcome
 from ratchet.core.moments import now
 from ratchet.core.objective import VALUE_TAG
+from ratchet.errors import FailedError
 from ratchet.io.records import candidates, process_identity
 from ratchet.io.records.candidates import Candidate
 from ratchet.io.records.registered_model import RegisteredModel
@@ -72,6 +73,14 @@ class Case:
         """The decision recorded when its version was created."""
         return self._parsed(candidates.read_decision(self.model.client, self.candidate), own)
 
+    def recorded(self) -> Decision | None:
+        """The decision in the candidate's record; None if there is none that can be read."""
+        try:
+            record = candidates.read_decision(self.model.client, self.candidate)
+            return Decision.from_record(record, f"the run {self.candidate.run_id}")
+        except FailedError:
+            return None
+
     def with_version(self, decision: Decision, settings: Settings) -> Decision:
         """Create the candidate's version after recording the decision; returns the decision with the number."""
         candidates.write_decision(self.model.client, self.candidate, decision, self._about(settings))
@@ -111,8 +120,8 @@ class Case:
         decision = replace(self._parsed(record, own), outcome=outcome, reason=reason)
         candidates.record(self.model.client, self.candidate, decision, {**record, **_signature()})
 
-    def result(self, outcome: Outcome, reason: str, version: int | None) -> Result:
-        """The result for the candidate."""
+    def result(self, outcome: Outcome, reason: str, version: int | None, **facts: Any) -> Result:
+        """The result for the candidate. facts: `champion` and `rolled_back`, as in `Result`."""
         candidate = self.candidate
         return Result(
             engine=candidate.engine,
@@ -124,6 +133,7 @@ class Case:
             run_id=candidate.run_id,
             metrics=candidate.metrics,
             report=candidate.report,
+            **facts,
         )
 
     def _parsed(self, record: Mapping[str, Any], own: Version) -> Decision:

@@ -35,10 +35,11 @@ def _concluded(case: Case, settings: Settings, failure: str) -> Result:
     candidate, own = case.candidate, case.own
     if own is not None and own.rolled_back is not None and candidate.outcome == "promoted":
         go_back(case.model, own.number, own.rolled_back)  # an interrupted rollback
-        return case.result("held", own.rolled_back, own.number)
+        return case.result("held", own.rolled_back, own.number, rolled_back=True)
     if own is None or candidate.outcome != "staged":
         outcome, reason = candidate.outcome or "held", candidate.tags.get("ratchet.reason", "it was not decided on")
-        return case.result(outcome, reason, None if own is None else own.number)
+        back = own is not None and own.rolled_back is not None
+        return case.result(outcome, reason, None if own is None else own.number, rolled_back=back)
     outcome, reason = _word(settings, case, own, failure)
     if outcome == "held" and _failed(own):
         case.model.set_aside(own.number, reason)

@@ -3,11 +3,13 @@
 import structlog
 from mlflow.tracking import MlflowClient
 
-from ratchet.errors import ConfigurationError
+from ratchet.core.notice import Notice
+from ratchet.errors import ConfigurationError, FailedError
 from ratchet.io.records.connection import connect, mlflow_errors
 from ratchet.io.records.process_identity import who
 from ratchet.io.records.registered_model import RegisteredModel
 from ratchet.io.records.version import PREVIOUS, Version
+from ratchet.jobs.notifying import tell
 from ratchet.jobs.promotion.case import held_model
 from ratchet.jobs.promotion.conclude import approve
 from ratchet.jobs.promotion.servers import follow_by_hand
@@ -51,12 +53,20 @@ def _move(settings: Settings, model: str, version: int | None, because: str) -> 
                 held.settle()
             if target.staged:
                 approve(held, target.number, f"approved by {by}: {because}")
-        follow_by_hand(settings, client, model)
+        if (failure := follow_by_hand(settings, client, model)) is not None:
+            tell(settings, Notice("rolled_back", model, failure, version=target.number))
+            raise FailedError(failure)
     if target.champion:
         return f"version {target.number} of {model} is the champion already"
-    was = "there was none before" if champion is None else f"it was version {champion.number}"
     log.info("champion.moved", verb=verb, model=model, version=target.number, by=by, because=because)
-    return f"version {target.number} of {model} is the champion now; {was}"
+    was = "there was none before" if champion is None else f"it was version {champion.number}"
+    moved = f"version {target.number} of {model} is the champion now; {was}"
+    why = f"{moved}; moved manually by {by}: {because}"
+    if champion is not None and (version is None or target.number < champion.number):
+        tell(settings, Notice("rolled_back", model, why, version=champion.number))
+    else:
+        tell(settings, Notice("promoted", model, why, version=target.number))
+    return moved
 
 
 def _check_exists(client: MlflowClient, settings: Settings, model: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from mlflow.tracking import MlflowClient
 
-from ratchet.core.decision import Outcome
+from ratchet.core.decision import Decision
 from ratchet.errors import RatchetError
 from ratchet.io.records import orphaned_runs, registered_model
 from ratchet.io.records.candidates import Candidates
@@ -25,6 +25,8 @@ from ratchet.jobs.promotion.results import MEASURES, Result
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
+
+_TOLD = (*MEASURES.values(), "f1_low", "f1_high")
 
 
 def log_event(event: Mapping[str, Any]) -> None:
@@ -71,9 +73,9 @@ def decide_all(client: MlflowClient, settings: Settings, cycle: str | None, tell
 
 
 def told(result: Result) -> dict[str, Any]:
-    """A result as an event: complete, except that it has only the metrics shown in the table of a cycle."""
+    """A result as an event: complete, except that it has only the metrics that a cycle shows and tells the team."""
     metrics = result.metrics or {}
-    return asdict(result) | {"metrics": {name: metrics[name] for name in MEASURES.values() if name in metrics}}
+    return asdict(result) | {"metrics": {name: metrics[name] for name in _TOLD if name in metrics}}
 
 
 def _decide(client: MlflowClient, settings: Settings, engine: str, cycle: str | None) -> Result:
@@ -86,14 +88,15 @@ def _decide(client: MlflowClient, settings: Settings, engine: str, cycle: str | 
     registered_model.ensure(client, name)
     with held_model(client, settings, name, "register") as model:
         case = Case.of(model, candidate.run_id, "register")
-        return case.result(*_settled(case, settings))
+        return _settled(case, settings)
 
 
-def _settled(case: Case, settings: Settings) -> tuple[Outcome, str, int | None]:
-    """Decide on a candidate and carry out the decision; returns outcome, reason and version."""
+def _settled(case: Case, settings: Settings) -> Result:
+    """Decide on a candidate and carry out the decision."""
     candidate, own = case.candidate, case.own
     if candidate.outcome == "held" or (candidate.outcome is not None and own is not None):
-        return candidate.outcome, candidate.tag("ratchet.reason"), None if own is None else own.number
+        number, before = None if own is None else own.number, case.recorded()
+        return case.result(candidate.outcome, candidate.tag("ratchet.reason"), number, champion=_champion(before))
     if own is not None:
         decision = case.decided(own)
     else:
@@ -106,4 +109,12 @@ def _settled(case: Case, settings: Settings) -> tuple[Outcome, str, int | None]:
     if decision.outcome != "held":
         case.model.check()
         case.model.settle()
-    return decision.outcome, decision.reason, decision.version
+    return case.result(decision.outcome, decision.reason, decision.version, champion=_champion(decision))
+
+
+def _champion(decision: Decision | None) -> Mapping[str, float | None] | None:
+    """The champion on the candidate's rows, for the result; None if it was not compared there."""
+    for one in () if decision is None else decision.rivals:
+        if one.champion and one.basis == "same_rows":
+            return {"version": one.version, "f1": one.f1, "f1_low": one.f1_low, "f1_high": one.f1_high}
+    return None

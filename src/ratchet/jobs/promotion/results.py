@@ -16,7 +16,9 @@ class Result:
     """The outcome for an engine's candidate in a cycle.
 
     model: the registered model. cycle, run_id, report: None if there is no candidate. version: the candidate's number,
-    None if it has none. metrics: on the test window. skipped: the newest cycle did not train this engine.
+    None if it has none. metrics: on the test window. skipped: the newest cycle did not train this engine. champion:
+    version and F1, with its interval, of the champion on the same rows; None if it was not compared there.
+    rolled_back: its servers were rolled back.
     """
 
     engine: str
@@ -28,3 +30,5 @@ class Result:
     run_id: str | None = None
     metrics: Mapping[str, float] | None = None
     report: str | None = None
+    champion: Mapping[str, float | None] | None = None
+    rolled_back: bool = False

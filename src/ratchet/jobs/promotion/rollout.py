@@ -59,4 +59,6 @@ def _concluded(
 
 
 def _after(result: Result, why: str | None) -> Result:
-    return result if why is None or result.outcome != "promoted" else replace(result, outcome="held", reason=why)
+    if why is None or result.outcome != "promoted":
+        return result
+    return replace(result, outcome="held", reason=why, rolled_back=True)

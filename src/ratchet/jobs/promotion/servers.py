@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import structlog
 from mlflow.tracking import MlflowClient
 
-from ratchet.errors import FailedError
 from ratchet.io.cluster import credentials
 from ratchet.io.cluster.api import Api
 from ratchet.io.cluster.deployment import ServerDeployment
@@ -120,11 +119,11 @@ class Servers:
         return reason
 
 
-def follow_by_hand(settings: Settings, client: MlflowClient, model: str) -> None:
-    """Roll one model's servers after its champion was moved; raises FailedError if both were rolled back."""
+def follow_by_hand(settings: Settings, client: MlflowClient, model: str) -> str | None:
+    """Roll one model's servers after its champion was moved; returns why both were rolled back, if they were."""
     engines = [engine for engine in settings.retrain.engines if settings.registered_name(engine) == model]
-    if settings.serving.deployments and (back := Servers(settings, client).follow(engines)):
-        raise FailedError(next(iter(back.values())))
+    back = Servers(settings, client).follow(engines) if settings.serving.deployments else {}
+    return next(iter(back.values()), None)
 
 
 def _open(settings: Settings) -> Api:
