@@ -26,6 +26,7 @@ ORDER = (
     "cycle",
     "labels",
     "score",
+    "prune",
     "monitoring",
     "pods",
     "watch",
