@@ -11,6 +11,7 @@ wrong, the value, what is accepted, where. A reason is one of a few words, which
 held is a result, not an error.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import ClassVar, Literal, get_args
@@ -87,6 +88,11 @@ def reason_of(code: int | None) -> Reason:
 def reason_named(written: object) -> Reason:
     """The reason recorded as text; `other` if there is none, or one from another version."""
     return next((reason for reason in REASONS if reason == written), "other")
+
+
+def without_credentials(text: str) -> str:
+    """The text without the user and password of any address in it."""
+    return re.sub(r"://[^/@\s]+@", "://***@", text)
 
 
 def first_line(error: BaseException) -> str:

@@ -1,7 +1,6 @@
 """The team is told by real verbs over real HTTP, and whatever its receiver does, the verbs end as they would have."""
 
 import signal
-import socket
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from ratchet import background
 from ratchet.jobs.promotion.promote import promote, rollback
 from ratchet.jobs.promotion.register import register
 from tests.integration.candidate_runs import add_run
-from tests.integration.conftest import settings_for
+from tests.integration.conftest import free_port, settings_for
 from tests.integration.scoring_fixtures import Cycle, like
 from tests.integration.verbs import Verb, events, ratchet
 from tests.receiver import HANG, SECRET_PATH, receiving
@@ -39,12 +38,6 @@ def variables(address, **notify):
     """The webhook as the environment tells it to a verb."""
     given = {"url": address, "key": KEY, **notify}
     return {f"RATCHET__NOTIFY__{name.upper()}": str(value) for name, value in given.items()}
-
-
-def free_address():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}{SECRET_PATH}"
 
 
 def decided(done):
@@ -100,7 +93,7 @@ def test_a_signal_ends_the_wait_for_a_receiver_and_leaves_the_code(folder, recei
 def test_a_failed_cycle_keeps_its_code_where_nobody_listens_and_the_address_is_nowhere(
     flights_slice, registered, tmp_path
 ):
-    folder, address = like(registered, tmp_path, flights_slice), free_address()
+    folder, address = like(registered, tmp_path, flights_slice), f"http://127.0.0.1:{free_port()}{SECRET_PATH}"
     given = variables(address, seconds=2)
     # The fit fails, after the run has its parameters.
     cycle = ("retrain", "--env", "test", "--cycle", "bad", "--set", "sklearn.params.max_iter=-1")

@@ -1,16 +1,16 @@
 """A word to the team: what happened to a model, as one short text and as JSON.
 
-`jobs.notifying` makes notices from results, failures and verdicts; `io.webhook` sends them. Imports only the standard
-library.
+`jobs.notifying` makes notices from results, failures and verdicts; `io.webhook` sends them.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from math import isnan
 from typing import Literal, get_args
+
+from ratchet.errors import without_credentials
 
 NoticeEvent = Literal["promoted", "held", "staged", "failed", "rolled_back", "watch_low"]
 EVENTS: tuple[NoticeEvent, ...] = get_args(NoticeEvent)
@@ -18,7 +18,6 @@ Form = Literal["slack", "plain"]
 
 # The error of a failed image pull fills a page; a chat shows a few lines.
 _LONGEST_REASON = 1000
-_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 
 
 @dataclass(frozen=True)
@@ -103,11 +102,11 @@ class Notice:
         return _json({**fields, "text": self.text()})
 
     def _reason(self) -> str:
-        words = _without_credentials(" ".join(self.reason.split()))
+        words = without_credentials(" ".join(self.reason.split()))
         return words if len(words) <= _LONGEST_REASON else words[:_LONGEST_REASON] + "…"
 
     def _report(self) -> str | None:
-        return None if self.report is None else _without_credentials(self.report)
+        return None if self.report is None else without_credentials(self.report)
 
 
 def id_of(body: bytes) -> str:
@@ -122,11 +121,6 @@ def _json(fields: Mapping[str, object]) -> bytes:
 def _escaped(text: str) -> str:
     """The three characters that mean something to Slack."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _without_credentials(text: str) -> str:
-    """The sentence of an error may contain an address, and that a password."""
-    return _CREDENTIALS.sub("***@", text)
 
 
 def _number(value: float | None) -> float | None:

@@ -28,7 +28,8 @@ COMPARISON = "comparison.csv"
 DECISION = "decision.json"
 
 _MOST_EARLIER = 1_000
-_COMPLETE = "tags.`ratchet.complete` = 'true' and tags.`ratchet.verified` = 'true' and attributes.status = 'FINISHED'"
+_TRUE = ("ratchet.complete", "ratchet.verified")
+_COMPLETE = " and ".join([*(f"tags.`{tag}` = 'true'" for tag in _TRUE), "attributes.status = 'FINISHED'"])
 
 
 @dataclass(frozen=True)
@@ -224,6 +225,11 @@ def record(client: MlflowClient, candidate: Candidate, decision: Decision, about
 def _of(engine: str, cycle: str | None) -> str:
     of_engine = f"tags.`ratchet.engine` = '{engine}'"
     return of_engine if cycle is None else f"{of_engine} and tags.`ratchet.cycle` = '{cycle}'"
+
+
+def is_complete(run: Run) -> bool:
+    """Whether a run is a candidate: finished, complete and verified."""
+    return run.info.status == "FINISHED" and all(run.data.tags.get(tag) == "true" for tag in _TRUE)
 
 
 def candidate_of(run: Run) -> Candidate:

@@ -6,8 +6,7 @@ Used by trainers and the registrar. Imports only MLflow's own client.
 
 import fcntl
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -15,10 +14,11 @@ from urllib.parse import unquote, urlsplit
 import mlflow
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 from mlflow.exceptions import MlflowException
+from mlflow.store.entities.paged_list import PagedList
 from mlflow.tracking import MlflowClient
 from requests import RequestException
 
-from ratchet.errors import ConfigurationError, FailedError, RatchetError, TemporaryError
+from ratchet.errors import ConfigurationError, FailedError, RatchetError, TemporaryError, without_credentials
 from ratchet.settings import Tracking
 
 _LONGEST_ERROR = 300
@@ -37,6 +37,17 @@ def ignoring_absent() -> Iterator[None]:
     except MlflowException as error:
         if error.error_code not in _ABSENT:
             raise
+
+
+def every[T](ask: Callable[[str | None], PagedList[T]]) -> Iterator[T]:
+    """What MLflow returns page by page. ask: requests the page of a token; None: the first."""
+    token = None
+    while True:
+        page = ask(token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def connect(tracking: Tracking) -> MlflowClient:
@@ -98,8 +109,3 @@ def _sentence(what: str, address: str, happened: str, error: BaseException) -> s
     detail = " ".join(str(error).split()) or type(error).__name__
     short = detail if len(detail) <= _LONGEST_ERROR else detail[:_LONGEST_ERROR] + "…"
     return without_credentials(f"{what} at {address} {happened}: {short}")
-
-
-def without_credentials(text: str) -> str:
-    """The text without the user and password of any address in it."""
-    return re.sub(r"://[^/@\s]+@", "://***@", text)

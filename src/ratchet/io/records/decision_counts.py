@@ -2,12 +2,14 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
+
+from ratchet.io.records.connection import every
 
 DECISIONS = ("promoted", "held", "staged")
 
@@ -70,18 +72,13 @@ class DecisionCounts:
         unsettled = [run.begun for run in self._known.values() if run.settled > now]
         return min(unsettled, default=now - _SETTLES_SECONDS)
 
-    def _runs(self, client: MlflowClient) -> Iterator[Run]:
+    def _runs(self, client: MlflowClient) -> Iterable[Run]:
         experiment = client.get_experiment_by_name(self._experiment)
         if experiment is None:
-            return
+            return ()
+        ids = [experiment.experiment_id]
         wanted = f"tags.`ratchet.model` = '{self._model}' and attributes.start_time >= {self._since() * 1000:.0f}"
-        token = None
-        while True:
-            page = client.search_runs([experiment.experiment_id], wanted, max_results=_PAGE, page_token=token)
-            yield from page
-            token = page.token
-            if not token:
-                return
+        return every(lambda token: client.search_runs(ids, wanted, max_results=_PAGE, page_token=token))
 
 
 def _known(run: Run) -> _Known:

@@ -5,17 +5,18 @@ to beat; the run of such a version; an engine's newest candidates; a candidate m
 newest, because such candidates are counted. Only `jobs.prune` calls this.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from mlflow.entities import Run
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.tracking import MlflowClient
 
 from ratchet.errors import ConfigurationError
-from ratchet.io.records.candidates import Candidates, candidate_of
-from ratchet.io.records.connection import ignoring_absent
+from ratchet.io.records.candidates import Candidates, candidate_of, is_complete
+from ratchet.io.records.connection import every, ignoring_absent
 from ratchet.io.records.version import Version
 
 _PAGE = 200
@@ -56,7 +57,7 @@ def expired_runs(
     expired = []
     for run in _runs(found, engine, before):
         candidate = candidate_of(run)
-        counted = newest is not None and newest.shares_rows_with(candidate) and _is_complete(run)
+        counted = newest is not None and newest.shares_rows_with(candidate) and is_complete(run)
         if candidate.run_id not in kept and not counted and run.info.status not in _UNFINISHED:
             outcome = candidate.tags.get("ratchet.decision")
             expired.append(ExpiredRun(candidate.run_id, candidate.cycle, outcome, candidate.created))
@@ -80,26 +81,15 @@ def delete_run(client: MlflowClient, run_id: str) -> None:
     client.delete_run(run_id)
 
 
-def _is_complete(run: Run) -> bool:
-    told = ("ratchet.complete", "ratchet.verified")
-    return run.info.status == "FINISHED" and all(run.data.tags.get(tag) == "true" for tag in told)
-
-
-def _runs(found: Candidates, engine: str, before: datetime) -> Iterator[Run]:
+def _runs(found: Candidates, engine: str, before: datetime) -> Iterable[Run]:
     experiment = found.client.get_experiment_by_name(found.experiment)
     if experiment is None:
-        return
+        return ()
     begun = f"attributes.start_time < {before.astimezone(UTC).timestamp() * 1000:.0f}"
     wanted = f"tags.`ratchet.model` = '{found.model}' and tags.`ratchet.engine` = '{engine}' and {begun}"
-    order, token = ["attributes.start_time ASC"], None
-    while True:
-        page = found.client.search_runs(
-            [experiment.experiment_id], wanted, max_results=_PAGE, order_by=order, page_token=token
-        )
-        yield from page
-        token = page.token
-        if not token:
-            return
+    ids, order = [experiment.experiment_id], ["attributes.start_time ASC"]
+    search = partial(found.client.search_runs, ids, wanted, max_results=_PAGE, order_by=order)
+    return every(lambda token: search(page_token=token))
 
 
 def _delete_files(uri: str) -> None:

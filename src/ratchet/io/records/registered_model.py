@@ -20,7 +20,7 @@ from mlflow.utils.uri import append_to_uri_path
 
 from ratchet.core.moments import now
 from ratchet.errors import FailedError
-from ratchet.io.records.connection import ignoring_absent
+from ratchet.io.records.connection import every, ignoring_absent
 from ratchet.io.records.lock import Lock, holding
 from ratchet.io.records.version import (
     CHAMPION,
@@ -311,13 +311,8 @@ def exists(client: MlflowClient, name: str, number: int) -> bool:
 
 def listed(client: MlflowClient, name: str) -> Iterator[ModelVersion]:
     """All versions of a registered model as MLflow's objects, page by page."""
-    token = None
-    while True:
-        page = client.search_model_versions(f"name = '{name}'", max_results=_PAGE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+    wanted = f"name = '{name}'"
+    return every(lambda token: client.search_model_versions(wanted, max_results=_PAGE, page_token=token))
 
 
 def _run(client: MlflowClient, run_id: str | None) -> Run | None:

@@ -191,7 +191,7 @@ _FORMS: Mapping[str, Callable[[Any, Value], Any]] = {
 
 def _rows(content: Any) -> int:
     """The rows of a form's content: records, `dataframe_split`, or columns by name."""
-    lists = [each for each in content.values() if isinstance(each, list)] if isinstance(content, dict) else [content]
+    lists = content.values() if isinstance(content, dict) else [content]
     if isinstance(content, dict) and isinstance(content.get("data"), list):
         lists = [content["data"]]
     return max((len(each) for each in lists if isinstance(each, list)), default=0)
