@@ -62,7 +62,8 @@ class Window:
     all_rows: bool = False
 
     def __str__(self) -> str:
-        return f"{self.name} window {self.start or 'the beginning'} to {self.end - timedelta(days=1)}"
+        last = self.end - timedelta(days=1)
+        return f"{self.name} window {f'up to {last}' if self.start is None else f'{self.start} to {last}'}"
 
 
 @dataclass(frozen=True)
