@@ -186,7 +186,9 @@ def test_a_store_that_refuses(tmp_path):
     (tmp_path / "file").write_bytes(b"x")
     with (
         served(tmp_path, BUCKET, INITIAL_NO_AUTH_ACTION_COUNT="1") as endpoint,
-        pytest.raises(ConfigurationError, match="the store refuses to list s3://ratchet-mlflow/x/file: InvalidAccessKeyId"),
+        pytest.raises(
+            ConfigurationError, match="the store refuses to list s3://ratchet-mlflow/x/file: InvalidAccessKeyId"
+        ),
     ):
         copied(str(tmp_path / "file"), f"s3://{BUCKET}/x", variables=keys(endpoint))
 
