@@ -31,6 +31,7 @@ ORDER = (
     "pods",
     "watch",
     "serving",
+    "backup",
     "outages",
 )
 

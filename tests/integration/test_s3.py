@@ -1,63 +1,23 @@
 """Tables in a bucket, with a real S3 server (moto's) as a process."""
 
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
-import boto3
 import pandas as pd
 import pytest
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
 from ratchet.errors import DataError, TemporaryError
 from ratchet.io.table import inspection
 from ratchet.jobs import flights
 from tests.integration.conftest import free_port
+from tests.integration.s3_server import client, served
 from tests.integration.scoring_fixtures import like
 from tests.integration.verbs import ratchet
 from tests.unit.event_tables import DECEMBER, NOVEMBER, csv, parquet, settings, unpacked
 
 BUCKET = "tables"
-START_SECONDS = 60
-
-
-@contextmanager
-def _server(folder: Path, **variables: str) -> Iterator[str]:
-    """A server as long as the block lasts; yields its address."""
-    port = free_port()
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with (folder / "s3.log").open("wb") as log:
-        process = subprocess.Popen(command, env={**os.environ, **variables}, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        yield _when_up(process, f"http://127.0.0.1:{port}", folder / "s3.log")
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _when_up(process: subprocess.Popen[bytes], endpoint: str, log: Path) -> str:
-    client = _client(endpoint)
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            client.create_bucket(Bucket=BUCKET)
-        except (BotoCoreError, ClientError):
-            time.sleep(0.1)
-        else:
-            return endpoint
-    pytest.fail(f"the S3 server is not up (exit {process.poll()}):\n{log.read_text()[-3000:]}")
-
-
-def _client(endpoint: str):
-    keys = {"aws_access_key_id": "writer", "aws_secret_access_key": "secret"}
-    config = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=5)
-    return boto3.client("s3", endpoint_url=endpoint, region_name="us-east-1", config=config, **keys)
 
 
 def _point_to(endpoint: str, monkeypatch: pytest.MonkeyPatch, variable: str = "AWS_ENDPOINT_URL_S3") -> None:
@@ -70,7 +30,7 @@ def _point_to(endpoint: str, monkeypatch: pytest.MonkeyPatch, variable: str = "A
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with _server(tmp_path_factory.mktemp("s3")) as address:
+    with served(tmp_path_factory.mktemp("s3"), BUCKET) as address:
         yield address
 
 
@@ -78,7 +38,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def put(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, str], None]:
     """Uploads a file; the process's variables then point to the server."""
     _point_to(endpoint, monkeypatch)
-    return lambda path, key: _client(endpoint).upload_file(str(path), BUCKET, key)
+    return lambda path, key: client(endpoint).upload_file(str(path), BUCKET, key)
 
 
 @pytest.mark.parametrize(("write", "name"), [(parquet, "events.parquet"), (csv, "events.csv")])
@@ -155,14 +115,14 @@ def test_a_table_in_a_bucket_is_scored_into_a_bucket_and_scored_again(
     folder = like(registered, tmp_path, flights_slice)
     put(Path(flights_slice) / "year_month=2013-05" / "part-0.parquet", "to-score/month=5/1.parquet")
     call = ("score", "sklearn", f"s3://{BUCKET}/to-score", f"s3://{BUCKET}/scores/may", "--env", "test")
-    client, found = _client(endpoint), []
+    asked, found = client(endpoint), []
     for _ in range(2):
         done = ratchet(folder, *call)
         assert done.returncode == 0, done.stderr
-        listed = client.list_objects_v2(Bucket=BUCKET, Prefix="scores/may/")["Contents"]
+        listed = asked.list_objects_v2(Bucket=BUCKET, Prefix="scores/may/")["Contents"]
         found.append({each["Key"]: each["Size"] for each in listed if each["Size"]})
         assert {key.rpartition("/")[2] for key in found[-1]} == {"_STARTED", "_SUCCESS", "part-00000.parquet"}
-        client.put_object(Bucket=BUCKET, Key="scores/may/part-00007.parquet", Body=b"left by a call that was killed")
+        asked.put_object(Bucket=BUCKET, Key="scores/may/part-00007.parquet", Body=b"left by a call that was killed")
     assert found[0]["scores/may/part-00000.parquet"] == found[1]["scores/may/part-00000.parquet"]
     inside = ratchet(folder, *call[:3], f"s3://{BUCKET}/to-score/month=5", "--env", "test")
     assert inside.returncode == 2
@@ -173,7 +133,7 @@ def test_a_table_in_a_bucket_is_scored_into_a_bucket_and_scored_again(
 
 def test_credentials_without_permission_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # This server lets one request pass, the creation of the bucket, and knows no user for the others.
-    with _server(tmp_path, INITIAL_NO_AUTH_ACTION_COUNT="1") as address:
+    with served(tmp_path, BUCKET, INITIAL_NO_AUTH_ACTION_COUNT="1") as address:
         _point_to(address, monkeypatch)
         for uri in (f"s3://{BUCKET}/table", f"s3://{BUCKET}"):
             with pytest.raises(DataError, match=f"reading {uri} is not permitted"):

@@ -23,10 +23,12 @@ CALLERS = {
 # Components of workloads that an overlay may do without; the policies for them stay.
 OPTIONAL = {"rollout", "server", "exporter", "prometheus", "grafana", "alertmanager"}
 # What a pod has only with a component that an overlay may do without.
-OPTIONAL_LABELS = {"ratchet/uses-webhook"}
+OPTIONAL_LABELS = {"ratchet/uses-webhook", "ratchet/uses-backup-store"}
 # Who tells the team; nobody else knows the webhook.
 TELLERS = {"CronJob retrain", "CronJob watch", "CronJob rollout", "Deployment alertmanager"}
 WEBHOOK = "ratchet-notify"
+# A Secret that only a team can make: the store elsewhere. Without it these Jobs wait and say so.
+BACKUP_STORE, BACKUPS = "backup-store", {"CronJob backup", "CronJob restore"}
 
 Rule = Callable[[list[dict]], Iterator[str]]
 
@@ -114,6 +116,8 @@ def what_a_pod_names_exists(objects: list[dict]) -> Iterator[str]:
     for pod in pods(objects):
         for kind, name, keys in _named(pod):
             found = next((thing for thing in _of_kind(objects, kind) if thing["metadata"]["name"] == name), None)
+            if name == BACKUP_STORE and pod.where in BACKUPS:
+                continue
             if found is None:
                 yield f"{pod.where}: there is no {kind} {name}"
             elif missing := keys - found.get("data", {}).keys():

@@ -29,6 +29,8 @@ RIGHTS = {
     },
     "validator": {"ratchet-mlflow": READ},
     "pruner": {"ratchet-mlflow": ERASE},
+    "backup": {"ratchet-data": READ, "ratchet-mlflow": READ, "ratchet-scores": READ},
+    "restore": dict.fromkeys(("ratchet-data", "ratchet-mlflow", "ratchet-scores"), READ | WRITE),
     "scorer-sklearn": {"ratchet-data": READ, "ratchet-mlflow": READ, "ratchet-scores": READ | WRITE | ERASE},
     "scorer-spark": {
         "ratchet-data": READ,

@@ -95,6 +95,9 @@ TWINS = {
         "no key": lambda o: one(o, "Secret", "postgres")["data"].pop("MLFLOW_PASSWORD"),
         "no ConfigMap": lambda o: remove(o, "ConfigMap", hash_of(o, "ratchet-config")),
         "no account": lambda o: remove(o, "ServiceAccount", "spark-executor"),
+        "the store of backups": lambda o: container(o, "CronJob", "register")["envFrom"].append(
+            {"secretRef": {"name": "backup-store"}}
+        ),
     },
     rules.what_a_binding_names_exists: {
         "no role": lambda o: remove(o, "Role", "coordinator"),

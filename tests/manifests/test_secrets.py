@@ -26,6 +26,8 @@ EXPECTED = {
             "scorer-sklearn",
             "scorer-spark",
             "pruner",
+            "backup",
+            "restore",
         )
     },
 }
@@ -61,7 +63,7 @@ def test_each_service_has_its_own(fresh):
     found = contents(fresh / "k8s/overlays/local/secrets")
     assert {name: set(re.findall(r"^(\w+)=.+$", text, re.MULTILINE)) for name, text in found.items()} == EXPECTED
     values = re.findall(r"^\w*(?:PASSWORD|SECRET\w*)=(.*)$", "\n".join(found.values()), re.MULTILINE)
-    assert len(values) == len(set(values)) == 14
+    assert len(values) == len(set(values)) == 16
     assert all(re.fullmatch(r"[0-9a-f]{40,}", value) for value in values)
 
 

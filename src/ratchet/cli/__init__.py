@@ -59,6 +59,7 @@ for _verb in (
     schema.schema,
     in_cluster.in_cluster,
     installing.secrets,
+    installing.copy,
 ):
     main.add_command(_verb)
 

@@ -1,4 +1,4 @@
-"""The verb that an installation runs once, in its cluster."""
+"""The verbs for an installation: its passwords, and copies of its stores."""
 
 import click
 
@@ -22,3 +22,22 @@ def secrets() -> None:
         raise ConfigurationError(message)
     made = make(Api(found, namespace))
     click.echo(f"created {', '.join(made)}" if made else "all Secrets exist")
+
+
+@click.command(short_help="Copy stores to another, such as a backup, and compare both.")
+@click.argument("sources", nargs=-1, required=True, metavar="FROM...")
+@click.argument("target", metavar="TO")
+@click.option("--dry-run", is_flag=True, help="Only compare: say how much would be copied.")
+@click.option("--may-be-empty", is_flag=True, help="Accept a FROM that does not exist.")
+def copy(sources: tuple[str, ...], target: str, *, dry_run: bool, may_be_empty: bool) -> None:
+    """Copy each FROM, a bucket, a folder or a file, to TO/<its last name>, read it back and compare.
+
+    Addresses are local paths, s3://bucket or s3://bucket/prefix; as TO, s3:// stands for the buckets of the same names.
+    What TO has already is left, and nothing is deleted, so an interrupted call can be repeated.
+
+    Credentials and endpoint come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_ENDPOINT_URL and AWS_REGION. If the
+    two stores differ, FROM_AWS_ACCESS_KEY_ID, … are those of FROM, and TO_AWS_ACCESS_KEY_ID, … those of TO.
+    """
+    from ratchet.jobs import copy
+
+    copy.copy(sources, target, click.echo, dry_run=dry_run, may_be_empty=may_be_empty)

@@ -12,9 +12,11 @@ from ratchet.io.cluster.api import SECRETS, Api
 
 _LABELS = {"app.kubernetes.io/part-of": "ratchet"}
 S3_USERS = (
+    "backup",
     "mlflow",
     "pruner",
     "registrar",
+    "restore",
     "sample-data",
     "server",
     "validator",
