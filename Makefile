@@ -5,7 +5,8 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 UV_VERSION := 0.13.9
-VERSION := 0.1.0
+# One version number, in pyproject.toml; a release may add to it: VERSION=0.1.0-rc.1.
+VERSION := $(shell sed -nE 's/^version = "(.*)"$$/\1/p' pyproject.toml)
 SAMPLE := data/flights
 ENV ?= dev
 SIZE ?= quick
@@ -59,7 +60,8 @@ ui-cluster:
 .PHONY: images
 images: ## Build the images, and print what each adds to its base
 	for name in $(IMAGES); do \
-		DOCKER_BUILDKIT=1 docker build --tag ratchet/$$name:$(VERSION) $$(images/dockerfile $$name) .; \
+		DOCKER_BUILDKIT=1 docker build --tag ratchet/$$name:$(VERSION) \
+			--label org.opencontainers.image.version=$(VERSION) $$(images/dockerfile $$name) .; \
 	done
 	images/sizes $(VERSION) $(IMAGES)
 
@@ -120,6 +122,7 @@ docs: setup data/flights.written
 	$(RUN)/python docs/example.py
 	$(RUN)/ratchet schema --out configs/schema.json
 	k8s/components/monitoring-operator/render
+	k8s/components/release/render
 
 .PHONY: rule
 rule: setup data/flights.written ## Play rules of promotion on histories, real and generated; writes docs/rule.md

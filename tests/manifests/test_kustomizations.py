@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import tomllib
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.manifests import rules
 from tests.manifests.kustomize import OVERLAYS, ROOT, build, copy_tracked, copy_tree, need_kubectl
 
 K8S = ROOT / "k8s"
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 OPERATOR = "https://github.com/kubeflow/spark-operator//config/default?ref=v2.5.1"
 # What can be built by itself and without a network; the operator is in `test_operator`.
 WHOLE = ["configs", "k8s/namespace", "k8s/base", *sorted(f"k8s/base/{path.name}" for path in K8S.glob("base/*/"))]
@@ -202,7 +204,7 @@ def test_foreign_buckets_may_be_called(foreign):
 
 def test_an_overlays_registry_reaches_spark_too(foreign):
     application = by_kind(foreign, "ScheduledSparkApplication")["train-spark"]["spec"]["template"]
-    assert application["image"] == "registry.example.com/ratchet/trainer-spark:0.1.0"
+    assert application["image"] == f"registry.example.com/ratchet/trainer-spark:{VERSION}"
 
 
 def test_a_scorer_has_what_its_trainer_has(overlays):
