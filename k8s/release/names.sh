@@ -9,7 +9,7 @@ VERSION=${VERSION:-$NUMBER}
 OPERATOR=$(sed -nE 's/.*spark-operator\/controller, newTag: v([0-9.]+).*/\1/p' k8s/operator/settings/kustomization.yaml)
 BUNDLE=ratchet/bundle # in the registry
 CHART=charts/ratchet
-ORAS=$(command -v .tools/oras || command -v oras || true)
+ORAS=$(command -v "$PWD/.tools/oras" || command -v oras || true)
 
 say() { printf '%(%H:%M:%S)T %s\n' -1 "$*"; }
 fail() { printf 'release: %s\n' "$2" >&2; exit "$1"; } # CODE SENTENCE
