@@ -68,12 +68,12 @@ images: ## Build the images, and print what each adds to its base
 
 # Needs what `make images` made.
 .PHONY: test-images
-test-images: setup
+test-images: setup .tools/oras
 	$(PYTEST) tests/images
 
 # `make test` has no network and may have neither kubectl nor those of Prometheus; here all must be there.
 .PHONY: test-manifests
-test-manifests: setup .tools/promtool .tools/alertmanager
+test-manifests: setup .tools/promtool .tools/alertmanager .tools/helm
 	RATCHET_KUBECTL_REQUIRED=1 $(PYTEST) tests/manifests
 
 # --- A release ------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from marking import Chart, Expressions, MarkError, dump, value
+from marking import Chart, Expressions, MarkError, base, dump, value
 
 HERE = Path(__file__).parent
 
@@ -41,7 +41,7 @@ def _need(mark: dict, defaults: dict[str, Any]) -> str:
 
 
 def _by_key(chart: Chart) -> dict[tuple[str, str], str]:
-    return {(each["kind"], each["metadata"]["name"]): chart.template(each) for each in chart.objects}
+    return {(each["kind"], base(each["metadata"]["name"])): chart.template(each) for each in chart.objects}
 
 
 def nested(names: dict[str, Any]) -> dict[str, Any]:
