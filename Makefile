@@ -68,7 +68,7 @@ images: ## Build the images, and print what each adds to its base
 
 # Needs what `make images` made.
 .PHONY: test-images
-test-images: setup .tools/oras
+test-images: setup
 	$(PYTEST) tests/images
 
 # `make test` has no network and may have neither kubectl nor those of Prometheus; here all must be there.
