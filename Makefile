@@ -83,7 +83,8 @@ export REGISTRY VERSION
 release: setup ## Make dist/: one YAML, a chart and an artifact; with REGISTRY, push them and the images, by digest
 	@k8s/release/check
 	@rm -rf dist
-	@$(if $(REGISTRY),$(MAKE) .tools/oras images && k8s/release/push)
+	@$(if $(REGISTRY),$(MAKE) .tools/oras images)
+	@$(if $(REGISTRY),k8s/release/push)
 	@k8s/release/pin
 	@k8s/release/render
 	@$(if $(REGISTRY),k8s/release/publish)
@@ -91,6 +92,7 @@ release: setup ## Make dist/: one YAML, a chart and an artifact; with REGISTRY, 
 # The overlay prod with digests instead of tags, as dist/prod, from the images that are in REGISTRY.
 .PHONY: pin
 pin: .tools/oras
+	@k8s/release/check registry
 	@k8s/release/pin
 
 # --- In a kind cluster ----------------------------------------------------------------------------------------------

@@ -39,9 +39,9 @@ class Release:
             (folder / ".tools").mkdir()
             (folder / ".tools/oras").symlink_to(oras)
 
-    def attempt(self, name: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def attempt(self, name: str, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a step, whatever comes of it."""
-        command = [self.folder / "k8s/release" / name]
+        command = [self.folder / "k8s/release" / name, *words]
         environment = self.variables | variables
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500, check=False)
 

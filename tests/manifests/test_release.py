@@ -95,9 +95,9 @@ def test_a_registry_that_is_none_is_refused(registry, plain):
     )
 
 
-@pytest.mark.parametrize("step", ["push", "publish"])
+@pytest.mark.parametrize("step", [["push"], ["publish"], ["check", "registry"]])
 def test_what_is_for_a_registry_wants_one(step, plain):
-    done = plain.attempt(step)
+    done = plain.attempt(*step)
     assert done.returncode == 2
     assert done.stderr.startswith("release: REGISTRY is not set; ")
     assert done.stderr.count("\n") == 1
