@@ -122,6 +122,12 @@ def test_every_value_is_tried_here(chart):
     assert set(names(yaml.safe_load((chart / "values.yaml").read_text()))) == VALUES.keys() | SWITCHES
 
 
+def test_every_value_is_in_the_page():
+    page = (ROOT / "docs/install.md").read_text()
+    missing = [name for name in (*VALUES, *SWITCHES) if f"`{name}`" not in page]
+    assert {name.rpartition(".")[0] for name in missing} <= {"trainers.spark"}
+
+
 @pytest.mark.parametrize("name", VALUES)
 def test_a_value_reaches_the_objects(name, chart, default):
     found = templated(chart, "--set-json", f"{name}={json.dumps(VALUES[name])}")

@@ -7,6 +7,7 @@ import tomllib
 
 import pytest
 
+from ratchet import configuration
 from tests.manifests import rules
 from tests.manifests.kustomize import OVERLAYS, ROOT, build, copy_tracked, copy_tree, need_kubectl
 
@@ -293,3 +294,16 @@ patches:
     (container,) = steps["register"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     assert len(container["envFrom"]) == 3
     assert not [thing for thing in objects if "ratchet/is" in thing["metadata"].get("annotations", {})]
+
+
+def test_a_file_that_init_wrote_becomes_one_for_a_cluster_by_the_settings(overlays, tmp_path):
+    (tmp_path / "prod.yaml").write_text(
+        "model: m\ndata: {uri: mine.csv, timestamp: at, label: {column: y, positive: 1}}\n"
+    )
+    for name, objects in overlays.items():
+        maps = [thing for thing in objects if thing["kind"] == "ConfigMap"]
+        (variables,) = [thing["data"] for thing in maps if thing["metadata"]["name"].startswith("ratchet-settings-")]
+        settings = configuration.load("prod", (), tmp_path, variables)
+        assert settings.retrain.runner == "kubernetes", name
+        assert (settings.tracking.uri, settings.tracking.artifacts) == ("http://mlflow:5000", None), name
+        assert settings.data.uri.startswith("s3://"), name

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.manifests import rules
-from tests.manifests.kustomize import KUBECTL, build, need_kubectl
+from tests.manifests.kustomize import KUBECTL, ROOT, build, need_kubectl
 from tests.manifests.pods import pods
 from tests.manifests.releasing import NUMBER, Release, by_key
 
@@ -136,3 +136,33 @@ def test_an_operator_that_cannot_be_read_ends_it(plain):
     assert done.stderr.endswith(
         "release: the Spark operator's manifests could not be built; is github.com reachable?\n"
     )
+
+
+def cores(text):
+    return float(text.removesuffix("m")) / (1000 if text.endswith("m") else 1)
+
+
+def gibibytes(text):
+    return sum(float(each[:-2]) / (1 if each[-2:] == "Gi" else 1024) for each in text.replace("g", "Gi").split("+"))
+
+
+def requested(objects, kinds, names=None):
+    """Cores and GiB that the pods of these kinds request."""
+    found = [0.0, 0.0]
+    for thing in objects:
+        if thing["kind"] in kinds and (names is None or thing["metadata"]["name"] in names):
+            for pod in pods([thing]):
+                for container in pod.spec["containers"]:
+                    requests, replicas = container["resources"]["requests"], thing["spec"].get("replicas", 1)
+                    found[0] += replicas * cores(requests["cpu"])
+                    found[1] += replicas * gibibytes(requests["memory"])
+    return found
+
+
+def test_the_page_says_what_the_pods_request(release):
+    objects = release.objects()
+    rest = requested(objects, {"Deployment", "StatefulSet"})
+    cycle = requested(objects, {"CronJob", "ScheduledSparkApplication"}, {"train-sklearn", "train-spark"})
+    page = " ".join((ROOT / "docs/install.md").read_text().split())
+    assert f"request {rest[0]:.0f} core and {rest[1]:.0f} GiB; a cycle requests {cycle[0]:.0f} cores and" in page
+    assert f"and {cycle[1]:.0f} GiB more, with one of Spark's executors" in page
