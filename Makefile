@@ -5,7 +5,8 @@ SHELL := bash
 MAKEFLAGS += --no-print-directory
 
 UV_VERSION := 0.13.9
-VERSION := 0.1.0
+# One version number, in pyproject.toml; a release may add to it: VERSION=0.1.0-rc.1.
+VERSION := $(shell sed -nE 's/^version = "(.*)"$$/\1/p' pyproject.toml)
 SAMPLE := data/flights
 ENV ?= dev
 SIZE ?= quick
@@ -58,8 +59,10 @@ ui-cluster:
 # --- Images ---------------------------------------------------------------------------------------------------------
 .PHONY: images
 images: ## Build the images, and print what each adds to its base
+	@docker version > /dev/null 2>&1 || { echo "images: Docker, which builds them, does not answer" >&2; exit 1; }
 	for name in $(IMAGES); do \
-		DOCKER_BUILDKIT=1 docker build --tag ratchet/$$name:$(VERSION) $$(images/dockerfile $$name) .; \
+		DOCKER_BUILDKIT=1 docker build --tag ratchet/$$name:$(VERSION) \
+			--label org.opencontainers.image.version=$(VERSION) $$(images/dockerfile $$name) .; \
 	done
 	images/sizes $(VERSION) $(IMAGES)
 
@@ -70,8 +73,27 @@ test-images: setup
 
 # `make test` has no network and may have neither kubectl nor those of Prometheus; here all must be there.
 .PHONY: test-manifests
-test-manifests: setup .tools/promtool .tools/alertmanager
+test-manifests: setup .tools/promtool .tools/alertmanager .tools/helm
 	RATCHET_KUBECTL_REQUIRED=1 $(PYTEST) tests/manifests
+
+# --- A release ------------------------------------------------------------------------------------------------------
+export REGISTRY VERSION
+
+.PHONY: release
+release: setup ## Make dist/: one YAML, a chart and an artifact; with REGISTRY, push them and the images, by digest
+	@k8s/release/check
+	@rm -rf dist
+	@$(if $(REGISTRY),$(MAKE) .tools/oras images)
+	@$(if $(REGISTRY),k8s/release/push)
+	@k8s/release/pin
+	@k8s/release/render
+	@$(if $(REGISTRY),k8s/release/publish)
+
+# The overlay prod with digests instead of tags, as dist/prod, from the images that are in REGISTRY.
+.PHONY: pin
+pin: .tools/oras
+	@k8s/release/check registry
+	@k8s/release/pin
 
 # --- In a kind cluster ----------------------------------------------------------------------------------------------
 # A label of its own for each run would replace every pod at each repetition: the id is always the same.
@@ -105,8 +127,9 @@ delete-local: ## Remove the kind cluster and everything in it
 e2e: setup ## Break things in the kind cluster and see them survived; TESTS="-m smoke" is the half that CI runs
 	$(PYTEST) tests/e2e $(TESTS)
 
+# The random secrets of the overlay local, once; the others' are made in the cluster.
 .PHONY: secrets
-secrets: ## Write the random secrets of the overlay local, once; the others' are made in the cluster
+secrets:
 	@k8s/write-secrets local
 
 .PHONY: bench
@@ -120,6 +143,7 @@ docs: setup data/flights.written
 	$(RUN)/python docs/example.py
 	$(RUN)/ratchet schema --out configs/schema.json
 	k8s/components/monitoring-operator/render
+	k8s/components/release/render
 
 .PHONY: rule
 rule: setup data/flights.written ## Play rules of promotion on histories, real and generated; writes docs/rule.md
@@ -140,6 +164,9 @@ setup: .venv/.synced ## Install everything that the other targets need
 .tools/promtool .tools/alertmanager:
 	k8s/prometheus-tool $@
 
+.tools/oras .tools/helm:
+	k8s/release/tool $@
+
 .tools/bin/uv:
 	@command -v python3 > /dev/null || { echo "python3 is needed to install uv; install Python 3.12 first" >&2; exit 1; }
 	python3 -m venv .tools 2> /dev/null || python3 -m pip install --quiet --target .tools uv==$(UV_VERSION)
@@ -151,4 +178,4 @@ data/flights.written: | setup
 
 .PHONY: clean
 clean: ## Remove what was installed and made, but not MLflow's data
-	rm -rf .venv .tools data .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .tools dist data .mypy_cache .ruff_cache .hypothesis

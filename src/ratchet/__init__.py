@@ -1,3 +1,1 @@
 """Ratchet retrains a binary classifier on a schedule; a new version serves only when it is measurably better."""
-
-__version__ = "0.1.0"

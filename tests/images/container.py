@@ -1,13 +1,13 @@
 """Runs an image as the cluster does: a numeric user, nothing of the root writable, no capability, and no network."""
 
 import json
-import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-VERSION = re.search(r"^VERSION := (\S+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1]
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 RESTRICTED = (
     # Programs may lie there, as in a pod's own folder: Spark unpacks libraries into it.
     *("--read-only", "--tmpfs", "/tmp:mode=1777,exec", "--user", "10001:10001"),  # noqa: S108  # the container's

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.images.container import ROOT, docker, inspect, reference, run
+from tests.images.container import ROOT, VERSION, docker, inspect, reference, run
 
 IMAGES = ("control", "trainer-sklearn", "trainer-spark", "mlflow", "minio")
 OURS = {"control": (), "trainer-sklearn": (), "trainer-spark": ("ratchet",)}
@@ -96,6 +96,16 @@ def test_an_image_adds_no_more_to_its_base_than_the_document_allows(name):
     base = [line for line in starts(name) if ":" in line][-1]
     added = inspect(reference(name))["Size"] - inspect(base)["Size"]
     assert 0 < added / 1e6 < documented()[name]
+
+
+@pytest.mark.parametrize("name", IMAGES)
+def test_an_image_carries_the_version_of_its_tag(name):
+    assert inspect(reference(name))["Config"]["Labels"]["org.opencontainers.image.version"] == VERSION
+
+
+@pytest.mark.parametrize(("name", "command"), OURS.items())
+def test_the_program_of_an_image_has_the_same_version(name, command):
+    assert run(name, *command, "--version").stdout == f"ratchet, version {VERSION}\n"
 
 
 @pytest.mark.parametrize(("name", "command"), OURS.items())

@@ -4,6 +4,8 @@ from tests.manifests.kustomize import KUBECTL, MISSING, build, copy_tree, need_k
 from tests.manifests.own_overlay import overlay
 from tests.manifests.promtool import MISSING as NO_PROMTOOL
 from tests.manifests.promtool import PROMTOOL
+from tests.manifests.releasing import HELM, Release
+from tests.manifests.releasing import MISSING as NO_HELM
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +35,21 @@ def operated(tmp_path_factory):
     return overlay(tmp_path_factory.mktemp("operated"), ["monitoring-operator"])
 
 
+@pytest.fixture(scope="session")
+def release(tmp_path_factory):
+    """What `make release` makes without a registry, of a version with a suffix."""
+    need_kubectl()
+    made = Release(tmp_path_factory.mktemp("release"), version="-rc.1")
+    for step in ("check", "pin", "render"):
+        made.step(step)
+    return made
+
+
 def pytest_terminal_summary(terminalreporter):
     # A skip is a letter among thousands; nobody would see it.
     if KUBECTL is None:
         terminalreporter.write_line(MISSING, red=True, bold=True)
     if PROMTOOL is None:
         terminalreporter.write_line(NO_PROMTOOL, red=True, bold=True)
+    if HELM is None:
+        terminalreporter.write_line(NO_HELM, red=True, bold=True)

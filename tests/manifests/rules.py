@@ -35,8 +35,7 @@ Rule = Callable[[list[dict]], Iterator[str]]
 
 def images_are_pinned(objects: list[dict]) -> Iterator[str]:
     for pod, container in _containers(objects):
-        name, _, tag = (container.get("image") or "").partition(":")
-        if not name or not re.fullmatch(r"v?\d[\w.-]*", tag):
+        if not re.fullmatch(r"[\w./:-]*\w(:v?\d[\w.-]*|@sha256:[0-9a-f]{64})", container.get("image") or ""):
             yield f"{pod.where}: the image {container.get('image')!r} has no version"
 
 

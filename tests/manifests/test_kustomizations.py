@@ -3,13 +3,16 @@
 import re
 import shutil
 import subprocess
+import tomllib
 
 import pytest
 
+from ratchet import configuration
 from tests.manifests import rules
 from tests.manifests.kustomize import OVERLAYS, ROOT, build, copy_tracked, copy_tree, need_kubectl
 
 K8S = ROOT / "k8s"
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 OPERATOR = "https://github.com/kubeflow/spark-operator//config/default?ref=v2.5.1"
 # What can be built by itself and without a network; the operator is in `test_operator`.
 WHOLE = ["configs", "k8s/namespace", "k8s/base", *sorted(f"k8s/base/{path.name}" for path in K8S.glob("base/*/"))]
@@ -202,7 +205,7 @@ def test_foreign_buckets_may_be_called(foreign):
 
 def test_an_overlays_registry_reaches_spark_too(foreign):
     application = by_kind(foreign, "ScheduledSparkApplication")["train-spark"]["spec"]["template"]
-    assert application["image"] == "registry.example.com/ratchet/trainer-spark:0.1.0"
+    assert application["image"] == f"registry.example.com/ratchet/trainer-spark:{VERSION}"
 
 
 def test_a_scorer_has_what_its_trainer_has(overlays):
@@ -291,3 +294,16 @@ patches:
     (container,) = steps["register"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     assert len(container["envFrom"]) == 3
     assert not [thing for thing in objects if "ratchet/is" in thing["metadata"].get("annotations", {})]
+
+
+def test_a_file_that_init_wrote_becomes_one_for_a_cluster_by_the_settings(overlays, tmp_path):
+    (tmp_path / "prod.yaml").write_text(
+        "model: m\ndata: {uri: mine.csv, timestamp: at, label: {column: y, positive: 1}}\n"
+    )
+    for name, objects in overlays.items():
+        maps = [thing for thing in objects if thing["kind"] == "ConfigMap"]
+        (variables,) = [thing["data"] for thing in maps if thing["metadata"]["name"].startswith("ratchet-settings-")]
+        settings = configuration.load("prod", (), tmp_path, variables)
+        assert settings.retrain.runner == "kubernetes", name
+        assert (settings.tracking.uri, settings.tracking.artifacts) == ("http://mlflow:5000", None), name
+        assert settings.data.uri.startswith("s3://"), name
