@@ -1,21 +1,27 @@
-"""The work of `ratchet exporter`: it polls MLflow and the cluster in the background and answers Prometheus at once."""
+"""The work of `ratchet exporter` and `ratchet console`, which are one server.
+
+It polls MLflow and the cluster in the background, and answers Prometheus and readers of the console at once.
+"""
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import Never
 
 import structlog
 
 from ratchet import background
 from ratchet.core import exported
-from ratchet.core.exported import CycleFacts, ModelFacts, Sample
+from ratchet.core.exported import CycleFacts, ModelFacts, Sample, SourceState
 from ratchet.io import prometheus
 from ratchet.io.cluster import credentials
 from ratchet.io.cluster.api import Api
 from ratchet.io.poller import Poller
+from ratchet.io.prometheus import Page
 from ratchet.io.records.model_facts import Models
 from ratchet.jobs.cycles import Cycles
+from ratchet.report.console.page import POLICY, Seen, render
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
@@ -24,7 +30,10 @@ log = structlog.get_logger()
 class Exporter:
     """The sources and their facts. cluster: None outside a cluster, where only MLflow's are exported."""
 
-    def __init__(self, models: Poller[tuple[ModelFacts, ...]], cluster: Poller[CycleFacts] | None) -> None:
+    def __init__(
+        self, settings: Settings, models: Poller[tuple[ModelFacts, ...]], cluster: Poller[CycleFacts] | None
+    ) -> None:
+        self._settings = settings
         self._models = models
         self._cluster = cluster
 
@@ -36,23 +45,38 @@ class Exporter:
 
     def samples(self) -> Iterator[Sample]:
         """All known samples."""
-        states = [self._models.state(), *([] if self._cluster is None else [self._cluster.state()])]
-        yield from exported.of_sources(states)
+        yield from exported.of_sources(self._states())
         for model in self._models.facts() or ():
             yield from exported.of_model(model)
         if self._cluster is not None and (cycles := self._cluster.facts()) is not None:
             yield from exported.of_cycles(cycles)
 
+    def page(self) -> str:
+        """The console, from the same facts."""
+        cluster = None if self._cluster is None else self._cluster.facts()
+        own = self._settings
+        return render(
+            Seen(own.model, time.time(), self._states(), self._models.facts(), cluster, own.exporter.mlflow_page)
+        )
 
-def export(settings: Settings) -> Never:
-    """Serve until the process is stopped; raises ConfigurationError if the port is not available."""
+    def _states(self) -> list[SourceState]:
+        return [self._models.state(), *([] if self._cluster is None else [self._cluster.state()])]
+
+
+def export(settings: Settings, ready: Callable[[str], None] = lambda _address: None) -> Never:
+    """Serve until the process is stopped; raises ConfigurationError if the port is not available.
+
+    ready: called with the address once it listens.
+    """
     # Who asks again in a minute need not insist; an answer that takes long is worth as little as none.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     own = settings.exporter
     exporter, never = opened(settings), threading.Event()
-    prometheus.serve(own.host, own.port, exporter.samples)
-    log.info("exporter.ready", address=f"http://{own.host}:{own.port}/metrics", mlflow=settings.tracking.uri)
+    prometheus.serve(own.host, own.port, exporter.samples, Page(exporter.page, POLICY))
+    address = f"http://{own.host}:{own.port}"
+    log.info("exporter.ready", address=f"{address}/metrics", console=f"{address}/", mlflow=settings.tracking.uri)
+    ready(address)
     exporter.begin(never)
     while True:
         never.wait()
@@ -64,6 +88,6 @@ def opened(settings: Settings, variables: Mapping[str, str] = os.environ) -> Exp
     models = Poller("mlflow", Models(settings), own.mlflow_seconds, own.keep_seconds)
     way_in, namespace = credentials.inside(variables), variables.get("RATCHET_NAMESPACE")
     if way_in is None or not namespace:
-        return Exporter(models, None)
+        return Exporter(settings, models, None)
     cycles = Cycles(Api(way_in, namespace, patience=0))
-    return Exporter(models, Poller("cluster", cycles, own.cluster_seconds, own.keep_seconds))
+    return Exporter(settings, models, Poller("cluster", cycles, own.cluster_seconds, own.keep_seconds))

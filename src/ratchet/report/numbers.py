@@ -27,7 +27,11 @@ class Scale:
 
     def at(self, value: float) -> str:
         """The position of a value, in per cent of the axis."""
-        return f"{100 * (value - self.low) / (self.high - self.low):.2f}%"
+        return f"{self.percent(value):.2f}%"
+
+    def percent(self, value: float) -> float:
+        """The same as a number."""
+        return 100 * (value - self.low) / (self.high - self.low)
 
 
 def count(number: int) -> str:
