@@ -57,9 +57,7 @@ class Tab:
         """Open a page in a window of that size."""
         features = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.do("Emulation.setEmulatedMedia", features=features)
-        self.do(
-            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone
-        )
+        self.do("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
         self.requested.clear()
         assert "errorText" not in self.do("Page.navigate", url=address)
         self._until(lambda event: event.get("method") == "Page.loadEventFired")
@@ -80,9 +78,7 @@ class Tab:
     def roles(self):
         """What assistive technology is told: (role, name) of each node that is not ignored."""
         nodes = self.do("Accessibility.getFullAXTree")["nodes"]
-        return [
-            (node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]
-        ]
+        return [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node["ignored"]]
 
     def picture(self, path):
         """Save the whole page as a PNG file."""

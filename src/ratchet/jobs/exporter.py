@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Never
 
 import structlog
@@ -30,10 +31,7 @@ log = structlog.get_logger()
 class Exporter:
     """The sources and their facts. cluster: None outside a cluster, where only MLflow's are exported."""
 
-    def __init__(
-        self, settings: Settings, models: Poller[tuple[ModelFacts, ...]], cluster: Poller[CycleFacts] | None
-    ) -> None:
-        self._settings = settings
+    def __init__(self, models: Poller[tuple[ModelFacts, ...]], cluster: Poller[CycleFacts] | None) -> None:
         self._models = models
         self._cluster = cluster
 
@@ -51,13 +49,11 @@ class Exporter:
         if self._cluster is not None and (cycles := self._cluster.facts()) is not None:
             yield from exported.of_cycles(cycles)
 
-    def page(self) -> str:
+    def page(self, settings: Settings) -> str:
         """The console, from the same facts."""
         cluster = None if self._cluster is None else self._cluster.facts()
-        own = self._settings
-        return render(
-            Seen(own.model, time.time(), self._states(), self._models.facts(), cluster, own.exporter.mlflow_page)
-        )
+        states, address = self._states(), settings.exporter.mlflow_page
+        return render(Seen(settings.model, time.time(), states, self._models.facts(), cluster, address))
 
     def _states(self) -> list[SourceState]:
         return [self._models.state(), *([] if self._cluster is None else [self._cluster.state()])]
@@ -73,7 +69,7 @@ def export(settings: Settings, ready: Callable[[str], None] = lambda _address: N
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     own = settings.exporter
     exporter, never = opened(settings), threading.Event()
-    prometheus.serve(own.host, own.port, exporter.samples, Page(exporter.page, POLICY))
+    prometheus.serve(own.host, own.port, exporter.samples, Page(partial(exporter.page, settings), POLICY))
     address = f"http://{own.host}:{own.port}"
     log.info("exporter.ready", address=f"{address}/metrics", console=f"{address}/", mlflow=settings.tracking.uri)
     ready(address)
@@ -88,6 +84,6 @@ def opened(settings: Settings, variables: Mapping[str, str] = os.environ) -> Exp
     models = Poller("mlflow", Models(settings), own.mlflow_seconds, own.keep_seconds)
     way_in, namespace = credentials.inside(variables), variables.get("RATCHET_NAMESPACE")
     if way_in is None or not namespace:
-        return Exporter(settings, models, None)
+        return Exporter(models, None)
     cycles = Cycles(Api(way_in, namespace, patience=0))
-    return Exporter(settings, models, Poller("cluster", cycles, own.cluster_seconds, own.keep_seconds))
+    return Exporter(models, Poller("cluster", cycles, own.cluster_seconds, own.keep_seconds))
