@@ -18,15 +18,17 @@ from tempfile import TemporaryDirectory
 import pytest
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome-headless-shell")
+REQUIRED = "RATCHET_CHROMIUM_REQUIRED"
 _SECONDS = 60
 _FIRST_HIGH = 64  # well above the two descriptors that Chromium expects
 
 
 def chromium():
-    """The path of a Chromium; skips the test where there is none."""
+    """The path of a Chromium; where there is none, the test is skipped, or fails if one is required."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
-        pytest.skip(f"no Chromium on the PATH ({', '.join(NAMES)}): apt-get install chromium-headless-shell")
+        why = f"no Chromium on the PATH ({', '.join(NAMES)}); apt-get install chromium-headless-shell"
+        (pytest.fail if os.environ.get(REQUIRED) else pytest.skip)(why)
     return found
 
 
