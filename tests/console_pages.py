@@ -31,7 +31,9 @@ PROMOTED = Trained(
     0.555,
 )
 FAILED = Trained("retrain-20261104-040000-77", NOW - 14 * 86_400, "FAILED", page="#/experiments/1/runs/b")
-CHAMPION = Champion(3, NOW - 6 * 86_400, 0.538, f1_low=0.521, f1_high=0.555, curve=F1)
+CHAMPION = Champion(
+    3, NOW - 6 * 86_400, 0.538, f1_low=0.521, f1_high=0.555, moved="anna: complaints from sales", curve=F1
+)
 MODEL = ModelFacts("flights-sklearn", CHAMPION, 3, {"promoted": 3, "held": 9, "staged": 0}, trained=[PROMOTED, FAILED])
 BY_COST = ModelFacts("flights-spark", Champion(12, None, 0.52, objective=-0.213, curve=COST), 12, trained=[FAILED])
 RUNNING = CycleNow(

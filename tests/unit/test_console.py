@@ -56,6 +56,7 @@ def test_it_tells_of_the_champion_its_days_and_the_last_decisions():
     assert "F1 0.538 95 % interval 0.521 to 0.555, on the test rows of its own run" in read.text
     assert "Rolling F1 0.530 over the days up to 13 Nov 2026; its floor is 0.500" in read.text
     assert "3 promoted, 9 held" in read.text
+    assert "Made champion by anna: complaints from sales" in read.text
     assert PROMOTED.reason in read.text
     assert "https://mlflow.example.org/#/experiments/1/runs/a/artifacts/report.html" in read.links
     assert "https://mlflow.example.org/#/experiments/1/runs/b" in read.links
@@ -86,6 +87,15 @@ def test_a_day_below_its_floor_is_marked_and_told():
     )
     above = page([MODEL])
     assert "is below its floor" not in above.text
+
+
+def test_an_estimate_is_shown_as_one_with_its_past_error():
+    rolling = {"f1_estimated": 0.47, "f1_estimated_error": 0.02}
+    late = replace(CHAMPION, rolling=rolling, estimated_day=(DAY + 3) * 86_400.0)
+    told = "Estimated F1 0.470 from the scores alone, over the days up to 16 Nov 2026"
+    assert f"{told}, off by 0.020 on average so far" in page([replace(MODEL, champion=late)]).text
+    unknown = replace(late, rolling={"f1_estimated": 0.47})
+    assert f"{told} Versions" in page([replace(MODEL, champion=unknown)]).text
 
 
 def test_a_cost_is_shown_as_people_read_it():
@@ -151,7 +161,7 @@ def test_a_source_that_is_away_is_told_with_the_time_of_its_last_answer():
 def test_whatever_a_name_or_a_sentence_contains_stays_text():
     run = replace(PROMOTED, cycle=HOSTILE, reason=HOSTILE, page=f'#"{HOSTILE}', report=f'#"{HOSTILE}', decision=HOSTILE)
     curve = replace(F1, name=HOSTILE)
-    model = ModelFacts(HOSTILE, replace(CHAMPION, curve=curve), 1, {HOSTILE: 1}, trained=[run])
+    model = ModelFacts(HOSTILE, replace(CHAMPION, curve=curve, moved=HOSTILE), 1, {HOSTILE: 1}, trained=[run])
     cycle = CycleNow(HOSTILE, "running", NOW, None, [CycleStep(HOSTILE, HOSTILE, 1, HOSTILE)], HOSTILE)
     over = replace(cycle, state="failed", steps=())
     states = (SourceState(HOSTILE, up=False, answered=None),)
@@ -167,6 +177,15 @@ def test_whatever_a_name_or_a_sentence_contains_stays_text():
 def test_long_sentences_are_cut():
     read = page([replace(MODEL, trained=[replace(PROMOTED, reason="x" * 5_000)])])
     assert "X" + "x" * 999 + "…" in read.text
+
+
+def test_no_sentence_shows_a_password():
+    told = "https://user:secret@host/ does not answer"
+    failed = replace(BROKEN, steps=[CycleStep("spark", "failed", 1, told)])
+    model = replace(MODEL, champion=replace(CHAMPION, moved=told), trained=[replace(PROMOTED, reason=told)])
+    html = render(seen([model], CycleFacts(newest=(failed, replace(RUNNING, steps=(), said=told)))))
+    assert html.count("://***@host/ does not answer") == 4
+    assert "secret" not in html
 
 
 def test_headings_and_tables_say_what_they_head():

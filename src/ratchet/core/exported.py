@@ -114,7 +114,8 @@ class Champion:
     metrics by name, without `rolling_`. day: midnight of the newest measured day, as a Unix time. estimated_day: that
     of the newest day with an estimate. drift: distances by feature. objective, objective_constant: by another objective
     than F1; None if it was trained for F1. not_yet_known: rows that its cycle left out, None if it counted none.
-    f1_low, f1_high: the 95 % interval of F1. curve: its days, for the console.
+    f1_low, f1_high: the 95 % interval of F1. moved: by whom it was made champion, and why. curve: its days. These are
+    for the console.
     """
 
     version: int
@@ -131,6 +132,7 @@ class Champion:
     not_yet_known: float | None = None
     f1_low: float | None = None
     f1_high: float | None = None
+    moved: str = ""
     curve: Curve | None = None
 
 

@@ -90,10 +90,10 @@ def _champion(run: Run | None, model: RegisteredModel, version: ModelVersion, wa
     metrics = {} if run is None else run.data.metrics
     f1, by = _number(version.tags.get("ratchet.f1", metrics.get("f1"))), _objective(run)
     objective = None if by == F1 else _number(metrics["objective"])
-    own = f1 if by == F1 else objective
+    own, record = f1 if by == F1 else objective, _record(model, int(version.version))
     return Champion(
         version=int(version.version),
-        since=_since(model, int(version.version)),
+        since=_since(record),
         f1=f1,
         f1_all_positive=_number(metrics.get("f1_all_positive")),
         floor=_number(floor_of(watch.floor, _measured_floor(version, metrics, by), own, by)),
@@ -110,6 +110,7 @@ def _champion(run: Run | None, model: RegisteredModel, version: ModelVersion, wa
         objective_constant=None if by == F1 else _number(metrics.get("objective_constant")),
         f1_low=_number(metrics.get("f1_low")),
         f1_high=_number(metrics.get("f1_high")),
+        moved=_moved(record),
     )
 
 
@@ -138,14 +139,23 @@ def _measured_floor(version: ModelVersion, metrics: Mapping[str, float], objecti
     return metrics.get(name) if floor is None else floor
 
 
-def _since(model: RegisteredModel, version: int) -> float | None:
+def _since(record: Mapping[str, Any]) -> float | None:
     """When `champion` was moved to the version; None if a user moved it directly in MLflow."""
-    record = _object((model.tags or {}).get("ratchet.champion"))
     try:
         at = datetime.fromisoformat(str(record.get("at")))
     except ValueError:
         return None
-    return at.replace(tzinfo=at.tzinfo or UTC).timestamp() if record.get("version") == version else None
+    return at.replace(tzinfo=at.tzinfo or UTC).timestamp()
+
+
+def _moved(record: Mapping[str, Any]) -> str:
+    return f"{record['by']}: {record['because']}" if record.get("by") and record.get("because") else ""
+
+
+def _record(model: RegisteredModel, version: int) -> Mapping[str, Any]:
+    """The record of the move of `champion` to the version; empty if a user moved it directly in MLflow."""
+    record = _object((model.tags or {}).get("ratchet.champion"))
+    return record if record.get("version") == version else {}
 
 
 def _day(run: Run, metric: str) -> float | None:

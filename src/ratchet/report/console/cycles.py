@@ -5,11 +5,10 @@ from xml.etree.ElementTree import Element
 
 from ratchet.core.exported import CycleFacts
 from ratchet.core.history import CycleNow
-from ratchet.report.console.elements import Child, element
+from ratchet.report.console.elements import Child, element, sentence
 from ratchet.report.console.times import ago, moment, took
 
 TITLE = "What runs now"
-_LONGEST = 500
 
 
 def section_of(facts: CycleFacts, now: float) -> Element:
@@ -27,10 +26,12 @@ def _at_work(cycles: Sequence[CycleNow], now: float) -> Iterator[Element]:
         if cycle.began is not None:
             yield element("p", "Began ", moment(cycle.began), f", {ago(now - cycle.began)}.", class_="soft")
         if cycle.steps:
-            rows = [((step.name,), (step.state,), (took(step.seconds),), (_short(step.said),)) for step in cycle.steps]
+            rows = [
+                ((step.name,), (step.state,), (took(step.seconds),), (sentence(step.said),)) for step in cycle.steps
+            ]
             yield _table(("Step", "State", "Time", "Result, or why it waits"), rows)
         else:
-            yield element("p", _short(cycle.said) or "It has no step yet.")
+            yield element("p", sentence(cycle.said) or "It has no step yet.")
 
 
 def _over(cycles: Sequence[CycleNow]) -> Iterator[Element]:
@@ -41,7 +42,7 @@ def _over(cycles: Sequence[CycleNow]) -> Iterator[Element]:
                 (cycle.cycle,),
                 (cycle.state,),
                 ("–" if cycle.began is None else moment(cycle.began),),
-                (_short(_failure(cycle)),),
+                (sentence(_failure(cycle)),),
             )
             for cycle in cycles
         ]
@@ -66,7 +67,3 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[tuple[Child, ...]]]) ->
         for first, *middle, last in rows
     )
     return element("table", element("thead", element("tr", *heads)), element("tbody", *body), class_="cycles")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"

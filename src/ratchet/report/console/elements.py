@@ -2,6 +2,10 @@
 
 from xml.etree.ElementTree import Element, tostring
 
+from ratchet.errors import without_credentials
+
+_LONGEST_SENTENCE = 1_000
+
 type Child = Element | str | None
 
 
@@ -23,6 +27,12 @@ def element(tag: str, *children: Child, **attributes: str | None) -> Element:
 def document(root: Element) -> str:
     """The page with this root."""
     return f"<!DOCTYPE html>\n{tostring(root, encoding='unicode', method='html')}\n"
+
+
+def sentence(text: str) -> str:
+    """A sentence from a record or an error, without passwords in addresses, cut where it would fill the page."""
+    words = without_credentials(text)
+    return words if len(words) <= _LONGEST_SENTENCE else words[:_LONGEST_SENTENCE] + "…"
 
 
 def _append_text(made: Element, text: str) -> None:

@@ -6,11 +6,11 @@ from xml.etree.ElementTree import Element
 from ratchet.core.exported import Champion, ModelFacts
 from ratchet.core.history import Curve, Trained
 from ratchet.report.console import curve
-from ratchet.report.console.elements import Child, element
+from ratchet.report.console.elements import Child, element, sentence
 from ratchet.report.console.times import ago, day_of, moment
 from ratchet.report.numbers import measure
 
-_LONGEST_REASON = 1_000
+_DAY_SECONDS = 86_400
 _STATES = {"RUNNING": "running", "SCHEDULED": "running", "FAILED": "failed", "KILLED": "stopped"}
 
 
@@ -27,6 +27,8 @@ def _champion(model: ModelFacts, now: float) -> Iterator[Element]:
         yield element("p", "No version serves yet.")
     else:
         yield element("dl", *_figures(model, champion, now), class_="figures")
+        if champion.moved:
+            yield element("p", f"Made champion by {sentence(champion.moved)}")
     if model.validation_failed:
         yield element("p", "The newest version that was tried has failed its trial.", class_="warnings")
     days = None if champion is None else champion.curve
@@ -50,6 +52,7 @@ def _figures(model: ModelFacts, champion: Champion, now: float) -> Iterator[Elem
     yield _figure("F1", measure(champion.f1), f"{interval}on the test rows of its own run")
     if champion.curve is not None:
         yield _lately(champion.curve)
+    yield from _estimate(champion)
     counts = ", ".join(f"{count} {decision}" for decision, count in model.decisions.items() if count)
     yield _figure(
         "Versions", str(model.versions), f"of the cycles' runs: {counts}" if counts else "no run was decided on"
@@ -73,6 +76,15 @@ def _lately(days: Curve) -> Element:
     return _figure(f"Rolling {days.name}", value, f"over the days up to {day_of(newest)}; {told}")
 
 
+def _estimate(champion: Champion) -> Iterator[Element]:
+    value, day = champion.rolling.get("f1_estimated"), champion.estimated_day
+    if value is not None and day is not None:
+        error = champion.rolling.get("f1_estimated_error")
+        off = "" if error is None else f", off by {measure(error)} on average so far"
+        said = f"from the scores alone, over the days up to {day_of(int(day // _DAY_SECONDS))}{off}"
+        yield _figure("Estimated F1", measure(value), said)
+
+
 def _figure(name: str, value: str, *said: Child) -> Element:
     return element("div", element("dt", name), element("dd", value, class_="value"), element("dd", *said))
 
@@ -90,7 +102,6 @@ def _cycles(model: ModelFacts, mlflow: str) -> Iterator[Element]:
 
 def _row(run: Trained, mlflow: str) -> Element:
     outcome = run.decision or _STATES.get(run.status, "not decided")
-    why = run.reason if len(run.reason) <= _LONGEST_REASON else run.reason[:_LONGEST_REASON] + "…"
     known = run.low is not None and run.high is not None
     interval = element("span", f"{measure(run.low)} to {measure(run.high)}", class_="note") if known else None
     return element(
@@ -101,11 +112,12 @@ def _row(run: Trained, mlflow: str) -> Element:
         element(
             "td", element("span", outcome, class_=f"badge {'' if outcome == 'promoted' else 'grey'}"), class_="text"
         ),
-        element("td", *_why(run, why, mlflow), class_="text wrap why"),
+        element("td", *_why(run, mlflow), class_="text wrap why"),
     )
 
 
-def _why(run: Trained, why: str, mlflow: str) -> Iterator[Child]:
+def _why(run: Trained, mlflow: str) -> Iterator[Child]:
+    why = sentence(run.reason)
     yield f"{why[:1].upper()}{why[1:]}. " if why else None
     for name, page in (("Report", run.report), ("Run", run.page)):
         if page:
