@@ -63,7 +63,8 @@ def _said(curve: Curve, days: Sequence[int]) -> str:
 
 def _numbers(curve: Curve, days: Sequence[int], limit: str) -> Element:
     newest = days[: -_TABLE_DAYS - 1 : -1]
-    heads = (element("th", name, scope="col") for name in ("Last day", f"Rolling {curve.name}", limit.capitalize()))
+    names = {"Last day": "text", f"Rolling {curve.name}": None, limit.capitalize(): None}
+    heads = (element("th", name, scope="col", class_=place) for name, place in names.items())
     rows = (
         element(
             "tr",
