@@ -14,6 +14,7 @@ from mlflow.tracking import MlflowClient
 
 from ratchet.core.exported import CycleFacts
 from ratchet.core.objective import Objective
+from ratchet.core.watch_verdict import TAG as WATCH
 from ratchet.io import prometheus
 from ratchet.io.prometheus import Page
 from ratchet.io.records.model_facts import Models
@@ -270,6 +271,19 @@ def test_a_fixed_floor_is_that_of_every_day_and_old_runs_have_that_of_the_versio
     assert Models(own)()[0].champion.curve.floors == {DAY: 0.25}
     free = own.model_copy(update={"watch": own.watch.model_copy(update={"floor": None})})
     assert Models(free)()[0].champion.curve.floors == {DAY: pytest.approx(0.54)}
+
+
+def test_the_newest_day_has_the_floor_of_the_verdict_and_of_the_alert(settings):
+    own = settings_for(settings.tracking.uri, model="console-verdict", retrain=ENGINES)
+    run = add_run(own, "one", 0.6)
+    register.register(own, "one")
+    log_days(own, run, {DAY - 1: 0.6, DAY: 0.58})
+    models = Models(own)
+    assert models()[0].champion.curve.floors == {DAY - 1: 0.5, DAY: 0.5}
+    MlflowClient(own.tracking.uri).set_model_version_tag("console-verdict-sklearn", "1", WATCH, '{"floor": 0.59}')
+    champion = models()[0].champion
+    assert champion.floor == champion.curve.floors[DAY] == 0.59
+    assert (champion.curve.floors[DAY - 1], champion.curve.is_low(DAY)) == (0.5, True)
 
 
 def test_another_objective_has_its_own_curve(settings):

@@ -31,6 +31,8 @@ class Curves:
             floors = {} if fixed else _history(client, run, f"{measure}_floor")
             if not floors and floor is not None:
                 floors = dict.fromkeys(values, floor)
+            elif newest in floors and floor is not None:
+                floors[newest] = floor  # another watch.false_alarms changes the verdict, not what was logged
             self._known[model] = state, _shown(by, values, floors)
         return self._known[model][1]
 
