@@ -45,7 +45,7 @@ check: setup ## Lint, types, layers
 	$(RUN)/hadolint --config images/hadolint.yaml images/*/Dockerfile
 
 .PHONY: ui
-ui: $(if $(filter kind-ratchet,$(shell kubectl config current-context 2> /dev/null)),ui-cluster,ui-here) ## Open MLflow on http://127.0.0.1:5000: this machine's, or the kind cluster's with Prometheus, where that is the current context
+ui: $(if $(filter kind-ratchet,$(shell kubectl config current-context 2> /dev/null)),ui-cluster,ui-here) ## Open MLflow on http://127.0.0.1:5000: this machine's, or the kind cluster's with console and Prometheus, where that is the current context
 
 .PHONY: ui-here
 ui-here: setup

@@ -1,7 +1,8 @@
-"""What `ratchet exporter` costs: the time of a scrape, its memory, and what it takes from MLflow.
+"""What `ratchet exporter` costs: the time of a scrape and of the console's page, its memory, what it takes from MLflow.
 
 Usage: python bench/exporter.py [RUNS [PYTHON]]. A real MLflow server is filled with that many runs of two models (400,
-a quarter of them versions, 40 features with a drift each); then the exporter asks it, and is scraped again and again.
+a quarter of them versions, 40 features with a drift each, the newest with a year of days); then the exporter asks it,
+and is scraped again and again.
 
 PYTHON runs the exporter. That of an environment with what its image has (`uv sync --no-dev --group cluster`) says what
 its pod takes: MLflow imports more where there is more.
@@ -28,7 +29,8 @@ from mlflow.tracking import MlflowClient
 
 ENGINES = ("sklearn", "spark")
 PARAMS, METRICS, FEATURES = 90, 30, 40
-SCRAPES = 500
+RUNS_A_PROMOTION = 8
+SCRAPES, PAGES, DAYS = 500, 100, 365
 # MLflow's client would print a line for each run.
 os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"
 ASKING_SECONDS = 5
@@ -41,6 +43,7 @@ def main(runs: int, python: str) -> None:
         with _exporter(uri, Path(folder), python) as (process, address):
             page = _first(address)
             times = sorted(_scrape(address)[1] for _ in range(SCRAPES))
+            pages = [_scrape(address.removesuffix("metrics")) for _ in range(PAGES)]
             before, begin = sum(process.cpu_times()[:2]), time.perf_counter()
             time.sleep(12 * ASKING_SECONDS)
             cpu, wall = sum(process.cpu_times()[:2]) - before, time.perf_counter() - begin
@@ -48,6 +51,8 @@ def main(runs: int, python: str) -> None:
     samples = len(re.findall(r"^ratchet_", page, re.MULTILINE))
     print(f"{runs} runs, {runs // 4} versions, {samples} samples, {len(page) / 1024:.1f} KiB a scrape")
     print(f"scrape: median {1000 * statistics.median(times):.1f} ms, p99 {1000 * times[int(0.99 * SCRAPES)]:.1f} ms")
+    size, durations = len(pages[-1][0].encode()) / 1024, [seconds for _, seconds in pages]
+    print(f"console: {size:.1f} KiB, median {1000 * statistics.median(durations):.1f} ms")
     print(f"memory: {memory / 1024**2:.0f} MiB")
     askings = wall / ASKING_SECONDS
     print(f"CPU: {1000 * cpu / askings:.0f} ms for one asking of MLflow, {100 * cpu / askings / 60:.2f} % of a core")
@@ -81,13 +86,15 @@ def _fill(uri: str, runs: int) -> None:
     for engine in ENGINES:
         client.create_registered_model(f"flights-{engine}")
     for number in range(runs):
-        engine, promoted = ENGINES[number % 2], number % 8 in (0, 1)
+        engine, promoted = ENGINES[number % 2], number % RUNS_A_PROMOTION in (0, 1)
         tags = {"ratchet.model": "flights", "ratchet.engine": engine, "ratchet.cycle": f"cycle-{number // 2}"}
         tags |= {"ratchet.decision": "promoted" if promoted else "held", "ratchet.reason": "because " * 20}
         run = client.create_run(experiment, start_time=int(time.time() * 1000) - (runs - number) * 3_600_000, tags=tags)
         drift = [Metric(f"drift.feature_{each}", each / 100, 0, 0) for each in range(FEATURES)]
-        rolling = [Metric("rolling_f1", 0.5, 0, 16_000), Metric("f1", 0.53, 0, 0)]
-        others = [Metric(f"metric_{each}", 0.5, 0, 0) for each in range(METRICS)]
+        days = range(DAYS if number >= runs - RUNS_A_PROMOTION else 1)
+        rolling = [Metric("rolling_f1", 0.5, 0, 16_000 + day) for day in days]
+        rolling += [Metric("rolling_f1_floor", 0.45, 0, 16_000 + day) for day in days]
+        others = [Metric("f1", 0.53, 0, 0), *(Metric(f"metric_{each}", 0.5, 0, 0) for each in range(METRICS))]
         params = [Param(f"param.{each}", "some value") for each in range(PARAMS)]
         client.log_batch(run.info.run_id, metrics=drift + rolling + others, params=params)
         client.set_terminated(run.info.run_id, "FINISHED")

@@ -212,7 +212,7 @@ def asked(monkeypatch):
 def test_mlflow_is_asked_for_few_things_however_many_versions_there_are(settings, asked):
     models = Models(settings)
     (found,) = models()
-    assert len(asked) <= 5
+    assert len(asked) == 5 + asked.count("metrics/get-history") == 7
     asked.clear()
     assert models() == (found,)
     assert sorted(asked) == [

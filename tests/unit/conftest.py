@@ -6,6 +6,7 @@ from urllib.request import urlopen
 import pytest
 
 from ratchet.io import prometheus
+from ratchet.io.prometheus import Page
 from tests.unit.cluster_server import Clock, Cluster
 
 
@@ -21,14 +22,14 @@ def clock():
 
 @pytest.fixture
 def exposed():
-    """The exporter's page with these samples, as a scrape gets it."""
+    """The exporter's metrics with these samples, as a scrape gets them."""
 
     def page(samples):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         found = list(samples)
-        stop = prometheus.serve("127.0.0.1", port, lambda: found)
+        stop = prometheus.serve("127.0.0.1", port, lambda: found, Page(lambda: "", ""))
         try:
             with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:  # an address of ours
                 return answer.read().decode()

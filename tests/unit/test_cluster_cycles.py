@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from ratchet.core.history import MOST_CYCLES
 from ratchet.errors import TemporaryError
 from ratchet.io.poller import Poller
 from ratchet.jobs import exporter
@@ -176,3 +177,22 @@ def test_a_pod_without_a_token_is_outside(tmp_path):
     }
     own = exporter.opened(Settings.model_validate(SETTINGS), variables)
     assert {labels for _, labels, _ in own.samples()} == {("mlflow",)}
+
+
+def test_the_console_is_told_of_the_steps_of_what_runs_and_of_how_the_last_cycles_ended():
+    steps = {"sklearn": step("done"), "spark": step("running", sentence="waits: no node is large enough")}
+    jobs = [
+        cycle("runs", steps=steps, made="2026-11-25T11:00:00Z"),
+        cycle("failed", "Failed", steps={"sklearn": step("failed", sentence="no column carrier")}),
+        *(cycle(f"older-{day:02}", "Complete", steps={}, made=f"2026-11-{day:02}T04:00:00Z") for day in range(1, 21)),
+    ]
+    newest = facts_of(jobs, cron_job(), NOW).newest
+    assert len(newest) == MOST_CYCLES
+    assert [cycle.cycle for cycle in newest[:3]] == ["runs", "failed", "older-20"]
+    assert [cycle.runs for cycle in newest[:3]] == [True, False, False]
+    assert newest[0].began == unix("2026-11-25T11:00:00Z")
+    assert [(one.name, one.state, one.said) for one in newest[0].steps] == [
+        ("sklearn", "done", ""),
+        ("spark", "running", "waits: no node is large enough"),
+    ]
+    assert newest[0].steps[0].seconds == 90

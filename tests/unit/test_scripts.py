@@ -41,5 +41,6 @@ def test_the_way_to_a_cluster_that_is_gone_is_given_up_with_a_sentence(environme
     assert "the way to mlflow broke off, and is tried again: connection refused" in done.stdout
     assert "prometheus has not answered for 3 s: connection refused; make deploy-local" in done.stderr
     assert "grafana" not in done.stdout
-    # After one second, two, four: not every second.
-    assert len((tmp_path / "tries").read_text().split()) <= 6
+    assert "Console: http://127.0.0.1:9464" in done.stdout
+    # Each of the three after one second, two, four: not every second.
+    assert len((tmp_path / "tries").read_text().split()) <= 3 * 3

@@ -51,6 +51,7 @@ for _verb in (
     monitoring.watch,
     monitoring.status,
     monitoring.exporter,
+    monitoring.console,
     versions.show,
     versions.rollback,
     versions.promote,

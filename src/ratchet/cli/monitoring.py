@@ -76,3 +76,17 @@ def exporter(environment: str, overrides: tuple[str, ...]) -> None:
     from ratchet.jobs import exporter
 
     exporter.export(settings)
+
+
+@click.command(short_help="Show champions, their days and the last decisions on a page.")
+@with_settings
+def console(environment: str, overrides: tuple[str, ...]) -> None:
+    """Serve a read-only page on exporter.host and exporter.port until Ctrl-C, and print its address.
+
+    It shows each model's champion, since when it serves, how well it does lately, the last cycles with their decisions,
+    and, inside a cluster, what runs now. It is the page of `ratchet exporter`, which serves it, too.
+    """
+    settings = settings_of(environment, overrides)
+    from ratchet.jobs import exporter
+
+    exporter.export(settings, ready=lambda address: click.echo(f"the console is at {address}/; Ctrl-C ends it"))

@@ -3,9 +3,10 @@
 Nothing here sends requests. The number of label values is bounded: no run, cycle or day is a label.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ratchet.core.history import Curve, CycleNow, Trained
 from ratchet.errors import Reason
 
 # For a table with hundreds of columns only those that drifted most are exported.
@@ -113,6 +114,8 @@ class Champion:
     metrics by name, without `rolling_`. day: midnight of the newest measured day, as a Unix time. estimated_day: that
     of the newest day with an estimate. drift: distances by feature. objective, objective_constant: by another objective
     than F1; None if it was trained for F1. not_yet_known: rows that its cycle left out, None if it counted none.
+    f1_low, f1_high: the 95 % interval of F1. moved: by whom it was made champion, and why. curve: its days. These are
+    for the console.
     """
 
     version: int
@@ -127,6 +130,10 @@ class Champion:
     objective: float | None = None
     objective_constant: float | None = None
     not_yet_known: float | None = None
+    f1_low: float | None = None
+    f1_high: float | None = None
+    moved: str = ""
+    curve: Curve | None = None
 
 
 @dataclass(frozen=True)
@@ -134,7 +141,7 @@ class ModelFacts:
     """A registered model.
 
     decisions: number of runs by decision. validation_failed: of the newest validated version. estimate_alert: whether
-    an estimate below its floor is an alert.
+    an estimate below its floor is an alert. trained: its newest cycles' runs, the newest first, for the console.
     """
 
     model: str
@@ -143,11 +150,12 @@ class ModelFacts:
     decisions: Mapping[str, int] = field(default_factory=dict)
     validation_failed: bool = False
     estimate_alert: bool = False
+    trained: Sequence[Trained] = ()
 
 
 @dataclass(frozen=True)
 class CycleFacts:
-    """The cycles of a cluster. Times are Unix times. failed: their number by step and reason."""
+    """The cycles of a cluster. Times are Unix times. failed: their number by step and reason. newest: newest first."""
 
     last_success: float | None = None
     period: float | None = None
@@ -155,6 +163,7 @@ class CycleFacts:
     running: int = 0
     steps: Mapping[str, float] = field(default_factory=dict)
     failed: Mapping[tuple[str, Reason], int] = field(default_factory=dict)
+    newest: Sequence[CycleNow] = ()
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,13 @@
-"""The exporter's page: samples in Prometheus' text format, over HTTP. A scrape neither waits nor sends requests."""
+"""The exporter's answers over HTTP: samples in Prometheus' text format, and the console's page.
+
+An answer neither waits nor sends requests.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -27,8 +32,16 @@ class _Samples(Collector):
         yield from (family for family in families.values() if family.samples)
 
 
-def serve(host: str, port: int, samples: Callable[[], Iterable[Sample]]) -> Callable[[], None]:
-    """Serve these samples, and this process's memory and CPU time, in separate threads.
+@dataclass(frozen=True)
+class Page:
+    """A page of HTML for people. policy: its Content-Security-Policy."""
+
+    html: Callable[[], str]
+    policy: str
+
+
+def serve(host: str, port: int, samples: Callable[[], Iterable[Sample]], page: Page) -> Callable[[], None]:
+    """Serve the page at /, and at /metrics these samples, and this process's memory and CPU time, in separate threads.
 
     Returns a function that stops it. Raises ConfigurationError if the port is not available.
     """
@@ -40,6 +53,7 @@ def serve(host: str, port: int, samples: Callable[[], Iterable[Sample]]) -> Call
     except OSError as error:
         message = f"exporter.host {host} and exporter.port {port} can't be listened on: {error.strerror or error}"
         raise ConfigurationError(message) from error
+    server.set_app(_both(make_wsgi_app(registry), page))
 
     def stop() -> None:
         server.shutdown()
@@ -47,3 +61,35 @@ def serve(host: str, port: int, samples: Callable[[], Iterable[Sample]]) -> Call
         thread.join()
 
     return stop
+
+
+def _both(metrics: WSGIApplication, page: Page) -> WSGIApplication:
+    """The page at /, the metrics at /metrics, and nothing else."""
+
+    def answer(environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            return metrics(environ, start)
+        if path not in ("", "/"):
+            return _said(start, "404 Not Found", "There is / for people and /metrics for Prometheus.\n")
+        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            return _said(start, "405 Method Not Allowed", "The page is read-only: GET it.\n", ("Allow", "GET, HEAD"))
+        body = page.html().encode("utf-8", "replace")
+        start(
+            "200 OK", [("Content-Type", "text/html; charset=utf-8"), *_SAFE, ("Content-Security-Policy", page.policy)]
+        )
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    return answer
+
+
+_SAFE = (
+    ("Cache-Control", "no-store"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+
+
+def _said(start: StartResponse, status: str, text: str, *headers: tuple[str, str]) -> Iterable[bytes]:
+    start(status, [("Content-Type", "text/plain; charset=utf-8"), *_SAFE, *headers])
+    return [text.encode()]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from ratchet.core.exported import CycleFacts
+from ratchet.core.history import MOST_CYCLES, CycleNow, CycleStep
 from ratchet.core.schedule import longest_pause
 from ratchet.core.steps import STEPS
 from ratchet.errors import Reason
@@ -42,7 +43,13 @@ def facts_of(jobs: Sequence[Json], cron_job: Json | None, now: datetime) -> Cycl
         running=sum(cycle.state in ("running", "waiting") for cycle in cycles),
         steps=_steps(cycles),
         failed=Counter(_failure(cycle) for cycle in cycles if cycle.state == "failed"),
+        newest=[_now(cycle) for cycle in cycles[:MOST_CYCLES]],
     )
+
+
+def _now(cycle: CycleStatus) -> CycleNow:
+    steps = [CycleStep(step.step, step.state, step.seconds, step.said) for step in cycle.steps]
+    return CycleNow(cycle.cycle, cycle.state, _unix(cycle.began), _unix(cycle.ended), steps, cycle.said)
 
 
 def _period(cron_job: Json | None) -> float | None:

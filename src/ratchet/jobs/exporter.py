@@ -1,21 +1,28 @@
-"""The work of `ratchet exporter`: it polls MLflow and the cluster in the background and answers Prometheus at once."""
+"""The work of `ratchet exporter` and `ratchet console`, which are one server.
+
+It polls MLflow and the cluster in the background, and answers Prometheus and readers of the console at once.
+"""
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Never
 
 import structlog
 
 from ratchet import background
 from ratchet.core import exported
-from ratchet.core.exported import CycleFacts, ModelFacts, Sample
+from ratchet.core.exported import CycleFacts, ModelFacts, Sample, SourceState
 from ratchet.io import prometheus
 from ratchet.io.cluster import credentials
 from ratchet.io.cluster.api import Api
 from ratchet.io.poller import Poller
+from ratchet.io.prometheus import Page
 from ratchet.io.records.model_facts import Models
 from ratchet.jobs.cycles import Cycles
+from ratchet.report.console.page import POLICY, Seen, render
 from ratchet.settings import Settings
 
 log = structlog.get_logger()
@@ -36,23 +43,36 @@ class Exporter:
 
     def samples(self) -> Iterator[Sample]:
         """All known samples."""
-        states = [self._models.state(), *([] if self._cluster is None else [self._cluster.state()])]
-        yield from exported.of_sources(states)
+        yield from exported.of_sources(self._states())
         for model in self._models.facts() or ():
             yield from exported.of_model(model)
         if self._cluster is not None and (cycles := self._cluster.facts()) is not None:
             yield from exported.of_cycles(cycles)
 
+    def page(self, settings: Settings) -> str:
+        """The console, from the same facts."""
+        cluster = None if self._cluster is None else self._cluster.facts()
+        states, address = self._states(), settings.exporter.mlflow_page
+        return render(Seen(settings.model, time.time(), states, self._models.facts(), cluster, address))
 
-def export(settings: Settings) -> Never:
-    """Serve until the process is stopped; raises ConfigurationError if the port is not available."""
+    def _states(self) -> list[SourceState]:
+        return [self._models.state(), *([] if self._cluster is None else [self._cluster.state()])]
+
+
+def export(settings: Settings, ready: Callable[[str], None] = lambda _address: None) -> Never:
+    """Serve until the process is stopped; raises ConfigurationError if the port is not available.
+
+    ready: called with the address once it listens.
+    """
     # Who asks again in a minute need not insist; an answer that takes long is worth as little as none.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     own = settings.exporter
     exporter, never = opened(settings), threading.Event()
-    prometheus.serve(own.host, own.port, exporter.samples)
-    log.info("exporter.ready", address=f"http://{own.host}:{own.port}/metrics", mlflow=settings.tracking.uri)
+    prometheus.serve(own.host, own.port, exporter.samples, Page(partial(exporter.page, settings), POLICY))
+    address = f"http://{own.host}:{own.port}"
+    log.info("exporter.ready", address=f"{address}/metrics", console=f"{address}/", mlflow=settings.tracking.uri)
+    ready(address)
     exporter.begin(never)
     while True:
         never.wait()

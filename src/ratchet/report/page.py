@@ -8,7 +8,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
-from math import ceil, floor, isfinite, log10, nan
+from math import ceil, isfinite, log10, nan
 from typing import Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -28,6 +28,7 @@ from ratchet.core.search import Searched
 from ratchet.core.watch_estimate import BLIND_SPOT
 from ratchet.core.windows import Window
 from ratchet.report import decision_section
+from ratchet.report.numbers import Scale, count, measure, probability, share, signed
 
 MEANINGS = {
     "f1": ("F1", "harmonic mean of precision and recall; decides on the promotion"),
@@ -43,9 +44,7 @@ MEANINGS = {
     "log_loss": ("Log loss", "mean surprise at what happened, given the score; 0 is perfect"),
     "threshold": ("Threshold", "rows with at least this score are labelled positive"),
 }
-_STEP = 0.05
 _TOP_FEATURES = 10
-_SURE = 0.001
 
 
 class Month(Protocol):
@@ -193,25 +192,6 @@ def _turned(objective: Objective, low: float, high: float) -> Interval:
     return Interval(ends[0], ends[1])
 
 
-@dataclass(frozen=True)
-class Scale:
-    """The axis of the comparison, of F1 or of what else decides, from `low` to `high`."""
-
-    low: float
-    high: float
-
-    @classmethod
-    def over(cls, values: Sequence[float], unit: float = 1.0) -> "Scale":
-        """The shortest axis between multiples of 0.05 units that contains all values."""
-        step = _STEP * unit
-        low, high = floor(min(values) / step) * step, ceil(max(values) / step) * step
-        return cls(low, high if high > low else low + step)
-
-    def at(self, value: float) -> str:
-        """The position of a value, in per cent of the axis."""
-        return f"{100 * (value - self.low) / (self.high - self.low):.2f}%"
-
-
 def render(evidence: Evidence) -> str:
     """The page as HTML, with the decision still open. The evidence is escaped as text, never inserted as markup."""
     environment = Environment(
@@ -268,33 +248,6 @@ def guardrail_lines(results: Sequence[GuardrailResult]) -> list[GuardrailLine]:
         unknown = sum(one.value is None for one in own)
         lines.append(GuardrailLine(ranked[0], sum(one.broken for one in own), unseen, unknown))
     return lines
-
-
-def count(number: int) -> str:
-    """A number of rows: 27,900."""
-    return f"{number:,}"
-
-
-def measure(number: float | None, digits: int = 3) -> str:
-    """A metric: 0.541, or a dash if undefined."""
-    return "–" if number is None or not isfinite(number) else f"{number:.{digits}f}".replace("-", "\N{MINUS SIGN}")
-
-
-def share(number: float | None) -> str:
-    """A share: 33.1 %, or a dash if unknown."""
-    return "–" if number is None or not isfinite(number) else f"{100 * number:.1f}\N{NO-BREAK SPACE}%"
-
-
-def probability(number: float | None) -> str:
-    """A share of resamples, which never amounts to certainty: > 99.9 % rather than 100 %."""
-    if number is None or _SURE <= number <= 1 - _SURE:
-        return share(number)
-    return "< 0.1\N{NO-BREAK SPACE}%" if number < _SURE else "> 99.9\N{NO-BREAK SPACE}%"
-
-
-def signed(number: float) -> str:
-    """A difference, with its sign: +0.0120, −0.0031."""
-    return f"{number:+.4f}".replace("-", "\N{MINUS SIGN}") if isfinite(number) else "–"
 
 
 def last_day(window: Window) -> date:

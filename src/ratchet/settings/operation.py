@@ -111,7 +111,7 @@ class Retention(Section):
 
 
 class Exporter(Section):
-    """The exporter: its poll intervals for MLflow and the cluster, and its address for Prometheus."""
+    """The exporter, which is the console, too: its poll intervals for MLflow and the cluster, and its address."""
 
     host: Text = "127.0.0.1"
     """Address to listen on. 0.0.0.0 means all addresses of the machine, as needed in a pod."""
@@ -125,3 +125,5 @@ class Exporter(Section):
     """Seconds for which the last values of an unavailable source are still exported."""
     estimate_alert: Flag = False
     """Whether an estimated F1 below its floor is an alert. Off, because an estimate is no measurement."""
+    mlflow_page: Annotated[Text, Field(pattern=r"^https?://[^\s@]+$")] = "http://127.0.0.1:5000"
+    """Address at which people open MLflow, for the console's links. The default is where `make ui` opens it."""

@@ -70,7 +70,7 @@ class Candidate:
     @property
     def page(self) -> str:
         """The report's path within MLflow's UI, independent of its address."""
-        return f"#/experiments/{self.experiment}/runs/{self.run_id}/artifacts/{REPORT}"
+        return report_page(self.experiment, self.run_id)
 
     @property
     def test_window(self) -> tuple[str | None, str | None]:
@@ -148,6 +148,16 @@ class Candidates:
             [experiment.experiment_id], of_model, order_by=["attributes.start_time DESC"], max_results=1
         )
         return runs[0] if runs else None
+
+
+def run_page(experiment: str, run_id: str) -> str:
+    """A run's path within MLflow's UI. experiment: its id."""
+    return f"#/experiments/{experiment}/runs/{run_id}"
+
+
+def report_page(experiment: str, run_id: str) -> str:
+    """The path of a run's report."""
+    return f"{run_page(experiment, run_id)}/artifacts/{REPORT}"
 
 
 def earlier_cycles(client: MlflowClient, model: str, candidate: Candidate) -> frozenset[str]:

@@ -1,7 +1,10 @@
-"""How many runs were promoted and held, without reading every run each time, since the exporter polls once a minute."""
+"""How many runs were promoted and held, and the newest of them, without reading every run each time.
+
+The exporter polls once a minute.
+"""
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -9,6 +12,9 @@ from math import inf
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from ratchet.core.history import MOST_CYCLES, Trained
+from ratchet.core.notice import Measured
+from ratchet.io.records.candidates import is_complete, report_page, run_page
 from ratchet.io.records.connection import every
 
 DECISIONS = ("promoted", "held", "staged")
@@ -51,6 +57,7 @@ class DecisionCounts:
             self._forget()
         for run in self._runs(client):
             self._known[run.info.run_id] = _known(run)
+            self._keep(_trained(run), self._newest[run.data.tags.get("ratchet.engine", "")])
         self._asked = True
         counts = {engine: dict.fromkeys(DECISIONS, 0) for engine in self._engines}
         found = Counter((run.engine, run.decision) for run in self._known.values())
@@ -59,10 +66,22 @@ class DecisionCounts:
                 counts[engine][decision] = count
         return counts
 
+    def newest(self, engine: str) -> tuple[Trained, ...]:
+        """An engine's runs of its newest cycles, the newest first, as of the last refresh."""
+        return tuple(sorted(self._newest[engine].values(), key=lambda run: run.begun, reverse=True))
+
     def _forget(self) -> None:
         self._begun = self._clock()
         self._asked = False
         self._known: dict[str, _Known] = {}
+        self._newest: defaultdict[str, dict[str, Trained]] = defaultdict(dict)
+
+    def _keep(self, run: Trained, cycles: dict[str, Trained]) -> None:
+        """Keep the newest run of each of the newest cycles."""
+        if run.cycle not in cycles or run.begun >= cycles[run.cycle].begun:
+            cycles[run.cycle] = run
+        if len(cycles) > MOST_CYCLES:
+            del cycles[min(cycles, key=lambda cycle: cycles[cycle].begun)]
 
     def _since(self) -> float:
         """The start of the oldest run that may have changed."""
@@ -89,3 +108,19 @@ def _known(run: Run) -> _Known:
     elif not decision and run.info.status not in ("FAILED", "KILLED"):
         settled = begun + _GIVEN_UP_SECONDS
     return _Known(run.data.tags.get("ratchet.engine", ""), decision, begun, settled)
+
+
+def _trained(run: Run) -> Trained:
+    tags, f1, ids = run.data.tags, Measured.of(run.data.metrics), (run.info.experiment_id, run.info.run_id)
+    return Trained(
+        cycle=tags.get("ratchet.cycle", ""),
+        begun=run.info.start_time / 1000,
+        status=run.info.status,
+        decision=tags.get("ratchet.decision", ""),
+        reason=tags.get("ratchet.reason", ""),
+        page=run_page(*ids),
+        report=report_page(*ids) if is_complete(run) else "",
+        f1=None if f1 is None else f1.f1,
+        low=None if f1 is None else f1.low,
+        high=None if f1 is None else f1.high,
+    )

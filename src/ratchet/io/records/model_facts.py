@@ -5,6 +5,7 @@ Used by `jobs.exporter`. Unreadable tags, which users may have edited, are skipp
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import isfinite
 from typing import Any
@@ -24,6 +25,7 @@ from ratchet.errors import FailedError
 from ratchet.io.records.connection import connect, ignoring_absent, mlflow_errors
 from ratchet.io.records.decision_counts import DecisionCounts
 from ratchet.io.records.registered_model import RegisteredModel, listed
+from ratchet.io.records.rolling_curves import Curves, newest_step
 from ratchet.io.records.version import CHAMPION
 from ratchet.settings import Settings, Watch
 
@@ -40,6 +42,7 @@ class Models:
         self._settings = settings
         self._client: MlflowClient | None = None
         self._decisions = DecisionCounts(settings.experiment, settings.model, settings.retrain.engines)
+        self._curves = Curves()
 
     def __call__(self) -> tuple[ModelFacts, ...]:
         """The facts of each engine's model; raises RatchetError if MLflow is unavailable."""
@@ -52,31 +55,45 @@ class Models:
         name = self._settings.registered_name(engine)
         model = RegisteredModel.read(client, name)
         if model is None:
-            return ModelFacts(name, decisions=decisions, estimate_alert=self._settings.exporter.estimate_alert)
+            return ModelFacts(
+                name,
+                decisions=decisions,
+                estimate_alert=self._settings.exporter.estimate_alert,
+                trained=self._decisions.newest(engine),
+            )
         versions = sorted(listed(client, name), key=lambda version: int(version.version), reverse=True)
         number = model.aliases.get(CHAMPION)
         named = next((version for version in versions if int(version.version) == number), None)
         return ModelFacts(
             model=name,
-            champion=None if named is None else _champion(client, model, named, self._settings.watch),
+            champion=None if named is None else self._champion(client, model, named),
             versions=len(versions),
             decisions=decisions,
             validation_failed=_validation_failed(versions),
             estimate_alert=self._settings.exporter.estimate_alert,
+            trained=self._decisions.newest(engine),
         )
 
+    def _champion(self, client: MlflowClient, model: RegisteredModel, version: ModelVersion) -> Champion:
+        run = None
+        with ignoring_absent():
+            run = client.get_run(version.run_id) if version.run_id else None
+        by, watch = _objective(run), self._settings.watch
+        champion = _champion(run, model, version, watch)
+        if run is None:
+            return champion
+        fixed = watch.floor is not None and by.cost is None
+        return replace(champion, curve=self._curves.of(client, model.name, run, by, champion.floor, fixed=fixed))
 
-def _champion(client: MlflowClient, model: RegisteredModel, version: ModelVersion, watch: Watch) -> Champion:
-    run = None
-    with ignoring_absent():
-        run = client.get_run(version.run_id) if version.run_id else None
+
+def _champion(run: Run | None, model: RegisteredModel, version: ModelVersion, watch: Watch) -> Champion:
     metrics = {} if run is None else run.data.metrics
     f1, by = _number(version.tags.get("ratchet.f1", metrics.get("f1"))), _objective(run)
     objective = None if by == F1 else _number(metrics["objective"])
-    own = f1 if by == F1 else objective
+    own, record = f1 if by == F1 else objective, _record(model, int(version.version))
     return Champion(
         version=int(version.version),
-        since=_since(model, int(version.version)),
+        since=_since(record),
         f1=f1,
         f1_all_positive=_number(metrics.get("f1_all_positive")),
         floor=_number(floor_of(watch.floor, _measured_floor(version, metrics, by), own, by)),
@@ -91,6 +108,9 @@ def _champion(client: MlflowClient, model: RegisteredModel, version: ModelVersio
         objective=objective,
         not_yet_known=_number(metrics.get("rows_not_yet_known")),
         objective_constant=None if by == F1 else _number(metrics.get("objective_constant")),
+        f1_low=_number(metrics.get("f1_low")),
+        f1_high=_number(metrics.get("f1_high")),
+        moved=_moved(record),
     )
 
 
@@ -119,21 +139,29 @@ def _measured_floor(version: ModelVersion, metrics: Mapping[str, float], objecti
     return metrics.get(name) if floor is None else floor
 
 
-def _since(model: RegisteredModel, version: int) -> float | None:
+def _since(record: Mapping[str, Any]) -> float | None:
     """When `champion` was moved to the version; None if a user moved it directly in MLflow."""
-    record = _object((model.tags or {}).get("ratchet.champion"))
     try:
         at = datetime.fromisoformat(str(record.get("at")))
     except ValueError:
         return None
-    return at.replace(tzinfo=at.tzinfo or UTC).timestamp() if record.get("version") == version else None
+    return at.replace(tzinfo=at.tzinfo or UTC).timestamp()
+
+
+def _moved(record: Mapping[str, Any]) -> str:
+    return f"{record['by']}: {record['because']}" if record.get("by") and record.get("because") else ""
+
+
+def _record(model: RegisteredModel, version: int) -> Mapping[str, Any]:
+    """The record of the move of `champion` to the version; empty if a user moved it directly in MLflow."""
+    record = _object((model.tags or {}).get("ratchet.champion"))
+    return record if record.get("version") == version else {}
 
 
 def _day(run: Run, metric: str) -> float | None:
     """Midnight of the newest day with a rolling metric; its step is the day's number."""
-    # Only the protocol buffer of a run still has the steps.
-    steps = [entry.step for entry in run.data.to_proto().metrics if entry.key == metric]
-    return float(max(steps) * _DAY_SECONDS) if steps else None
+    step = newest_step(run, metric)
+    return None if step is None else float(step * _DAY_SECONDS)
 
 
 def _validation_failed(newest_first: Sequence[ModelVersion]) -> bool:
