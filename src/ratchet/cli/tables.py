@@ -94,7 +94,7 @@ def print_versions(rows: Sequence["Row"], *, as_json: bool) -> None:
             out.print(what, soft_wrap=True, markup=False, highlight=False)
 
 
-def _cells(row: "Row", objective: str) -> tuple[str | Text, ...]:
+def _cells(row: "Row", objective: str | None) -> tuple[str | Text, ...]:
     decision = row.decision or "not decided"
     return (
         row.model,
