@@ -73,8 +73,7 @@ def print_versions(rows: Sequence["Row"], *, as_json: bool) -> None:
     """A row for each version, and for the newest candidate if it has no version; as JSON with all fields."""
     out = console()
     if as_json:
-        text = json.dumps([asdict(row) for row in rows], default=str, ensure_ascii=False, indent=2)
-        out.print(text, soft_wrap=True, markup=False, highlight=False)
+        _print_json(out, rows)
         return
     if not rows:
         out.print("No version and no complete run yet; ratchet retrain creates the first.")
@@ -85,16 +84,7 @@ def print_versions(rows: Sequence["Row"], *, as_json: bool) -> None:
     for name in ("model", "version", "aliases", *values, "as of", "decision", "reason"):
         table.add_column(name, justify="right" if name in ("version", *values) else "left", overflow="fold")
     for row in rows:
-        decision = row.decision or "not decided"
-        table.add_row(
-            row.model,
-            "–" if row.version is None else str(row.version),
-            ", ".join(row.aliases) or "–",
-            *map(_number, (row.f1, row.f1_today, *((row.objective_value, row.objective_today) if by else ()))),
-            row.as_of or "–",
-            Text(decision, style=_COLOURS.get(decision, "")),
-            Text(row.reason or "–"),
-        )
+        table.add_row(*_cells(row, by))
     out.print(table)
     for row in rows:
         if row.not_yet_known is not None:
@@ -104,12 +94,29 @@ def print_versions(rows: Sequence["Row"], *, as_json: bool) -> None:
             out.print(what, soft_wrap=True, markup=False, highlight=False)
 
 
+def _cells(row: "Row", objective: str | None) -> tuple[str | Text, ...]:
+    decision = row.decision or "not decided"
+    return (
+        row.model,
+        "–" if row.version is None else str(row.version),
+        ", ".join(row.aliases) or "–",
+        *map(_number, (row.f1, row.f1_today, *((row.objective_value, row.objective_today) if objective else ()))),
+        row.as_of or "–",
+        Text(decision, style=_COLOURS.get(decision, "")),
+        Text(row.reason or "–"),
+    )
+
+
+def _print_json(out: Console, rows: "Sequence[Row | CycleStatus]") -> None:
+    text = json.dumps([asdict(row) for row in rows], default=str, ensure_ascii=False, indent=2)
+    out.print(text, soft_wrap=True, markup=False, highlight=False)
+
+
 def print_cycles(cycles: Sequence["CycleStatus"], *, as_json: bool) -> None:
     """A row for each step of each cycle, the newest cycle first; as JSON with all fields."""
     out = console()
     if as_json:
-        text = json.dumps([asdict(cycle) for cycle in cycles], default=str, ensure_ascii=False, indent=2)
-        out.print(text, soft_wrap=True, markup=False, highlight=False)
+        _print_json(out, cycles)
         return
     if not cycles:
         out.print("No cycle yet; make retrain or kubectl create job --from=cronjob/retrain NAME starts one.")

@@ -155,13 +155,8 @@ def decide(
     others, own = others or Others(), achieved or Achieved(F1, candidate_f1, f1_all_positive)
     ranked = hardest_first(rivals, own.value)
     probability = ranked[0].probability if ranked and ranked[0].basis == "same_rows" else None
-    promoted, why = _judged(own, ranked, probability, confidence, others)
     return Decision(
-        "promoted" if promoted else "held",
-        sentences.champion_unscored(ranked, own.objective)
-        + why
-        + sentences.left_out("not compared", others.not_compared)
-        + sentences.left_out("set aside", others.set_aside),
+        *_outcome(own, ranked, probability, confidence, others),
         candidate_f1,
         f1_all_positive,
         probability,
@@ -171,6 +166,20 @@ def decide(
         not_compared=dict(sorted(others.not_compared.items())),
         achieved=achieved,
     )
+
+
+def _outcome(
+    own: Achieved, ranked: Sequence[Rival], probability: float | None, confidence: float | None, others: Others
+) -> tuple[Outcome, str]:
+    """The outcome and its reason, with the versions that were no rivals."""
+    promoted, why = _judged(own, ranked, probability, confidence, others)
+    reason = (
+        sentences.champion_unscored(ranked, own.objective)
+        + why
+        + sentences.left_out("not compared", others.not_compared)
+        + sentences.left_out("set aside", others.set_aside)
+    )
+    return "promoted" if promoted else "held", reason
 
 
 def _judged(

@@ -93,13 +93,18 @@ def _run(
             with progress.bars({}) as advance:
                 run_steps(done, [Order(("register",), (*common, *those), trained)], seconds, advance)
                 _bring_to_serve(done, settings, (*common, *those), trained, advance)
-        done.results += [
-            Result(engine, settings.registered_name(engine), cycle_id, "missing", ended.sentence)
-            for engine, ended in done.failures.items()
-            if engine in engines
-        ]
+        done.results += _missing(done, settings)
         log.info("retrain.done", cycle=cycle_id, failed=list(done.failures))
     return done
+
+
+def _missing(done: Cycle, settings: Settings) -> list[Result]:
+    """A result for each engine that failed."""
+    return [
+        Result(engine, settings.registered_name(engine), done.id, "missing", ended.sentence)
+        for engine, ended in done.failures.items()
+        if engine in settings.retrain.engines
+    ]
 
 
 @contextmanager

@@ -194,6 +194,34 @@ def _turned(objective: Objective, low: float, high: float) -> Interval:
 
 def render(evidence: Evidence) -> str:
     """The page as HTML, with the decision still open. The evidence is escaped as text, never inserted as markup."""
+    deciding = evidence.deciding
+    shown = {**evidence.metrics, "objective": deciding.value}
+    return (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            e=evidence,
+            decision=Markup(decision_section.open_section()),  # noqa: S704  # made of that module's constants
+            by=deciding,
+            shown=shown,
+            scale=Scale.over(_values(evidence, deciding), deciding.unit),
+            rivals=sorted(evidence.rivals, key=lambda rival: (not rival.champion, -rival.version)),
+            pictures={
+                name: f"data:image/png;base64,{b64encode(png).decode()}" for name, png in evidence.pictures.items()
+            },
+            top_rate=max((m.positives / m.rows for s in evidence.summaries for m in s.months if m.rows), default=0.0)
+            or 1.0,
+            missing=sorted({name for summary in evidence.summaries for name in summary.missing}),
+            guardrails=guardrail_lines(evidence.guardrails),
+            slices=[deciding.of_group(row) for row in evidence.slices if row.value is not None],
+            top_features=_TOP_FEATURES,
+            blind_spot=BLIND_SPOT,
+            meanings=deciding.meanings,
+        )
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("ratchet.report", ""),
         autoescape=True,
@@ -204,25 +232,7 @@ def render(evidence: Evidence) -> str:
     environment.filters |= {
         filter_.__name__: filter_ for filter_ in (count, last_day, measure, probability, share, signed)
     }
-    deciding = evidence.deciding
-    shown = {**evidence.metrics, "objective": deciding.value}
-    return environment.get_template("page.html.j2").render(
-        e=evidence,
-        decision=Markup(decision_section.open_section()),  # noqa: S704  # made of that module's constants
-        by=deciding,
-        shown=shown,
-        scale=Scale.over(_values(evidence, deciding), deciding.unit),
-        rivals=sorted(evidence.rivals, key=lambda rival: (not rival.champion, -rival.version)),
-        pictures={name: f"data:image/png;base64,{b64encode(png).decode()}" for name, png in evidence.pictures.items()},
-        top_rate=max((m.positives / m.rows for s in evidence.summaries for m in s.months if m.rows), default=0.0)
-        or 1.0,
-        missing=sorted({name for summary in evidence.summaries for name in summary.missing}),
-        guardrails=guardrail_lines(evidence.guardrails),
-        slices=[deciding.of_group(row) for row in evidence.slices if row.value is not None],
-        top_features=_TOP_FEATURES,
-        blind_spot=BLIND_SPOT,
-        meanings=deciding.meanings,
-    )
+    return environment
 
 
 @dataclass(frozen=True)

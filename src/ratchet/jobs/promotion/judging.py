@@ -35,8 +35,22 @@ def judge(
     """
     achieved = _achieved(candidate, promotion)
     own = achieved or Achieved(F1, candidate.metric("f1"), candidate.metric("f1_all_positive"))
-    rows = {rival.version: rival for rival in compared}
     found = list(versions)
+    rivals, others = _rivals(candidate, compared, found, promotion, own)
+    f1, all_positive = candidate.metric("f1"), candidate.metric("f1_all_positive")
+    decision = decide(f1, all_positive, rivals, promotion.confidence, others, achieved)
+    champion = next((version.number for version in found if version.champion), None)
+    why = why_held(guarded, [one.text for one in promotion.guardrails], champion)
+    if why is None or not decision.promoted:
+        return decision
+    return replace(decision, outcome="held", reason=f"{decision.reason}, but {why}")
+
+
+def _rivals(
+    candidate: Candidate, compared: Sequence[Rival], found: Sequence[Version], promotion: Promotion, own: Achieved
+) -> tuple[list[Rival], Others]:
+    """The versions to beat, and those that are no rivals."""
+    rows = {rival.version: rival for rival in compared}
     beside = {
         version.number: _rival(version, rows, candidate, promotion, own) for version in counting(found, promotion)
     }
@@ -50,14 +64,7 @@ def judge(
         not_compared=not_compared,
         newer=_newer(candidate, found, learnt_from),
     )
-    rivals = [one for one in left.values() if one is not None]
-    f1, all_positive = candidate.metric("f1"), candidate.metric("f1_all_positive")
-    decision = decide(f1, all_positive, rivals, promotion.confidence, others, achieved)
-    champion = next((version.number for version in found if version.champion), None)
-    why = why_held(guarded, [one.text for one in promotion.guardrails], champion)
-    if why is None or not decision.promoted:
-        return decision
-    return replace(decision, outcome="held", reason=f"{decision.reason}, but {why}")
+    return [one for one in left.values() if one is not None], others
 
 
 def _achieved(candidate: Candidate, promotion: Promotion) -> Achieved | None:

@@ -47,10 +47,7 @@ def _move(settings: Settings, model: str, version: int | None, because: str) -> 
             target = _before(held) if version is None else _numbered(held, version)
             champion = held.champion
             if not target.champion:
-                # The second of two consecutive rollbacks undoes the first.
-                aside = version is None and target.set_aside is None
-                held.begin(target.number, held.next_move(f"{by}, by hand", because, aside=aside))
-                held.settle()
+                _make_champion(held, target, f"{by}, by hand", because, back=version is None)
             if target.staged:
                 approve(held, target.number, f"approved by {by}: {because}")
         if (failure := follow_by_hand(settings, client, model)) is not None:
@@ -67,6 +64,13 @@ def _move(settings: Settings, model: str, version: int | None, because: str) -> 
     else:
         tell(settings, Notice("promoted", model, why, version=target.number))
     return moved
+
+
+def _make_champion(held: RegisteredModel, target: Version, by: str, because: str, *, back: bool) -> None:
+    # The second of two consecutive rollbacks undoes the first.
+    aside = back and target.set_aside is None
+    held.begin(target.number, held.next_move(by, because, aside=aside))
+    held.settle()
 
 
 def _check_exists(client: MlflowClient, settings: Settings, model: str) -> None:

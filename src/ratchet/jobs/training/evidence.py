@@ -167,6 +167,22 @@ def _refit_numbers(served: Served) -> dict[str, float]:
 
 
 def _evidence(result: Result, found: Findings, served: Served, run: Run) -> page.Evidence:
+    links = {**run.addresses(result.settings.tracking.uri), **_models(served)}
+    return replace(
+        _measured(result, found, links),
+        labels=result.labels.sentences(result.settings, result.windows) if result.labels else (),
+        warnings=result.warnings,
+        slices=result.guarded.rows,
+        guardrails=result.guarded.results,
+        champion_not_sliced=result.guarded.why,
+        refit=served.why,
+        refit_flips=served.flips,
+        searched=result.searched,
+    )
+
+
+def _measured(result: Result, found: Findings, links: Mapping[str, str]) -> page.Evidence:
+    """What was measured of the candidate and its rivals."""
     return page.Evidence(
         model=result.settings.registered_name(result.engine),
         engine=result.engine,
@@ -175,7 +191,6 @@ def _evidence(result: Result, found: Findings, served: Served, run: Run) -> page
         created=datetime.now(UTC),
         source=result.snapshot.described(result.settings.data.uri),
         summaries=result.summaries,
-        labels=result.labels.sentences(result.settings, result.windows) if result.labels else (),
         metrics=found.metrics,
         f1_interval=result.compared.interval,
         f1_all_positive=found.metrics["f1_all_positive"],
@@ -187,18 +202,11 @@ def _evidence(result: Result, found: Findings, served: Served, run: Run) -> page
         drift=found.drift,
         pictures=found.pictures,
         parameters={**result.settings.flattened(), **result.parameters},
-        links={**run.addresses(result.settings.tracking.uri), **_models(served)},
-        warnings=result.warnings,
-        slices=result.guarded.rows,
-        guardrails=result.guarded.results,
-        champion_not_sliced=result.guarded.why,
-        refit=served.why,
-        refit_flips=served.flips,
+        links=links,
         expected=found.estimate.whole,
         past_error=found.estimate.past,
         achieved=result.compared.achieved,
         achieved_interval=result.compared.achieved_interval,
-        searched=result.searched,
     )
 
 

@@ -83,17 +83,9 @@ def train(
         with tracking.recorded_run(client, experiment, model=settings.model, cycle=cycle, engine=engine_name) as run:
             log.info("train.started", cycle=cycle, engine=engine_name, run=run.run_id)
             run.params(settings.flattened())
-            table, snapshot = pinned_snapshot.table_of(settings, run, cycle, as_of)
-            gate.check_bounds(settings, table)
-            if as_of is not None:
-                known.check_as_of(as_of, table)
-            windows = windows_of(settings, as_of or snapshot.as_of)
-            peak = windows.in_memory(refit=settings.windows.refit)
-            memory = inspection.memory_needed(table, peak, settings.sklearn.estimator)
-            log.info("table.looked", files=len(table.files), until=windows.as_of.isoformat(), memory=memory)
-            tags = _window_tags(windows) | settings.promotion.objective.tags()
+            work = _looked(settings, run, engine, cycle, as_of)
+            tags = _window_tags(work.windows) | settings.promotion.objective.tags()
             run.tags(tags | ({} if because is None else {"ratchet.because": because}))
-            work = _Work(settings, run, engine, table, snapshot, windows, cycle)
             return Trained(run.run_id, _train(work), already=False)
 
 
@@ -110,15 +102,26 @@ class _Work:
     cycle: str
 
 
+def _looked(settings: Settings, run: Run, engine: Engine, cycle: str, as_of: date | None) -> _Work:
+    """The inputs, once the table has been looked at."""
+    table, snapshot = pinned_snapshot.table_of(settings, run, cycle, as_of)
+    gate.check_bounds(settings, table)
+    if as_of is not None:
+        known.check_as_of(as_of, table)
+    windows = windows_of(settings, as_of or snapshot.as_of)
+    peak = windows.in_memory(refit=settings.windows.refit)
+    memory = inspection.memory_needed(table, peak, settings.sklearn.estimator)
+    log.info("table.looked", files=len(table.files), until=windows.as_of.isoformat(), memory=memory)
+    return _Work(settings, run, engine, table, snapshot, windows, cycle)
+
+
 def _train(work: _Work) -> float:
     """Measure a candidate and log it; returns its F1."""
     settings, run, engine, windows = work.settings, work.run, work.engine, work.windows
     versions, chosen, extra = _versions(work)
     labels = _labels(work)
     summaries = _timed("read", _read, work, extra)
-    warnings = _tell_of_data(work)
-    champion = gate.champion_counts(run.client, versions)
-    warnings += _timed("gate", gate.pass_through, settings, engine, work.table, windows, champion)
+    warnings = _tell_of_data(work) + _gated(work, versions)
     # Importing the plotting libraries takes a second; the fit, mostly outside Python, leaves room for it.
     background.begin("import-evidence", _import_evidence)
     searched = searching.search(settings, engine, run, work.cycle)
@@ -200,6 +203,11 @@ def _tell_of_data(work: _Work) -> tuple[str, ...]:
     for window, context in ((windows.train, "training"), (windows.test, "test")):
         work.run.data_input(context, table.uri, inspection.digest(table, window), inspection.column_kinds(table))
     return warnings
+
+
+def _gated(work: _Work, versions: tuple[Version, ...]) -> tuple[str, ...]:
+    champion = gate.champion_counts(work.run.client, versions)
+    return _timed("gate", gate.pass_through, work.settings, work.engine, work.table, work.windows, champion)
 
 
 def _told(warnings: tuple[str, ...]) -> tuple[str, ...]:
