@@ -1,4 +1,4 @@
-"""What `ratchet score sklearn` takes for 3.3 million rows beside a bare script. Usage: python bench/scoring.py [PAIRS]"""
+"""What `ratchet score sklearn` takes for 3.3 million rows beside a bare script. Usage: python bench/scoring.py PAIRS"""
 
 import os
 import shutil
