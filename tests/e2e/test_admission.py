@@ -336,6 +336,35 @@ def test_a_driver_gives_no_pod_another_image_or_name(deployed):
     assert refused(patch(image), "executors")
 
 
+POD = "/spec/template/spec"
+SERVERS = {
+    "another account": ("replace", f"{POD}/serviceAccountName", "coordinator"),
+    "another image": ("replace", f"{POD}/containers/0/image", "docker.io/library/busybox:1"),
+    "a volume of a Secret": ("add", f"{POD}/volumes/-", STOLEN),
+    "the variables of a Secret": ("add", f"{POD}/containers/0/envFrom/-", FROM_SECRET),
+    "another annotation": ("add", "/spec/template/metadata/annotations", {"vault.hashicorp.com/agent-inject": "true"}),
+    "a label": ("add", "/spec/template/metadata/labels/ratchet~1uses-webhook", "true"),
+    "more of them": ("replace", "/spec/replicas", 9),
+}
+
+
+def rolled(*operation):
+    """What is said to a change of the servers' Deployment by a rollout."""
+    change = json.dumps([dict(zip(("op", "path", "value"), operation, strict=True))])
+    words = ("patch", "deployment", "server-sklearn", "--dry-run=server", "--type=json", "-p", change)
+    return said("rollout", {}, *words)
+
+
+def test_a_rollout_names_the_version_of_a_server():
+    before = get("deployment", "server-sklearn")["spec"]["template"]["metadata"].get("annotations", {})
+    assert rolled("add", "/spec/template/metadata/annotations", {**before, "ratchet/version": "7"}) == ""
+
+
+@pytest.mark.parametrize("what", SERVERS)
+def test_a_rollout_changes_nothing_else_of_a_server(what):
+    assert refused(rolled(*SERVERS[what]), "servers")
+
+
 def test_the_api_server_finds_no_fault_in_the_policies():
     """It checks their expressions against the kinds that they are about, and tells nobody."""
     for name in {thing["metadata"]["name"] for thing in policies() if thing["kind"] == "ValidatingAdmissionPolicy"}:

@@ -16,6 +16,18 @@ from tests.manifests.kustomize import OVERLAYS, build
 from tests.manifests.rules import _of_kind
 
 NAME = "app.kubernetes.io/name"
+# Who creates one of these has pods.
+CREATING = (
+    "jobs",
+    "cronjobs",
+    "sparkapplications",
+    "scheduledsparkapplications",
+    "pods",
+    "deployments",
+    "statefulsets",
+    "daemonsets",
+    "replicasets",
+)
 VERBS = [("register",), ("rollout",)] + [(verb, one) for verb in ("train", "validate", "watch") for one in ENGINES]
 
 
@@ -80,7 +92,10 @@ def test_what_is_made_from_each_definition_is_held_to_it(overlays, overlay, know
         }
     assert {key: sorted(values) for key, values in labels.items()} == {key: sorted(known[key]) for key in known}
     held = {name for _, _, name, _ in made}
-    assert bindings.keys() == {*(f"ratchet-{name}" for name in held), "ratchet-known", "ratchet-executors"}
+    assert bindings.keys() == {
+        *(f"ratchet-{name}" for name in held),
+        *(f"ratchet-{name}" for name in ("known", "executors", "servers")),
+    }
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
@@ -90,14 +105,21 @@ def test_whoever_may_create_what_runs_is_held(overlays, overlay, policies):
     roles = {role["metadata"]["name"]: role["rules"] for role in _of_kind(overlays[overlay], "Role")}
     for binding in _of_kind(overlays[overlay], "RoleBinding"):
         for rule in roles[binding["roleRef"]["name"]]:
-            for resource in ("jobs", "cronjobs", "sparkapplications", "scheduledsparkapplications", "pods"):
+            for resource in CREATING:
                 if resource in rule["resources"] and {*rule["verbs"]} & {"create", "update", "patch", "*"}:
                     rights.setdefault(resource, set()).update(one["name"] for one in binding["subjects"])
     drivers = {
         each["spec"]["template"]["driver"]["serviceAccount"]
         for each in _of_kind(overlays[overlay], "ScheduledSparkApplication")
     }
-    assert rights == {"jobs": {"coordinator", "watch"}, "sparkapplications": {"coordinator"}, "pods": drivers}
+    assert rights == {
+        "jobs": {"coordinator", "watch"},
+        "sparkapplications": {"coordinator"},
+        "pods": drivers,
+        "deployments": {"rollout"},
+    }
+    (condition,) = policies["ratchet-servers"]["matchConditions"]
+    assert condition["expression"].endswith("':rollout'")
     for name in ("ratchet-known", "ratchet-jobs", "ratchet-applications"):
         (condition,) = policies[name]["matchConditions"]
         assert set(re.findall(r"'(\w+)'", condition["expression"])) == {"coordinator", "watch"}
@@ -105,7 +127,7 @@ def test_whoever_may_create_what_runs_is_held(overlays, overlay, policies):
 
 def test_a_policy_that_fails_refuses_and_acts_in_the_namespaces_of_ratchet(policies, tree):
     (namespace,) = build(tree / "k8s/namespace")
-    assert policies.keys() == {f"ratchet-{name}" for name in ("known", "jobs", "applications", "executors")}
+    assert policies.keys() == {f"ratchet-{name}" for name in ("known", "jobs", "applications", "executors", "servers")}
     for spec in policies.values():
         assert spec["failurePolicy"] == "Fail"
         wanted = spec["matchConstraints"]["namespaceSelector"]["matchLabels"]
