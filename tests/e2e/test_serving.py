@@ -343,6 +343,6 @@ def test_a_token_opens_the_servers_is_replaced_without_a_restart_and_stops_no_ro
             assert servers.pods() == before
             served.cycle(BETTER).must_complete()
             assert served.champion == servers.told() > 1
-            assert statuses() == [401, 401, 400]
+            wait_until("the new server has the lock, too", lambda: statuses() == [401, 401, 400], 60, pause=2)
         finally:
             write(old)
