@@ -22,6 +22,7 @@ EVIDENCE = HERE.parents[1] / ".e2e"
 ORDER = (
     "manifests",
     "refused",
+    "admission",
     "reasons",
     "cycle",
     "labels",

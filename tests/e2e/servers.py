@@ -79,11 +79,12 @@ def measures():
     return dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
 
 
-def answers(server, body):
-    """The status with which a server answers a request; None while it is not there."""
+def answers(server, body, token=None):
+    """The status with which a server answers a request with this token; None while it is not there."""
     try:
         with forwarded(server, 8080) as address:
             headers = {"Content-Type": "application/json"}
+            headers |= {} if token is None else {"Authorization": f"Bearer {token}"}
             request = Request(f"{address}/invocations", json.dumps(body).encode(), headers)  # noqa: S310
             try:
                 with urlopen(request, timeout=60) as answer:  # noqa: S310  # http, above

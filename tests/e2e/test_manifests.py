@@ -63,8 +63,9 @@ def test_the_api_server_accepts(overlay, dry_runs):
     assert dry_runs[overlay].result() == (0, "")
 
 
-def test_the_api_server_accepts_the_namespace(deployed, tree):
-    assert dry_run(tree / "k8s/namespace") == (0, "")
+@pytest.mark.parametrize("folder", ["namespace", "admission"])
+def test_the_api_server_accepts_what_is_there_once(folder, deployed, tree):
+    assert dry_run(tree / "k8s" / folder) == (0, "")
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -1,5 +1,6 @@
 """Staging, validation, rollout: a better version reaches its users, a bad one does not, and nobody loses a request."""
 
+import base64
 import json
 import os
 import secrets
@@ -7,10 +8,12 @@ import sys
 from dataclasses import dataclass
 
 import pytest
+import yaml
 
 from tests.e2e import cycles, exporter, servers, tracking
 from tests.e2e.cluster import IN_CLUSTER, command, create, get, kubectl, patching, wait_until, wait_until_at_rest
 from tests.e2e.ports import forwarded
+from tests.manifests.kustomize import ROOT
 
 POOR, BETTER = "sklearn.params.max_iter=1", "sklearn.params.max_iter=40"
 VALIDATE = "/spec/jobTemplate/spec/template/spec"
@@ -44,6 +47,9 @@ if os.environ.get("RATCHET_VERSION") not in (None, "{champion}"):
     FixedThresholdClassifier.predict = worn(FixedThresholdClassifier.predict)
     Plan.score = worn(Plan.score)
 """
+
+
+LOCK = yaml.safe_load((ROOT / "k8s/components/serving-token/server.yaml").read_text())
 
 
 @dataclass
@@ -310,3 +316,33 @@ def restarts(pod):
 def servers_of_state():
     names = "app.kubernetes.io/component in (tracking, database, object-store)"
     return kubectl("get", "pods", "-l", names, "-o", "name").split()
+
+
+def test_a_token_opens_the_servers_is_replaced_without_a_restart_and_stops_no_rollout(served):
+    """The component serving-token as a patch; its Secret is one that `make secrets` wrote."""
+    secret = json.loads(kubectl("get", "secret", "serving-tokens", "-o", "json"))["data"]["tokens"]
+    old, new = base64.b64decode(secret).decode(), secrets.token_hex(32)
+
+    def write(*tokens):
+        change = {"stringData": {"tokens": "\n".join(tokens)}}
+        kubectl("patch", "secret", "serving-tokens", "-p", json.dumps(change))
+
+    def statuses():
+        return [servers.answers(servers.DEPLOYMENT, {}, token) for token in (None, old, new)]
+
+    with patching() as change:
+        change("deployment", servers.DEPLOYMENT, *LOCK)
+        servers.wait_until_ready()
+        try:
+            assert statuses() == [401, 400, 401]
+            before = servers.pods()
+            write(old, new)
+            wait_until("both tokens open it", lambda: statuses() == [401, 400, 400], 180, pause=2)
+            write(new)
+            wait_until("the old token opens it no more", lambda: statuses() == [401, 401, 400], 180, pause=2)
+            assert servers.pods() == before
+            served.cycle(BETTER).must_complete()
+            assert served.champion == servers.told() > 1
+            wait_until("the new server has the lock, too", lambda: statuses() == [401, 401, 400], 60, pause=2)
+        finally:
+            write(old)

@@ -203,9 +203,10 @@ def answering(pages):
         server.server_close()
 
 
-def page(good, failures, too_many=0):
+def page(good, failures, turned_away=0):
     return (
-        f'ratchet_server_requests_total{{code="503"}} {too_many}.0\n'
+        f'ratchet_server_requests_total{{code="503"}} {turned_away}.0\n'
+        f'ratchet_server_requests_total{{code="401"}} {turned_away}.0\n'
         f'ratchet_server_requests_total{{code="200"}} {good}.0\n'
         f'ratchet_server_requests_total{{code="400"}} {failures}.0\n'
         f"ratchet_server_failures_total {failures}.0\n"

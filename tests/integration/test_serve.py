@@ -54,10 +54,10 @@ class Asked:
     def get(self, path):
         return self.pool.request("GET", self.address + path)
 
-    def post(self, body, query="", kind="application/json"):
+    def post(self, body, query="", kind="application/json", **headers):
         sent = body if isinstance(body, (bytes, str)) else json.dumps(body)
         return self.pool.request(
-            "POST", f"{self.address}/invocations{query}", body=sent, headers={"Content-Type": kind}
+            "POST", f"{self.address}/invocations{query}", body=sent, headers={"Content-Type": kind, **headers}
         )
 
     def measures(self):

@@ -3,13 +3,17 @@
 import json
 import shutil
 from datetime import date
+from pathlib import Path
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
+import urllib3
 from mlflow.tracking import MlflowClient
 
 from ratchet import configuration
 from ratchet.core.trial import TAG, TrialVerdict
+from ratchet.io.serving.trial_server import TrialServer
 from ratchet.jobs.promotion.register import register
 from ratchet.jobs.promotion.validate import validate
 from ratchet.jobs.training.train import train
@@ -69,6 +73,23 @@ def test_too_slow_and_too_big_fail(folder, option, why):
     verdict = tried(folder, option)
     assert verdict.outcome == "failed"
     assert verdict.reason.endswith(why)
+
+
+def test_a_version_whose_server_will_have_tokens_is_tried_with_one_of_the_trials_own(folder):
+    """The step that tries it has no access to the Secret."""
+    assert tried(folder, "serving.token_file=/nowhere/tokens").outcome == "passed"
+
+
+def test_nobody_else_may_ask_the_server_that_is_tried(folder):
+    with TrialServer("sklearn", 1, ["--env", "test"], 120) as server:
+        address = f"http://127.0.0.1:{server._port}/invocations"
+        assert urllib3.request("POST", address, json={}, timeout=20, retries=False).status == 401
+        assert server.status_of({}) == 400
+        words = " ".join(psutil.Process(server._process.pid).cmdline())
+        assert server._token not in words + Path(server._words.name).read_text()
+        file = Path(server._tokens.name)
+        assert (str(file) in words, file.stat().st_mode & 0o077) == (True, 0)
+    assert not file.exists()
 
 
 def test_other_labels_fail(folder):

@@ -297,7 +297,10 @@ def secrets_are_not_written_down(objects: list[dict]) -> Iterator[str]:
     """No variable or argument holds one: they name a Secret's key."""
     for pod, container in _containers(objects):
         for variable in container.get("env", []):
-            if re.search(r"PASSWORD|SECRET|TOKEN|NOTIFY__(URL|KEY)", variable["name"]) and "value" in variable:
+            if (
+                re.search(r"PASSWORD|SECRET|TOKEN(?!_FILE$)|NOTIFY__(URL|KEY)", variable["name"])
+                and "value" in variable
+            ):
                 yield f"{pod.where}: {variable['name']} stands in the manifest"
         for word in (*container.get("command", []), *container.get("args", [])):
             if re.search(r"\$\(\w*(PASSWORD|SECRET|STORE_URI)\w*\)", word):

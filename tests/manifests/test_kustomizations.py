@@ -15,7 +15,13 @@ K8S = ROOT / "k8s"
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 OPERATOR = "https://github.com/kubeflow/spark-operator//config/default?ref=v2.5.1"
 # What can be built by itself and without a network; the operator is in `test_operator`.
-WHOLE = ["configs", "k8s/namespace", "k8s/base", *sorted(f"k8s/base/{path.name}" for path in K8S.glob("base/*/"))]
+WHOLE = [
+    "configs",
+    "k8s/namespace",
+    "k8s/admission",
+    "k8s/base",
+    *sorted(f"k8s/base/{path.name}" for path in K8S.glob("base/*/")),
+]
 
 
 def by_kind(objects, kind):

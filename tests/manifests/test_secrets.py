@@ -13,6 +13,7 @@ EXPECTED = {
     "minio-root.env": {"MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"},
     "postgres.env": {"POSTGRES_PASSWORD", "MLFLOW_PASSWORD"},
     "grafana.env": {"GRAFANA_PASSWORD"},
+    "serving-tokens.env": {"tokens"},
     **{
         f"s3-{user}.env": {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
         for user in (
@@ -62,8 +63,8 @@ def test_each_service_has_its_own(fresh):
     assert write(fresh, ["local"]).returncode == 0
     found = contents(fresh / "k8s/overlays/local/secrets")
     assert {name: set(re.findall(r"^(\w+)=.+$", text, re.MULTILINE)) for name, text in found.items()} == EXPECTED
-    values = re.findall(r"^\w*(?:PASSWORD|SECRET\w*)=(.*)$", "\n".join(found.values()), re.MULTILINE)
-    assert len(values) == len(set(values)) == 16
+    values = re.findall(r"^\w*(?:PASSWORD|SECRET\w*|tokens)=(.*)$", "\n".join(found.values()), re.MULTILINE)
+    assert len(values) == len(set(values)) == 17
     assert all(re.fullmatch(r"[0-9a-f]{40,}", value) for value in values)
 
 

@@ -1,8 +1,11 @@
 """The component `serving`: what a rollout relies on, and what keeps a trial and the servers alike."""
 
 import pytest
+import yaml
 
-from tests.manifests.kustomize import OVERLAYS
+from tests.manifests import rules
+from tests.manifests.kustomize import OVERLAYS, need_kubectl
+from tests.manifests.own_overlay import overlay as own_overlay
 
 ENGINES = ("sklearn", "spark")
 
@@ -67,3 +70,43 @@ def test_a_rollout_may_change_the_servers_alone(overlays, overlay):
     assert [(rule["resources"], rule["resourceNames"], rule["verbs"]) for rule in writing] == [
         (["deployments"], ["server-sklearn", "server-spark"], ["get", "patch"])
     ]
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory):
+    """The objects of an overlay whose servers have tokens."""
+    need_kubectl()
+    return own_overlay(tmp_path_factory.mktemp("locked"), ["serving-token"])
+
+
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
+def test_an_overlay_whose_servers_have_tokens_follows_the_rules(rule, locked):
+    assert list(rule(locked)) == []
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_server_reads_its_tokens_from_a_folder_that_follows_the_secret(locked, engine):
+    server = container(locked, "Deployment", f"server-{engine}")
+    (path,) = (each["value"] for each in server["env"] if each["name"] == "RATCHET__SERVING__TOKEN_FILE")
+    (mount,) = (each for each in server["volumeMounts"] if each["name"] == "tokens")
+    assert (path, mount["readOnly"], mount.keys() & {"subPath", "subPathExpr"}) == (
+        f"{mount['mountPath']}/tokens",
+        True,
+        set(),
+    )
+    volumes = named(locked, "Deployment", f"server-{engine}")["spec"]["template"]["spec"]["volumes"]
+    (secret,) = (each["secret"] for each in volumes if each["name"] == "tokens")
+    # Not optional: without it no server starts, rather than an open one.
+    assert secret == {"secretName": "serving-tokens", "items": [{"key": "tokens", "path": "tokens"}]}
+
+
+def test_nobody_but_the_servers_has_the_tokens(locked):
+    others = [thing for thing in locked if not thing["metadata"]["name"].startswith("server-")]
+    assert "serving-tokens" not in yaml.safe_dump_all(others)
+    assert "TOKEN_FILE" not in yaml.safe_dump_all(others)
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_no_overlay_of_ours_locks_its_servers(overlays, overlay):
+    used = [thing for thing in overlays[overlay] if thing["kind"] != "Secret"]
+    assert "serving-tokens" not in yaml.safe_dump_all(used)

@@ -26,14 +26,14 @@ def test_what_is_missing_is_made_and_what_is_there_stays(api, cluster):
     own = {"stringData": {"POSTGRES_PASSWORD": "mine", "MLFLOW_PASSWORD": "mine"}}
     cluster.add("secrets", "postgres", own)
     made = secrets.make(api)
-    assert set(made) == {"minio-root", "grafana", *(f"s3-{user}" for user in secrets.S3_USERS)}
+    assert set(made) == {"minio-root", "grafana", "serving-tokens", *(f"s3-{user}" for user in secrets.S3_USERS)}
     assert secrets.make(api) == []
 
 
 def test_each_has_its_own_random_values():
     values = [value for _ in range(2) for made in secrets.contents().values() for value in made.values()]
     random = [value for value in values if re.fullmatch(r"[0-9a-f]{40,}", value)]
-    assert len(random) == len(set(random)) == 32
+    assert len(random) == len(set(random)) == 34
 
 
 def test_outside_of_a_cluster_it_is_a_sentence():

@@ -26,6 +26,8 @@ def serve(engine: str, environment: str, overrides: tuple[str, ...], version: in
     POST /invocations?probabilities=true  labels and probabilities
     GET  /ping /version                   as from `mlflow models serve`; /ping returns 503 until the model is loaded
     GET  /metrics                         requests, latency, labels, the version, for Prometheus
+
+    With serving.token_file, predictions need one of its tokens: `Authorization: Bearer …`.
     """  # noqa: D301  # \\b keeps click from wrapping the lines that follow
     # Requests are many and small: threads that share the rows of one spend more time on synchronization than on rows.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

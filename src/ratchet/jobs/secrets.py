@@ -36,6 +36,7 @@ def contents() -> dict[str, dict[str, str]]:
         "minio-root": {"MINIO_ROOT_USER": f"root-{random(4)}", "MINIO_ROOT_PASSWORD": random(24)},
         "postgres": {"POSTGRES_PASSWORD": random(24), "MLFLOW_PASSWORD": random(24)},
         "grafana": {"GRAFANA_PASSWORD": random(24)},
+        "serving-tokens": {"tokens": random(32)},
     }
     users = {f"s3-{user}": {"AWS_ACCESS_KEY_ID": user, "AWS_SECRET_ACCESS_KEY": random(20)} for user in S3_USERS}
     return found | users

@@ -19,6 +19,7 @@ from ratchet.io.records import model_files
 from ratchet.io.serving import scoring_server
 from ratchet.io.serving.exchange import Limits
 from ratchet.io.serving.scoring_server import ScoringServer
+from ratchet.io.serving.tokens import Tokens
 from ratchet.settings import Settings, Tracking
 
 log = structlog.get_logger()
@@ -32,10 +33,11 @@ _PAUSE_SECONDS = 5.0
 def serve(settings: Settings, engine: str, version: int | None, host: str, port: int) -> None:
     """Serve until a signal arrives.
 
-    version: None is the champion, once there is one. Raises ConfigurationError if the address can't be used, and any
-    error from loading the model.
+    version: None is the champion, once there is one. Raises ConfigurationError if the address or the file of tokens
+    can't be used, and any error from loading the model.
     """
-    app = ScoringServer(Limits.of(settings.serving))
+    file = settings.serving.token_file
+    app = ScoringServer(Limits.of(settings.serving), None if file is None else Tokens(Path(file)))
     with ExitStack() as stack:
         loading = background.begin("load-model", _load, settings, engine, version, app, stack)
         try:

@@ -54,6 +54,8 @@ class Serving(Section):
     """Seconds within which all pods must be ready in a rollout; otherwise `champion` and the pods are rolled back."""
     settle_seconds: Annotated[int, Field(ge=0, le=3_600)] = 20
     """Seconds for which ready pods are observed before the rollout counts as done."""
+    token_file: Text | None = None
+    """File with the tokens, one a line, of which a request must have one (`Authorization: Bearer …`). None: open."""
     max_concurrent: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Requests that a server answers at once; further ones get 503 and `Retry-After`, and /ping still answers."""
     max_request: Memory = "64MiB"

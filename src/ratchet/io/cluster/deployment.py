@@ -19,8 +19,9 @@ VERSION = "ratchet/version"
 _MOST_RESTARTS = 2
 _FEWEST_REQUESTS = 5
 _MOST_FAILING = 0.5
-# The code of requests that a server turned away since there were too many at once, which says nothing of its version.
-_TOO_MANY = "503"
+# The codes of requests that a server turned away, since there were too many at once or they had no token: they say
+# nothing of its version.
+_TURNED_AWAY = ("401", "503")
 _PORT = 8080
 _SECONDS = 2.0
 
@@ -120,7 +121,7 @@ class ServerDeployment:
             return None
         found = [sample for family in families for sample in family.samples]
         codes = [each for each in found if each.name == "ratchet_server_requests_total"]
-        scored = [each for each in codes if each.labels["code"] != _TOO_MANY]
+        scored = [each for each in codes if each.labels["code"] not in _TURNED_AWAY]
         failures = sum(each.value for each in found if each.name == "ratchet_server_failures_total")
         errors = sum(each.value for each in scored if each.labels["code"].startswith("5"))
         return sum(each.value for each in scored), failures + errors

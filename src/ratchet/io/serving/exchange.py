@@ -127,18 +127,20 @@ def content_type(scope: Message) -> str:
 
 _ERROR_CODES = {
     HTTPStatus.BAD_REQUEST: "BAD_REQUEST",
+    HTTPStatus.UNAUTHORIZED: "UNAUTHENTICATED",
     HTTPStatus.REQUEST_TIMEOUT: "DEADLINE_EXCEEDED",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "BAD_REQUEST",
     HTTPStatus.SERVICE_UNAVAILABLE: "TEMPORARILY_UNAVAILABLE",
 }
 """MLflow's words."""
-_UNREAD = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+_UNREAD = (HTTPStatus.UNAUTHORIZED, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
 async def refuse(send: Send, status: HTTPStatus, sentence: str) -> None:
     """Answer with an error; the connection ends with it where the rest of the request may still come."""
     more = [(b"connection", b"close")] if status in _UNREAD else []
     more += [(b"retry-after", b"1")] if status == HTTPStatus.SERVICE_UNAVAILABLE else []
+    more += [(b"www-authenticate", b"Bearer")] if status == HTTPStatus.UNAUTHORIZED else []
     body = json.dumps({"error_code": _ERROR_CODES[status], "message": sentence}).encode()
     await answer(send, status, body, more=more)
 

@@ -42,6 +42,7 @@ from ratchet.io.serving.exchange import (
 from ratchet.io.serving.measures import Counted, Measures
 from ratchet.io.serving.plain_columns import plain_columns
 from ratchet.io.serving.requests import RefusedError, asked_of
+from ratchet.io.serving.tokens import Tokens
 
 # How long a terminating pod still receives requests, until its address is removed from every node's tables.
 DRAIN_SECONDS = 5.0
@@ -49,6 +50,8 @@ DRAIN_SECONDS = 5.0
 _KEEP_ALIVE_SECONDS = 75
 _GRACEFUL_SECONDS = 20
 _INVOCATIONS = "/invocations"
+# Never locked: a probe holds no secret, and what these tell is no row, no label of one, and no part of the model.
+_OPEN = ("/live", "/metrics", "/ping", "/health", "/version")
 # More rows are scored in another thread: /ping and other requests would wait for longer than some milliseconds.
 _ROWS_AT_ONCE = 500
 
@@ -60,13 +63,14 @@ class Plan(Protocol):
 
 
 class ScoringServer:
-    """An ASGI application that has no model at first."""
+    """An ASGI application that has no model at first. tokens: a request needs one of them; None: it needs none."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, tokens: Tokens | None = None) -> None:
         self.measures = Measures()
         self.draining = False
         self.failed = False
         self._limits = limits
+        self._tokens = tokens
         self._load = Load()
         self._apps: dict[bool, App] = {}
         self._texts: dict[str, bool] = {}
@@ -97,7 +101,9 @@ class ScoringServer:
             return
         send = self._closing(send) if self.draining else send
         path = scope["path"]
-        if path == "/live":
+        if path not in _OPEN and not self._may(scope):
+            await self._turn_away(path, send)
+        elif path == "/live":
             await answer(send, 200, b"\n")
         elif path == "/metrics":
             await answer(send, 200, generate_latest(self.measures.registry), CONTENT_TYPE_LATEST)
@@ -107,6 +113,18 @@ class ScoringServer:
             await self._apps[False](scope, receive, send)
         else:
             await self._invoke(scope, receive, send)
+
+    def _may(self, scope: Message) -> bool:
+        if self._tokens is None:
+            return True
+        return self._tokens.accept([value for name, value in scope["headers"] if name == b"authorization"])
+
+    async def _turn_away(self, path: str, send: Send) -> None:
+        """Before anything of the request's body is read."""
+        send = Reply(send, self.measures) if path == _INVOCATIONS else send
+        await refuse(
+            send, HTTPStatus.UNAUTHORIZED, "the request needs one of the server's tokens: Authorization: Bearer …"
+        )
 
     async def _invoke(self, scope: Message, receive: Receive, send: Send) -> None:
         reply = Reply(send, self.measures)

@@ -1,6 +1,7 @@
 """A version's server as a separate process during its trial; `jobs.promotion.validate` sends it requests."""
 
 import json
+import secrets
 import signal
 import socket
 import subprocess
@@ -33,7 +34,8 @@ class TrialError(Exception):
 class TrialServer:
     """`ratchet serve` with one version; entering it waits until the server is ready.
 
-    options: give it the same settings. start_seconds: the deadline of the wait.
+    options: give it the same settings, but for the tokens: it accepts one of its own, so a trial needs no Secret.
+    start_seconds: the deadline of the wait.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class TrialServer:
         self._deadline_seconds = start_seconds
         self._clock = clock
         self._port = _free_port()
+        self._token = secrets.token_hex(32)
         self._command = [sys.executable, "-m", "ratchet", "serve", engine, "--version", str(number), *options]
         self._command += ["--host", _ADDRESS, "--port", str(self._port)]
         self._pool = urllib3.PoolManager(
@@ -58,8 +61,12 @@ class TrialServer:
 
     def __enter__(self) -> Self:
         self._words = tempfile.NamedTemporaryFile(mode="w+b", suffix=".log")  # closed in __exit__
+        self._tokens = tempfile.NamedTemporaryFile(mode="w+b", suffix=".token")  # closed in __exit__
+        self._tokens.write(self._token.encode())
+        self._tokens.flush()
+        command = [*self._command, "--set", f"serving.token_file={json.dumps(self._tokens.name)}"]
         # The command line is Ratchet's own, and no shell is involved.
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=self._words)  # noqa: S603
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self._words)  # noqa: S603
         threading.Thread(target=self._watch_memory, daemon=True).start()
         try:
             self._wait()
@@ -97,7 +104,7 @@ class TrialServer:
                 method,
                 f"http://{_ADDRESS}:{self._port}{path}",
                 body=sent,
-                headers={"Content-Type": "application/json"},
+                headers={"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"},
             )
         except urllib3.exceptions.HTTPError as error:
             message = f"its server did not respond to a request: {self._ended() or type(error).__name__}"
@@ -147,6 +154,7 @@ class TrialServer:
                 self._process.kill()
                 self._process.wait(_GRACE_SECONDS)
         self._words.close()
+        self._tokens.close()
 
 
 def _free_port() -> int:
