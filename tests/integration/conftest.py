@@ -11,6 +11,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+import requests
 
 from ratchet.settings import Settings
 from tests.integration.scoring_fixtures import registered  # noqa: F401  # a fixture
@@ -112,3 +113,16 @@ def mlflow_file(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mlflow-file")
     empty_mlflow(folder)
     return f"sqlite:///{folder}/mlflow.db", str(folder / "artifacts")
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What MLflow's client asks the server for."""
+    found, request = [], requests.Session.request
+
+    def counted(self, method, url, **options):
+        found.append(url.rpartition("/mlflow/")[2])
+        return request(self, method, url, **options)
+
+    monkeypatch.setattr(requests.Session, "request", counted)
+    return found

@@ -220,19 +220,6 @@ def until(address, text):
     pytest.fail(f"not within {WAIT_SECONDS} s: {text}; the page: {page[-500:]}")
 
 
-@pytest.fixture
-def asked(monkeypatch):
-    """What MLflow's client asks the server for."""
-    found, request = [], requests.Session.request
-
-    def counted(self, method, url, **options):
-        found.append(url.rpartition("/mlflow/")[2])
-        return request(self, method, url, **options)
-
-    monkeypatch.setattr(requests.Session, "request", counted)
-    return found
-
-
 def test_days_are_fetched_when_there_are_new_ones(settings, asked):
     own = settings_for(settings.tracking.uri, model="console-days", retrain=ENGINES)
     run = add_run(own, "one", 0.6)

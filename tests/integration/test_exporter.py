@@ -12,7 +12,6 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-import requests
 from mlflow.entities import Metric
 from mlflow.tracking import MlflowClient
 from prometheus_client.parser import text_string_to_metric_families
@@ -194,19 +193,6 @@ def test_a_port_that_somebody_has_is_a_matter_of_the_configuration(server, setti
             _, said = process.communicate(timeout=60)
     assert process.returncode == 2
     assert f"exporter.port {port} can't be listened on" in said
-
-
-@pytest.fixture
-def asked(monkeypatch):
-    """What MLflow's client asks the server for."""
-    found, request = [], requests.Session.request
-
-    def counted(self, method, url, **options):
-        found.append(url.rpartition("/mlflow/")[2])
-        return request(self, method, url, **options)
-
-    monkeypatch.setattr(requests.Session, "request", counted)
-    return found
 
 
 def test_mlflow_is_asked_for_few_things_however_many_versions_there_are(settings, asked):
