@@ -1,17 +1,10 @@
-"""No function of the package is longer than 30 lines, from `def` to its last line; those that are may not grow."""
+"""No function of the package is longer than 30 lines, from `def` to its last line."""
 
 import ast
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2] / "src" / "ratchet"
 MOST = 30
-LONGER = {
-    "engines/spark/engine.py": {"read": 34},
-    "io/serving/in_process.py": {"_ask": 34},
-    "io/serving/measures.py": {"__init__": 31},
-    "io/table/files/csv_files.py": {"_batches": 35},
-    "io/table/inspection.py": {"inspect": 39},
-}
 
 
 def lengths(source):
@@ -25,15 +18,6 @@ def test_a_length_is_counted_from_def_to_the_last_line():
 
 
 def test_no_function_of_the_package_is_too_long():
-    found = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = path.relative_to(PACKAGE).as_posix()
-        found[name] = {function: lines for function, lines in lengths(path.read_text("utf-8")) if lines > MOST}
-    assert LONGER.keys() <= found.keys()
-    longer = {
-        (name, function): lines
-        for name, functions in found.items()
-        for function, lines in functions.items()
-        if lines > LONGER.get(name, {}).get(function, MOST)
-    }
-    assert longer == {}
+    found = {path.relative_to(PACKAGE).as_posix(): lengths(path.read_text("utf-8")) for path in PACKAGE.rglob("*.py")}
+    assert len(found) > 200
+    assert {(name, *each) for name, functions in found.items() for each in functions if each[1] > MOST} == set()

@@ -44,6 +44,7 @@ from ratchet.engines.spark.folding import folded
 from ratchet.engines.spark.pipeline import PREDICTION, PROBABILITY, SCORE, Categories, Numbers
 from ratchet.engines.spark.recipe import Recipe, recipe
 from ratchet.engines.spark.session import Session
+from ratchet.engines.spark.window_facts import Text
 from ratchet.errors import DataError
 from ratchet.io.table import checks
 from ratchet.io.table.checks import WindowFacts
@@ -100,15 +101,8 @@ class Spark:
     def read(
         self, table: EventTable, windows: Windows, extra: Sequence[str]
     ) -> tuple[WindowSummary, WindowSummary, WindowSummary]:
-        spark = self._session.get()
-        self._table, self._windows = table, windows
-        self._folds, self._tuned = (), {}
-        self._kept_version.cache_clear()
-        self._recipe = recipe(self._settings, table, spark.sparkContext.defaultParallelism)
-        if (code := self._recipe.code) is not None:
-            self._imported[code.files.stem] = digest(code.files)
+        spark = self._begin(table, windows)
         with spark_errors(f"reading {table.uri}"):
-            placed = list(enumerate(windows))
             rows = reading.frame(spark, table, list(windows), table.entities).persist()
             most = self._recipe.most_categories()
             # Spark plans each of them on one core; the first one fills the cache for the others.
@@ -117,13 +111,12 @@ class Spark:
             equal = background.begin("equal", window_facts.equal_rows, rows, table, _TEST, oldest_day(windows))
             groups = window_facts.groups(rows, table)
             numeric = numbers.result()
-            about = [window_facts.facts(groups, numeric[place], place, window, table) for place, window in placed]
+            about = [
+                window_facts.facts(groups, numeric[place], place, window, table) for place, window in enumerate(windows)
+            ]
             _judged(about, table)
             self._rows = rows
-            found = texts.result()
-            self._categories = window_facts.categories(found, table, most)
-            text_counts = window_facts.counts_of_texts(found, about[_TRAIN], about[_TEST], table)
-            about[_TRAIN] = window_facts.with_distinct(about[_TRAIN], found)
+            text_counts = self._keep_texts(texts.result(), about, most)
             known = [checks.check_entities(window_facts.entities(rows, name, _TEST), table) for name in table.entities]
             self.warnings = [*_judged(about, table), *checks.check_copies(equal.result().copies, table), *chain(*known)]
             self._distinct = equal.result().distinct
@@ -131,6 +124,26 @@ class Spark:
         self._keep(about, numeric, text_counts)
         train, calibration, test = (window_facts.summary(groups, place, facts) for place, facts in enumerate(about))
         return train, calibration, test
+
+    def _begin(self, table: EventTable, windows: Windows) -> Any:
+        """Begin with a table, forgetting an earlier one; returns the session."""
+        spark = self._session.get()
+        self._table, self._windows = table, windows
+        self._folds, self._tuned = (), {}
+        self._kept_version.cache_clear()
+        self._recipe = recipe(self._settings, table, spark.sparkContext.defaultParallelism)
+        if (code := self._recipe.code) is not None:
+            self._imported[code.files.stem] = digest(code.files)
+        return spark
+
+    def _keep_texts(
+        self, found: Mapping[str, list[Text]], about: list[WindowFacts], most: int
+    ) -> list[tuple[FeatureCounts, ...]]:
+        """Keep the categories of texts and add their number to `about`; returns their counts, training and test."""
+        self._categories = window_facts.categories(found, self._table, most)
+        counts = window_facts.counts_of_texts(found, about[_TRAIN], about[_TEST], self._table)
+        about[_TRAIN] = window_facts.with_distinct(about[_TRAIN], found)
+        return counts
 
     def _keep(
         self,

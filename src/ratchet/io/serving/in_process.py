@@ -25,21 +25,6 @@ def predictions(app: App, request: object) -> list[Any]:
 
 async def _ask(app: App, body: bytes) -> tuple[int, bytes]:
     status, parts, asked = 0, [], False
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": "/invocations",
-        "raw_path": b"/invocations",
-        "query_string": b"probabilities=true",
-        "root_path": "",
-        "headers": headers,
-        "client": None,
-        "server": None,
-    }
 
     async def receive() -> Message:
         nonlocal asked
@@ -55,5 +40,22 @@ async def _ask(app: App, body: bytes) -> tuple[int, bytes]:
         else:
             parts.append(message.get("body", b""))
 
-    await app(scope, receive, send)
+    await app(_scope(body), receive, send)
     return status, b"".join(parts)
+
+
+def _scope(body: bytes) -> Message:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/invocations",
+        "raw_path": b"/invocations",
+        "query_string": b"probabilities=true",
+        "root_path": "",
+        "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())],
+        "client": None,
+        "server": None,
+    }

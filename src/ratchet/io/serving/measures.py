@@ -16,35 +16,31 @@ class Measures:
 
     def __init__(self) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry()
+        self.registry = registry = CollectorRegistry()
         self.requests = Counter(
-            "ratchet_server_requests", "Requests to /invocations, by HTTP status.", ["code"], registry=self.registry
+            "ratchet_server_requests", "Requests to /invocations, by HTTP status.", ["code"], registry=registry
         )
         self.seconds = Histogram(
             "ratchet_server_request_seconds",
             "Duration of requests to /invocations, in seconds.",
             buckets=_BUCKETS,
-            registry=self.registry,
+            registry=registry,
         )
         self.predictions = Counter(
-            "ratchet_server_predictions", "Rows, by predicted label.", ["label"], registry=self.registry
+            "ratchet_server_predictions", "Rows, by predicted label.", ["label"], registry=registry
         )
         self.failures = Counter(
             "ratchet_server_failures",
             "Requests that match the signature but on whose rows the model failed; MLflow returns 400.",
-            registry=self.registry,
+            registry=registry,
         )
         self.prepared = Gauge(
             "ratchet_server_prepared",
             "1 if a prepared plan of the model answers JSON, 0 if all requests take MLflow's way.",
-            registry=self.registry,
+            registry=registry,
         )
-        self.model = Gauge(
-            "ratchet_server_model_info",
-            "1 for the served version.",
-            ["model", "version"],
-            registry=self.registry,
-        )
+        about = ["model", "version"]
+        self.model = Gauge("ratchet_server_model_info", "1 for the served version.", about, registry=registry)
 
     def count(self, labels: Iterable[object]) -> None:
         """Count predicted labels, one for each row."""

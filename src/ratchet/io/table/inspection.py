@@ -48,22 +48,13 @@ def inspect(settings: Data, looked: table_files.Looked | None = None) -> EventTa
     """Inspect a table: its files, columns, features and end; reads no rows of Parquet, and CSV once.
 
     looked: the result of an earlier inspection (`io.table.snapshot`) with these settings; then no file is inspected.
-
     Raises DataError for data unfit for training, ConfigurationError for settings that don't apply, TemporaryError if
     the store does not respond.
     """
     clock = Clock.of(settings.timezone, settings.timestamp_unit)
     store = open_store(settings.uri)
     looked = looked or table_files.look(store, _wanted(settings, clock), settings.format, settings.snapshot)
-    # A column in the path counts only if a setting names it.
-    schema = table_files.with_partitions(looked.schema, looked.files, settings.numeric or (), _needed(settings))
-    columns.check_present(settings.uri, _needed(settings), schema.names, settings.uri)
-    for name in (settings.timestamp, settings.label.known_at):
-        if name is not None:
-            columns.check_timestamp(schema, name, settings, settings.uri)
-    check_comparable(schema, settings.label)
-    if settings.entity is not None:
-        columns.check_extra(schema, "entity", settings.entity, settings.uri)
+    schema = _schema(settings, looked)
     numeric, categorical = columns.features(schema, settings, settings.uri)
     _check_everywhere(store, looked.files, settings)
     table = EventTable(
@@ -83,6 +74,20 @@ def inspect(settings: Data, looked: table_files.Looked | None = None) -> EventTa
         version=looked.version,
     )
     return _with_end(table)
+
+
+def _schema(settings: Data, looked: table_files.Looked) -> pa.Schema:
+    """The table's columns, those with a role checked."""
+    # A column in the path counts only if a setting names it.
+    schema = table_files.with_partitions(looked.schema, looked.files, settings.numeric or (), _needed(settings))
+    columns.check_present(settings.uri, _needed(settings), schema.names, settings.uri)
+    for name in (settings.timestamp, settings.label.known_at):
+        if name is not None:
+            columns.check_timestamp(schema, name, settings, settings.uri)
+    check_comparable(schema, settings.label)
+    if settings.entity is not None:
+        columns.check_extra(schema, "entity", settings.entity, settings.uri)
+    return schema
 
 
 def _wanted(settings: Data, clock: Clock) -> table_files.Wanted:

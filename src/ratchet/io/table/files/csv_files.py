@@ -198,23 +198,23 @@ def _batches(
     # Without any column the number of rows would be unknown.
     wanted = inner if columns is None else list(columns) or inner[:1]
     with _refused(store, path, header.names, dialect), csv_stream.sealed(store, path, seal) as stream:
-        reader = pc_csv.open_csv(
-            stream,
-            pc_csv.ReadOptions(
-                block_size=_BLOCK_BYTES,
-                column_names=inner,
-                skip_rows_after_names=header.before + 1,
-                encoding=dialect.encoding,
-            ),
-            pc_csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True),
-            pc_csv.ConvertOptions(
-                include_columns=wanted,
-                column_types=dict.fromkeys(wanted, pa.string()),
-                null_values=missing,
-                strings_can_be_null=True,
-            ),
+        reading = pc_csv.ReadOptions(
+            block_size=_BLOCK_BYTES,
+            column_names=inner,
+            skip_rows_after_names=header.before + 1,
+            encoding=dialect.encoding,
         )
-        yield from reader
+        parsing = pc_csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=True)
+        yield from pc_csv.open_csv(stream, reading, parsing, _as_text(wanted, missing))
+
+
+def _as_text(columns: Sequence[str], missing: Sequence[str]) -> pc_csv.ConvertOptions:
+    return pc_csv.ConvertOptions(
+        include_columns=columns,
+        column_types=dict.fromkeys(columns, pa.string()),
+        null_values=missing,
+        strings_can_be_null=True,
+    )
 
 
 @contextmanager
