@@ -273,7 +273,8 @@ def test_what_was_created_is_not_changed():
 
 def executor():
     """An executor as Spark creates it: the parts of it that matter here."""
-    definition = get("scheduledsparkapplication", "train-spark")["spec"]["template"]
+    found = get("scheduledsparkapplication", "train-spark")
+    definition = found["spec"]["template"]
     part = definition["executor"]
     spec = copy.deepcopy(part["template"]["spec"])
     spec["containers"][0] |= {"image": definition["image"], "args": ["executor"]}
@@ -282,7 +283,12 @@ def executor():
         {"name": "SPARK_EXECUTOR_POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
     ]
     spec["volumes"].append({"name": "spark-conf-volume-exec", "configMap": {"name": "spark-exec-conf-map"}})
-    labels = part["labels"] | {"spark-role": "executor", "spark-exec-id": "1", "ratchet/cycle": "c"}
+    # The operator passes on the labels of the application.
+    labels = (
+        found["metadata"]["labels"]
+        | part["labels"]
+        | {"spark-role": "executor", "spark-exec-id": "1", "ratchet/cycle": "c"}
+    )
     spec |= {"serviceAccountName": part["serviceAccount"], "restartPolicy": "Never"}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "exec-1", "labels": labels}, "spec": spec}
 
