@@ -28,7 +28,7 @@ def spark(cluster, clock):
     with serving(cluster) as address:
         api = api_of(address, clock)
         journal = Journal(api, cluster.objects["jobs", "c"], "c")
-        context = StepContext(api, journal, Retrain(pending_seconds=45), clock, clock.sleep)
+        context = StepContext(api, journal, Retrain(pending_seconds=45, unschedulable_seconds=90), clock, clock.sleep)
         order = Order(("train", "spark"), ())
         yield SparkStep(context, order, "c", cluster.objects["sparkapplications", "c-spark"], lambda _event: None)
 
@@ -54,6 +54,43 @@ def test_an_executor_that_fits_on_no_node_ends_the_step_though_its_driver_runs(s
     assert 45 <= clock.now < 60
     assert [event["event"] for event in logs] == ["step.started", "step.waiting", "step.failed"]
     assert cluster.made("sparkapplications") == []
+
+
+# As the driver of Spark 4.1 logs it, again and again.
+REFUSED = (
+    "2026-11-30T17:29:27.1Z 2026-11-30T17:29:27Z spark WARN ExecutorPodsSnapshotsStoreImpl: Exception when notifying\n"
+    "2026-11-30T17:29:27.2Z io.fabric8.kubernetes.client.KubernetesClientException: Failure executing: POST at: "
+    'https://kubernetes.default.svc/api/v1/namespaces/ratchet/pods. Message: pods "c-exec-1" is forbidden: {why}. '
+    "Received status: Status(apiVersion=v1, code=403, details=StatusDetails(causes=[])).\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("why", "reason", "seconds"),
+    [
+        ("ValidatingAdmissionPolicy 'ratchet-executors' denied request: no such label", "missing", 45),
+        ("exceeded quota: small, requested: limits.cpu=2, used: limits.cpu=3, limited: limits.cpu=4", "room", 90),
+    ],
+)
+def test_executors_that_are_refused_end_the_step_though_its_driver_tries_for_ever(
+    spark, cluster, clock, why, reason, seconds
+):
+    cluster.logs["c-driver"] = REFUSED.format(why=why)
+    over = looks(spark, clock, 150)
+    assert over is not None
+    assert f'the driver c-driver can make no executor: pods "c-exec-1" is forbidden: {why}' in over.sentence
+    assert "Received status" not in over.sentence
+    assert over.reason == reason
+    assert seconds <= clock.now < seconds + 15
+
+
+def test_an_executor_that_was_refused_at_first_is_forgotten(spark, cluster, clock):
+    cluster.logs["c-driver"] = REFUSED.format(why="exceeded quota: small")
+    assert looks(spark, clock, 30) is None
+    executor = pod("c-exec-2", EXECUTOR, state=running())
+    executor["metadata"]["labels"] = {**APPLICATION, "spark-role": "executor"}
+    cluster.add("pods", "c-exec-2", executor)
+    assert looks(spark, clock, 300) is None
 
 
 def test_a_driver_that_runs_with_its_executor_goes_on(spark, cluster, clock):

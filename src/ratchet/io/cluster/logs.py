@@ -5,6 +5,7 @@ last seconds are requested again, and lines already seen are dropped.
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -16,14 +17,20 @@ from ratchet.io.runner import VERB_FAILED
 
 _OVERLAP = timedelta(seconds=2)
 _PREFIX = "ratchet: "
+# What Spark's client for Kubernetes logs of a pod that it could not create.
+_REFUSED = re.compile(r'Message: (pods "[^"]+" is forbidden: .+?)(?:\. Received status|$)')
 
 
 @dataclass(frozen=True)
 class Said:
-    """The last words of a failed verb: its sentence, and its reason where its exit code says another."""
+    """The last words of a failed verb: its sentence, and its reason where its exit code says another.
+
+    refused: the API server's last words on a pod that a Spark driver could not create.
+    """
 
     sentence: str = ""
     reason: Reason | None = None
+    refused: str = ""
 
 
 NOTHING = Said()
@@ -70,14 +77,16 @@ class Follower:
 
 
 def said_in(lines: Iterable[str], before: Said = NOTHING) -> Said:
-    """The last words of a failed verb in the lines of a log; `before` where they have none."""
-    sentence, reason = before.sentence, before.reason
+    """The last words of a failed verb, or of a driver, in the lines of a log; `before` where they have none."""
+    sentence, reason, refused = before.sentence, before.reason, before.refused
     for line in lines:
         if line.strip().startswith(_PREFIX):
             sentence = line.strip().removeprefix(_PREFIX)
         elif (event := event_in(line)) is not None and event["event"] == VERB_FAILED:
             reason = reason_named(event.get("reason"))
-    return Said(sentence, reason)
+        elif (found := _REFUSED.search(line)) is not None:
+            refused = found[1]
+    return Said(sentence, reason, refused)
 
 
 def event_in(line: str) -> Mapping[str, Any] | None:

@@ -1,7 +1,8 @@
 """Why a step does not start, in a sentence, and how long that is tolerated.
 
-The reason why a pod waits is in one of four places: its containers' states, its conditions, its events or, if it could
-not be created, the events of its Job. Nothing here sends requests to the cluster.
+The reason why a pod waits is in one of five places: its containers' states, its conditions, its events or, if it could
+not be created, the events of its Job; of an executor it is the log of its driver. Nothing here sends requests to the
+cluster.
 """
 
 import re
@@ -99,11 +100,21 @@ def of_job(job: Json, events: Sequence[Json]) -> Waiting | None:
     newest = _newest(events, {"FailedCreate"})
     if newest is None:
         return None
-    message = _short(newest.get("message", ""))
-    # A quota is room, too: a sibling that ends gives some of it back.
-    lacks: Literal["room", "missing"] = "room" if "exceeded quota" in message else "missing"
-    name = job["metadata"]["name"]
+    message, name = _short(newest.get("message", "")), job["metadata"]["name"]
+    lacks = _lacks(message)
     return Waiting("FailedCreate", name, f"the Job {name} can make no pod: {message}", lacks, lacks)
+
+
+def of_driver(driver: Json, refused: str) -> Waiting:
+    """Why a driver that runs has no executor. refused: the API server's words; Spark itself tries for ever."""
+    message, name = _short(refused), driver["metadata"]["name"]
+    lacks = _lacks(message)
+    return Waiting("ExecutorRefused", name, f"the driver {name} can make no executor: {message}", lacks, lacks)
+
+
+def _lacks(message: str) -> Literal["room", "missing"]:
+    # A quota is room, too: a sibling that ends gives some of it back.
+    return "room" if "exceeded quota" in message else "missing"
 
 
 def of_application(application: Json) -> Waiting | None:

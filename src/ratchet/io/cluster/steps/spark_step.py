@@ -24,6 +24,7 @@ class SparkStep(ClusterStep):
     _driver_gone: float | None = None
     _had_driver = False
     _killed: str | None = None
+    _refused = ""
 
     def _look(self) -> Ended | None:
         application = self._hasty.get(APPLICATIONS, self._name)
@@ -42,6 +43,7 @@ class SparkStep(ClusterStep):
         self._had_driver, self._driver_gone = True, None
         self._runs(driver, (DRIVER,))
         said = self._follow(driver, (DRIVER,))
+        self._refused = said.refused
         ended = exit_status.of_pod(driver, (DRIVER,), said)
         if ended is not None:
             self._ended_at(driver, (DRIVER,))
@@ -62,6 +64,8 @@ class SparkStep(ClusterStep):
         if driver is None:
             return None if self._had_driver else pending.of_application(application)
         why = pending.of_pod(driver, self._events_of(driver))
+        if why is None and not executors and self._refused:
+            return pending.of_driver(driver, self._refused)
         if why is not None or not executors or any(_works(pod) for pod in executors):
             return why
         reasons = (pending.of_pod(pod, self._events_of(pod)) for pod in executors)
