@@ -30,7 +30,7 @@ def secrets() -> None:
 @click.option("--dry-run", is_flag=True, help="Only compare: say how much would be copied.")
 @click.option("--may-be-empty", is_flag=True, help="Accept a FROM that does not exist.")
 def copy(sources: tuple[str, ...], target: str, *, dry_run: bool, may_be_empty: bool) -> None:
-    """Copy each FROM, a bucket, a folder or a file, to TO/<its last name>, read it back and compare.
+    """Copy all of FROM..., buckets, folders or files, each to TO/<its last name>, read it back and compare.
 
     Addresses are local paths, s3://bucket or s3://bucket/prefix; as TO, s3:// stands for the buckets of the same names.
     What TO has already is left, and nothing is deleted, so an interrupted call can be repeated.
