@@ -217,3 +217,19 @@ def test_a_call_that_is_killed_is_repeated(servers, stores, tmp_path):
     subprocess.run(command, env=variables, check=True, timeout=300, stdout=subprocess.DEVNULL)
     whole = {name: body for name, body in files_in(tmp_path / "many").items() if not name.startswith(".ratchet-new-")}
     assert whole == {str(number): b"x" * 1000 for number in range(200)}
+
+
+def test_a_file_that_is_gone_from_the_target_meanwhile_is_named(tmp_path, monkeypatch):
+    entries, told = file_stores._Folder.entries, []
+
+    def fewer(folder):
+        told.append(folder.address)
+        return entries(folder) if told.count(folder.address) < 2 else iter(())
+
+    monkeypatch.setattr(file_stores._Folder, "entries", fewer)
+    (tmp_path / "from").mkdir()
+    (tmp_path / "from" / "file").write_bytes(b"content")
+    with pytest.raises(
+        FailedError, match=r"/to/from lacks 1 file \(0\.0 MB\) of .*/from, 'file' first, after the copy"
+    ):
+        copied(str(tmp_path / "from"), str(tmp_path / "to"))

@@ -121,9 +121,8 @@ class _Pair:
     def _check(self, expected: Sequence[Entry]) -> None:
         found = {entry.path for entry in self.target.entries()}
         if lacking := [entry for entry in expected if entry.path not in found]:
-            message = (
-                f"{len(lacking):,} files are missing in {self.target.address} after the copy, {lacking[0]!r} first"
-            )
+            what = f"{_files(lacking)} of {self.source.address}, {lacking[0].path!r} first"
+            message = f"{self.target.address} lacks {what}, after the copy"
             raise FailedError(message)
 
 

@@ -54,27 +54,25 @@ class Models:
     def _facts(self, client: MlflowClient, engine: str, decisions: Mapping[str, int]) -> ModelFacts:
         name = self._settings.registered_name(engine)
         model = RegisteredModel.read(client, name)
-        if model is None:
-            return ModelFacts(
-                name,
-                decisions=decisions,
-                estimate_alert=self._settings.exporter.estimate_alert,
-                trained=self._decisions.newest(engine),
-            )
-        versions = sorted(listed(client, name), key=lambda version: int(version.version), reverse=True)
-        number = model.aliases.get(CHAMPION)
-        named = next((version for version in versions if int(version.version) == number), None)
-        return ModelFacts(
-            model=name,
-            champion=None if named is None else self._champion(client, model, named),
-            versions=len(versions),
+        facts = ModelFacts(
+            name,
             decisions=decisions,
-            validation_failed=_validation_failed(versions),
             estimate_alert=self._settings.exporter.estimate_alert,
             trained=self._decisions.newest(engine),
         )
+        if model is None:
+            return facts
+        versions = sorted(listed(client, name), key=lambda version: int(version.version), reverse=True)
+        number = model.aliases.get(CHAMPION)
+        named = next((version for version in versions if int(version.version) == number), None)
+        return replace(
+            facts,
+            champion=None if named is None else self._with_curve(client, model, named),
+            versions=len(versions),
+            validation_failed=_validation_failed(versions),
+        )
 
-    def _champion(self, client: MlflowClient, model: RegisteredModel, version: ModelVersion) -> Champion:
+    def _with_curve(self, client: MlflowClient, model: RegisteredModel, version: ModelVersion) -> Champion:
         run = None
         with ignoring_absent():
             run = client.get_run(version.run_id) if version.run_id else None

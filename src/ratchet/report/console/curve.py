@@ -5,7 +5,7 @@ from math import ceil, log10
 from xml.etree.ElementTree import Element
 
 from ratchet.core.history import Curve
-from ratchet.report.console.elements import element
+from ratchet.report.console.elements import element, table
 from ratchet.report.console.times import day_of
 from ratchet.report.numbers import Scale, measure
 
@@ -74,9 +74,8 @@ def _numbers(curve: Curve, days: Sequence[int], limit: str) -> Element:
         )
         for day in newest
     )
-    table = element("table", element("thead", element("tr", *heads)), element("tbody", *rows))
     summary = f"The numbers of the newest {len(newest)} days" if len(newest) > 1 else "The numbers of the day"
-    return element("details", element("summary", summary), table)
+    return element("details", element("summary", summary), table(heads, rows))
 
 
 def _scale(curve: Curve) -> Scale:

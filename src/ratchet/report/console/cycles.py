@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element
 
 from ratchet.core.exported import CycleFacts
 from ratchet.core.history import CycleNow
-from ratchet.report.console.elements import Child, element, sentence
+from ratchet.report.console.elements import Child, element, sentence, table
 from ratchet.report.console.times import ago, moment, took
 
 TITLE = "What runs now"
@@ -66,4 +66,4 @@ def _table(names: Sequence[str], rows: Sequence[Sequence[tuple[Child, ...]]]) ->
         )
         for first, *middle, last in rows
     )
-    return element("table", element("thead", element("tr", *heads)), element("tbody", *body), class_="cycles")
+    return table(heads, body, "cycles")

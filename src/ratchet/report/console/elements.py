@@ -1,5 +1,6 @@
 """HTML as a tree of elements: the standard library writes it and escapes all text, so no value becomes markup."""
 
+from collections.abc import Iterable
 from xml.etree.ElementTree import Element, tostring
 
 from ratchet.errors import without_credentials
@@ -22,6 +23,11 @@ def element(tag: str, *children: Child, **attributes: str | None) -> Element:
         elif child is not None:
             _append_text(made, child)
     return made
+
+
+def table(heads: Iterable[Element], rows: Iterable[Element], class_: str | None = None) -> Element:
+    """A table with one row of heads."""
+    return element("table", element("thead", element("tr", *heads)), element("tbody", *rows), class_=class_)
 
 
 def document(root: Element) -> str:

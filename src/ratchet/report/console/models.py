@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 from ratchet.core.exported import Champion, ModelFacts
 from ratchet.core.history import Curve, Trained
 from ratchet.report.console import curve
-from ratchet.report.console.elements import Child, element, sentence
+from ratchet.report.console.elements import Child, element, sentence, table
 from ratchet.report.console.times import ago, day_of, moment
 from ratchet.report.numbers import measure
 
@@ -97,7 +97,7 @@ def _cycles(model: ModelFacts, mlflow: str) -> Iterator[Element]:
     names = ("Cycle", "Began", "F1", "Decision", "Why")
     heads = (element("th", name, scope="col", class_=None if name == "F1" else "text") for name in names)
     rows = (_row(run, mlflow) for run in model.trained)
-    yield element("table", element("thead", element("tr", *heads)), element("tbody", *rows), class_="cycles")
+    yield table(heads, rows, "cycles")
 
 
 def _row(run: Trained, mlflow: str) -> Element:
