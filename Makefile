@@ -28,7 +28,7 @@ run: setup data/flights.written ## Run one whole cycle on the sample: train both
 
 .PHONY: test
 test: setup ## Check and test everything that needs no cluster
-	@$(MAKE) check
+	@$(if $(CHECKED),,$(MAKE) check)
 	$(PYTEST) tests --ignore tests/e2e --ignore tests/images -n 3 --dist loadfile --no-loadscope-reorder
 
 # What hypothesis tries, by hundreds of examples that are new each time.

@@ -22,7 +22,7 @@ def spark_engine(flights_slice, tmp_path_factory):
 @pytest.fixture(scope="module")
 def spark_session(spark_engine):
     """The session of that engine, whose cache is emptied after each file of tests."""
-    session = spark_engine._session.get()
+    session = spark_engine.session.get()
     yield session
     with _sockets_collected():
         session.catalog.clearCache()

@@ -78,7 +78,7 @@ def scorer(request, registered, flights_slice):
         if request.param == "spark":
             # It would start a JVM, which nobody would end; the tests have one.
             request.getfixturevalue("spark_session")
-            session = request.getfixturevalue("spark_engine")._session
+            session = request.getfixturevalue("spark_engine").session
             patch.setattr(scoring, "Session", lambda _: session)
         opened = open_scorer(request.param, settings)
     return opened, opened.load(f"models:/flights-{request.param}/1", "version 1")

@@ -1006,7 +1006,7 @@ def with_raw_features(engine, tmp_path, monkeypatch):
 
 def test_both_engines_read_dates_times_and_notes_as_the_same_text(engine, with_raw_features):
     table, names = with_raw_features, with_raw_features.raw
-    rows = reading.frame(engine._session.get(), table, [EVENTS.test]).where(f"{WINDOW} = 0").toPandas()
+    rows = reading.frame(engine.session.get(), table, [EVENTS.test]).where(f"{WINDOW} = 0").toPandas()
     ours = inspection.load(table, EVENTS.test, table.features).frame
     for name in names:
         theirs = sorted(rows[name].fillna("none"))

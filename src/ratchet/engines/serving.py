@@ -28,9 +28,10 @@ class Served:
 
 
 @contextmanager
-def loaded(engine: str, settings: Settings, folder: str) -> Iterator[Served]:
+def loaded(engine: str, settings: Settings, folder: str, beside: Any = None) -> Iterator[Served]:
     """Load a model from a local folder; its resources are released at the end.
 
+    beside: an open engine of the same name, whose Spark session serves, too; starting another takes seconds.
     Raises ConfigurationError if the engine is not installed, FailedError if the model can't be loaded.
     """
     try:
@@ -38,12 +39,13 @@ def loaded(engine: str, settings: Settings, folder: str) -> Iterator[Served]:
             from ratchet.engines.spark.scorer import SparkScorer
             from ratchet.engines.spark.session import Session
 
-            session = Session(settings)
+            session = Session(settings) if beside is None else beside.session
             try:
                 session.get()
                 yield _load(folder, SparkScorer)
             finally:
-                session.stop()
+                if beside is None:
+                    session.stop()
         else:
             from ratchet.engines.sklearn.plan import planned
             from ratchet.engines.sklearn.scorer import ScikitLearnScorer

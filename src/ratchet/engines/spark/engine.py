@@ -75,7 +75,7 @@ class Spark:
     def __init__(self, settings: Settings) -> None:
         self.warnings: Sequence[str] = ()
         self._settings = settings
-        self._session = Session(settings)
+        self.session = Session(settings)
         self._table: EventTable
         self._windows: Windows
         self._rows: Any
@@ -127,7 +127,7 @@ class Spark:
 
     def _begin(self, table: EventTable, windows: Windows) -> Any:
         """Begin with a table, forgetting an earlier one; returns the session."""
-        spark = self._session.get()
+        spark = self.session.get()
         self._table, self._windows = table, windows
         self._folds, self._tuned = (), {}
         self._kept_version.cache_clear()
@@ -163,7 +163,7 @@ class Spark:
 
     def _rows_for_versions(self, extra: Sequence[str]) -> Any:
         """The test rows, with the columns that only existing versions need."""
-        spark = self._session.get()
+        spark = self.session.get()
         rows = self._window(_TEST)
         if extra:
             rows = reading.frame(spark, self._table, [self._windows.test], extra).where(f"{WINDOW} = 0")
@@ -185,7 +185,7 @@ class Spark:
     def _fold(self, earlier: Any, later: Any, params: Params) -> Counts:
         stages = self._recipe.fitted(self._numbers, self._categories, earlier, params)
         with spark_errors("scoring a fold"):
-            return self._counts(_model([*stages, calibration.as_it_is(self._session.get())]).transform(later))
+            return self._counts(_model([*stages, calibration.as_it_is(self.session.get())]).transform(later))
 
     def count_untuned(self) -> tuple[Counts, Counts]:
         stages = self._recipe.fitted(self._numbers, self._categories, self._window(_TRAIN), {})
@@ -227,7 +227,7 @@ class Spark:
         self._stages["measured"].append(pipeline.labeller(threshold))
 
     def refit(self) -> float:
-        self._session.get()  # active in this thread, too
+        self.session.get()  # active in this thread, too
         rows = self._rows.where(reading.column(WINDOW).isin(list(_ALL)))
         numbers = window_facts.numbers(self._numeric, sum(self._row_counts))
         with spark_errors("counting the texts of all windows"):
@@ -279,7 +279,7 @@ class Spark:
         levels: int,
         training: Sequence[FeatureCounts],
     ) -> Measured:
-        spark = self._session.get()
+        spark = self.session.get()
         with spark_errors(f"reading {table.uri}"):
             rows = reading.frame(spark, table, [window, unlabelled]).persist()
             groups = window_facts.groups(rows, table)
@@ -303,13 +303,13 @@ class Spark:
         return Confusion.from_rows(found[DAY], found[LABEL], found[PREDICTION], found["count"])
 
     def draw(self, rows: int) -> Drawn:
-        self._session.get()  # active in this thread, too
+        self.session.get()  # active in this thread, too
         with spark_errors("sampling the test window"):
             few = permuting.drawn(self._versions_rows.drop(OTHER, WINDOW), rows, self._settings.seed)
         return Drawn(few.drop(columns=[DAY, LABEL]), few[DAY].to_numpy(), few[LABEL].to_numpy() == 1)
 
     def score_permuted(self, columns: pd.DataFrame, permuted: pd.DataFrame, model_uri: str | None = None) -> Permuted:
-        spark = self._session.get()  # active in this thread, too
+        spark = self.session.get()  # active in this thread, too
         if model_uri is None:
             model, names = self._model("measured"), list(self._table.features)
         else:
@@ -319,7 +319,7 @@ class Spark:
 
     def _version(self, model_uri: str) -> tuple[Any, list[str]]:
         """A registered version, and the columns that it needs; raises as `confusion_of` does."""
-        self._session.get()  # active in this thread, too
+        self.session.get()  # active in this thread, too
         return self._kept_version(model_uri)
 
     def _load_version(self, model_uri: str) -> tuple[Any, list[str]]:
@@ -335,18 +335,18 @@ class Spark:
             return self._loaded(local), names
 
     def log_model(self, role: Role = "measured") -> str:
-        self._session.get()  # active in this thread, too
+        self.session.get()  # active in this thread, too
         with spark_errors("logging the model"):
             return logging.log(self._model(role), LOGGED_AS[role], self._form(role))
 
     def save_model(self, folder: str) -> None:
-        self._session.get()  # active in this thread, too
+        self.session.get()  # active in this thread, too
         with spark_errors("saving the model"):
             logging.save(self._model("measured"), folder, self._form("measured"))
 
     def _form(self, role: Role) -> dict[str, Any]:
         example = self._picking.result().features.iloc[:_EXAMPLE_ROWS]
-        return logging.form(self._recipe.needed(self._stages[role]), self._table, example, self._session.temporary)
+        return logging.form(self._recipe.needed(self._stages[role]), self._table, example, self.session.temporary)
 
     def sample(self, role: Role = "measured") -> Sample:
         names = list(self._table.features)
@@ -372,7 +372,7 @@ class Spark:
         return sum(1 for one, other in zip(served, sample.labels, strict=True) if one != other)
 
     def close(self) -> None:
-        self._session.stop()
+        self.session.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -380,7 +380,7 @@ class Spark:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._session.leave(kind)
+        self.session.leave(kind)
 
     def _model(self, role: Role) -> Any:
         return _model(self._stages[role])
@@ -407,7 +407,7 @@ class Spark:
         import mlflow
 
         own.check_code(local, self._imported)
-        return loading("it", mlflow.spark.load_model, local, dfs_tmpdir=self._session.temporary)
+        return loading("it", mlflow.spark.load_model, local, dfs_tmpdir=self.session.temporary)
 
 
 def _model(stages: Sequence[Any]) -> Any:

@@ -12,7 +12,7 @@ from ratchet.core.evaluation.few_positives import calibration_method
 from ratchet.core.evaluation.threshold import choose, choose_expected
 from ratchet.core.windows import Windows
 from ratchet.engines import serving
-from ratchet.engines.base import Sample
+from ratchet.engines.base import Engine, Sample
 from ratchet.engines.opening import open_engine
 from ratchet.errors import FailedError
 from ratchet.io.records.samples import SampleRows, plain_rows
@@ -29,8 +29,9 @@ _SAME_PROBABILITY = 1e-6
 def tried(engine: str, few: FewRows, windows: Windows, folder: str) -> list[str]:
     """Try an engine; returns what was done, in sentences. folder: a new one, for the model. Raises RatchetError."""
     begin = time.monotonic()
-    sample = _trained(engine, few.settings, windows, folder)
-    _serve(engine, few.settings, folder, sample)
+    with open_engine(engine, few.settings) as opened:
+        sample = _trained(opened, few.settings, windows, folder)
+        _serve(opened, few.settings, folder, sample)
     choice, seconds = getattr(few.settings, engine).estimator, time.monotonic() - begin
     return [
         f"{choice} fitted on {few.rows:,} rows, calibrated, with a threshold, saved",
@@ -38,19 +39,17 @@ def tried(engine: str, few: FewRows, windows: Windows, folder: str) -> list[str]
     ]
 
 
-def _trained(engine: str, settings: Settings, windows: Windows, folder: str) -> Sample:
+def _trained(engine: Engine, settings: Settings, windows: Windows, folder: str) -> Sample:
     """Save a model in a folder; returns rows with the labels that it gives them here."""
-    table = inspection.inspect(settings.data)
-    with open_engine(engine, settings) as opened:
-        opened.read(table, windows, ())
-        opened.fit()
-        counts = opened.calibrate()
-        choice = choose_expected if calibration_method(counts.positives) == "sigmoid" else choose
-        opened.set_threshold(choice(counts, settings.promotion.objective).value)
-        opened.count_test()
-        opened.save_model(folder)
-        sample = opened.sample()
-    _check_sane(sample, engine)
+    engine.read(inspection.inspect(settings.data), windows, ())
+    engine.fit()
+    counts = engine.calibrate()
+    choice = choose_expected if calibration_method(counts.positives) == "sigmoid" else choose
+    engine.set_threshold(choice(counts, settings.promotion.objective).value)
+    engine.count_test()
+    engine.save_model(folder)
+    sample = engine.sample()
+    _check_sane(sample, engine.name)
     return sample
 
 
@@ -62,10 +61,10 @@ def _check_sane(sample: Sample, engine: str) -> None:
         raise FailedError(message)
 
 
-def _serve(engine: str, settings: Settings, folder: str, sample: Sample) -> None:
-    with serving.loaded(engine, settings, folder) as model:
+def _serve(engine: Engine, settings: Settings, folder: str, sample: Sample) -> None:
+    with serving.loaded(engine.name, settings, folder, beside=engine) as model:
         app = ScoringServer(Limits.of(settings.serving))
-        app.serve(model.labels, model.both, settings.registered_name(engine), 0, model.plan)
+        app.serve(model.labels, model.both, settings.registered_name(engine.name), 0, model.plan)
         rows = SampleRows(tuple(sample.rows.columns), plain_rows(sample.rows), sample.labels, sample.probabilities)
         answers = in_process.predictions(app, rows.request(0, len(rows.rows)))
     same = len(answers) == len(rows.rows) and all(
@@ -73,5 +72,5 @@ def _serve(engine: str, settings: Settings, folder: str, sample: Sample) -> None
         for answer, label, probability in zip(answers, rows.labels, rows.probabilities, strict=True)
     )
     if not same:
-        message = f"the model of {engine}, saved and loaded, labels rows differently from the one that was saved"
+        message = f"the model of {engine.name}, saved and loaded, labels rows differently from the one that was saved"
         raise FailedError(message)
