@@ -60,6 +60,11 @@ def pods():
     return [pod["metadata"]["name"] for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
 
+def ready():
+    """How many of its pods are ready."""
+    return get("deployment", DEPLOYMENT)["status"].get("readyReplicas", 0)
+
+
 def wait_until_ready(seconds=240):
     def ready():
         found = get("deployment", DEPLOYMENT)

@@ -12,6 +12,7 @@ import yaml
 
 from tests.e2e import cycles, exporter, servers, tracking
 from tests.e2e.cluster import IN_CLUSTER, command, create, get, kubectl, patching, wait_until, wait_until_at_rest
+from tests.e2e.gitops import Applying
 from tests.e2e.ports import forwarded
 from tests.manifests.kustomize import ROOT
 
@@ -162,6 +163,25 @@ def test_a_better_version_is_rolled_out_without_a_lost_request_and_rolled_back_b
     assert served.served == (1, 1)
     assert servers.measures()[served.model_info(1)] == "1.0"
     exporter.must_say_the_truth(served.model)
+
+
+def test_what_applies_the_overlay_again_and_again_undoes_nothing(served):
+    try:
+        with Applying() as applying, servers.Load(servers.example(served.model, 1)) as load:
+            wait_until("the autoscaler's two servers are ready", lambda: servers.ready() == 2, 240)
+            served.cycle(BETTER).must_complete()
+            better, times = served.champion, applying.times
+            assert better > 1
+            wait_until("it was applied twice since", lambda: applying.times > times + 1, 120)
+            assert served.served == (better, better)
+            assert servers.ready() == len(servers.pods()) == 2
+            assert load.seen()["bad"] == []
+        assert applying.problems == []
+        assert applying.differences() == ""
+    finally:
+        kubectl("delete", "horizontalpodautoscaler", servers.DEPLOYMENT, "--ignore-not-found")
+        kubectl("scale", "deployment", servers.DEPLOYMENT, "--replicas=1")
+        servers.wait_until_ready()
 
 
 @pytest.mark.parametrize(
