@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import structlog
 from mlflow.tracking import MlflowClient
 
 from ratchet.core import cycle_ids
@@ -533,14 +534,36 @@ def test_a_label_that_is_missing_before_days_with_labels_is_an_error_as_in_train
         train(end, "sklearn", "second", _day(AS_OF))
 
 
-def test_an_infinite_number_on_a_day_without_labels_is_an_error_too(world):
-    settings = world.without_labels(("2013-05-31", "2013-05-31"), watch=NEVER_LOW)
+MAY_31 = ("2013-05-31", "2013-05-31")
+
+
+def with_last_distance(settings, distance):
+    """The same settings, after the distance in the last row of May has been replaced."""
     (file,) = Path(settings.data.uri).glob("*2013-05.parquet")
     frame = pd.read_parquet(file).astype({"distance": "float64"})
-    frame.loc[frame.index[-1], "distance"] = float("inf")
+    frame.loc[frame.index[-1], "distance"] = distance
     frame.to_parquet(file, index=False)
-    with pytest.raises(DataError, match=r"'distance' of .* is infinite in 1 row of the unlabelled window"):
-        watch(settings, "sklearn")
+    return settings
+
+
+def test_an_infinite_number_on_a_day_without_labels_is_told_and_counts_as_missing(world, first):
+    watch(with_last_distance(world.without_labels(MAY_31, watch=NEVER_LOW), None), "sklearn")
+    expected = world.history("rolling_f1_estimated"), world.history("rolling_positives_estimated")
+    first[1].restore()
+    with structlog.testing.capture_logs() as events:
+        young = world.without_labels(MAY_31, watch=NEVER_LOW)
+        found = watch(with_last_distance(young, float("-inf")), "sklearn")
+    (warning,) = [event["warning"] for event in events if event["event"] == "data.warning"]
+    assert "the column 'distance' of" in warning
+    assert "is infinite in 1 row of the unlabelled window 2013-05-31 to 2013-05-31: there it counts" in warning
+    assert (found.verdict.until, found.estimate.until) == ("2013-05-31", "2013-06-01")
+    assert (world.history("rolling_f1_estimated"), world.history("rolling_positives_estimated")) == expected
+
+
+def test_an_infinite_number_on_a_day_with_labels_is_an_error_as_in_training(world):
+    settings = world.without_labels(watch=NEVER_LOW)
+    with pytest.raises(DataError, match=r"'distance' of .* is infinite in 1 row of the newest window"):
+        watch(with_last_distance(settings, float("inf")), "sklearn")
 
 
 def test_a_version_that_was_trained_before_there_were_estimates_gets_them_for_its_test_window_too(world):

@@ -217,7 +217,9 @@ class ScikitLearn:
     ) -> Measured:
         rows, newest = (inspection.load(table, days, table.features) for days in (window, unlabelled))
         checks.check_newest(rows.facts, table)
-        checks.check_unlabelled(newest.facts, table)
+        warnings = checks.check_unlabelled(newest.facts, table)
+        if warnings:
+            _without_infinite(newest.frame, table.numeric)
         with downloaded("it", model_uri) as local:
             model = loading("it", mlflow.sklearn.load_model, local)
             if not isinstance(model, FixedThresholdClassifier):
@@ -228,7 +230,7 @@ class ScikitLearn:
             score, young = (_scored(model, model_uri, read.frame[list(table.features)]) for read in (rows, newest))
         counts = Counts.from_rows(rows.frame[DAY], score, rows.frame[LABEL], levels)
         without = Counts.from_rows(newest.frame[DAY], young, np.zeros(len(young), dtype=np.bool_), levels)
-        return Measured(counts, float(model.threshold), counted(rows.frame, table, training), without)
+        return Measured(counts, float(model.threshold), counted(rows.frame, table, training), without, warnings)
 
     def log_model(self, role: Role = "measured") -> str:
         info = mlflow.sklearn.log_model(self._models[role], name=LOGGED_AS[role], **self._form())
@@ -312,6 +314,12 @@ def _summary(read: Rows) -> WindowSummary:
         tuple(MonthSummary(f"{month:%Y-%m}", int(row["size"]), int(row["sum"])) for month, row in table.iterrows()),
         {column.name: column.missing for column in read.facts.columns if column.missing},
     )
+
+
+def _without_infinite(frame: pd.DataFrame, numeric: Sequence[str]) -> None:
+    """Make infinite numbers missing, in place."""
+    for name in numeric:
+        frame[name] = frame[name].where(np.isfinite(frame[name]))
 
 
 def _scored(model: FixedThresholdClassifier, model_uri: str, features: pd.DataFrame) -> Floats:

@@ -4,6 +4,7 @@ The registered model is one PipelineModel: preprocessing, estimator, calibration
 and a Binarizer that writes `prediction` at the chosen threshold. It serves without knowing of Ratchet.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -285,15 +286,15 @@ class Spark:
             groups = window_facts.groups(rows, table)
             numeric, young = features.numbers(rows, table.numeric, (0, 1))
             checks.check_newest(window_facts.facts(groups, numeric, 0, window, table), table)
-            checks.check_unlabelled(window_facts.facts(groups, young, 1, unlabelled, table), table)
+            warnings = checks.check_unlabelled(window_facts.facts(groups, young, 1, unlabelled, table), table)
         with downloaded("it", model_uri) as local:
             model = self._loaded(local)
         threshold = pipeline.threshold_of(model, model_uri)
         with spark_errors(f"scoring with {model_uri}"):
             counts = self._counts(model.transform(rows.where(f"{WINDOW} = 0")), levels)
-            without = self._counts(model.transform(_without_labels(rows.where(f"{WINDOW} = 1"))), levels)
+            without = self._counts(model.transform(_unlabelled(rows.where(f"{WINDOW} = 1"), table)), levels)
             texts = features.texts(rows.where(f"{WINDOW} = 0"), table.texts, training)
-        return Measured(counts, threshold, (*features.counts(numeric), *texts), without)
+        return Measured(counts, threshold, (*features.counts(numeric), *texts), without, warnings)
 
     def confusion_of(self, model_uri: str) -> Confusion:
         model, names = self._version(model_uri)
@@ -416,10 +417,14 @@ def _model(stages: Sequence[Any]) -> Any:
     return PipelineModel(list(stages))
 
 
-def _without_labels(rows: Any) -> Any:
+def _unlabelled(rows: Any, table: EventTable) -> Any:
+    """Rows whose labels don't count; infinite numbers are missing."""
     from pyspark.sql import functions as f
 
-    return rows.withColumn(LABEL, f.lit(0.0))
+    numbers = {name: reading.column(name) for name in table.numeric}
+    finite = [f.when(f.abs(value) != math.inf, value).alias(name) for name, value in numbers.items()]
+    others = [reading.column(name) for name in rows.columns if name not in {LABEL, *numbers}]
+    return rows.select(*others, *finite, f.lit(0.0).alias(LABEL))
 
 
 def _judged(about: Sequence[WindowFacts], table: EventTable) -> list[str]:
