@@ -75,7 +75,7 @@ class ClusterRunner:
             yield found
 
     def lost(self) -> list[tuple[str, str]]:
-        """The cycles of the namespace that nothing has been told of, because their coordinators are gone."""
+        """The cycles and watches of the namespace that nothing has been told of, because their pods are gone."""
         return cycles.lost(self._api)
 
     @contextmanager
