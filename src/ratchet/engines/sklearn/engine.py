@@ -34,7 +34,7 @@ from ratchet.engines.sklearn import calibration, slicing
 from ratchet.engines.sklearn.day_counts import of_windows
 from ratchet.engines.sklearn.features import Hashes, copies, counted, entities, hashes
 from ratchet.engines.sklearn.folding import check_space, folded
-from ratchet.engines.sklearn.logged_model import LoggedModel, logged_model
+from ratchet.engines.sklearn.logged_model import LoggedModel, LoggedModels, logged_model
 from ratchet.engines.sklearn.permuting import scored_permuted
 from ratchet.engines.sklearn.recipe import Recipe, recipe
 from ratchet.engines.sklearn.refitting import with_pipeline, with_threshold
@@ -75,6 +75,7 @@ class ScikitLearn:
         self._pipeline: Any
         self._calibrated: CalibratedClassifierCV
         self._models: dict[Role, FixedThresholdClassifier] = {}
+        self._versions = LoggedModels()
 
     def read(
         self, table: EventTable, windows: Windows, extra: Sequence[str]
@@ -185,7 +186,7 @@ class ScikitLearn:
     @contextmanager
     def _version(self, model_uri: str) -> Iterator[tuple[LoggedModel, tuple[str, ...]]]:
         """A registered version, and the columns that it needs; raises as `confusion_of` does."""
-        with logged_model(model_uri) as model:
+        with self._versions.use(model_uri) as model:
             names = tuple(self._table.features) if model.names is None else model.names
             lacking = [name for name in names if name not in self._test.columns]
             if lacking:
@@ -269,6 +270,7 @@ class ScikitLearn:
     def close(self) -> None:
         self._train = self._calibration = None
         self._plain_test.clear()
+        self._versions.close()
 
     def __enter__(self) -> Self:
         return self
