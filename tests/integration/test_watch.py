@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import structlog
 from mlflow.tracking import MlflowClient
 
+from ratchet import background
 from ratchet.core import cycle_ids
 from ratchet.core.evaluation import drift
 from ratchet.core.evaluation.counts import Counts, day_number
@@ -18,13 +20,14 @@ from ratchet.core.evaluation.estimate import rolling_estimates
 from ratchet.core.watch_estimate import WatchEstimate
 from ratchet.core.watch_verdict import WatchVerdict
 from ratchet.core.windows import Window
-from ratchet.errors import DataError, FailedError
+from ratchet.errors import DataError, FailedError, TemporaryError
 from ratchet.io.records import process_identity, watch_record
 from ratchet.io.records.connection import connect
 from ratchet.io.records.model_facts import Models
 from ratchet.io.records.registered_model import versions_of
 from ratchet.jobs import estimate as estimating
 from ratchet.jobs import watch as watching
+from ratchet.jobs.local_runner import LocalRunner
 from ratchet.jobs.promotion.register import register
 from ratchet.jobs.retrain import Cycle
 from ratchet.jobs.training.train import train
@@ -467,6 +470,31 @@ def _watched(monkeypatch, settings):
     asked = []
     monkeypatch.setattr(watching, "retrain", lambda *words, **_: asked.append(words[2]) or _done())
     return watching.watch(settings, []), asked
+
+
+class Away(LocalRunner):
+    """A machine that runs no cycle."""
+
+    @contextmanager
+    def cycle(self, cycle):
+        message = f"there is no room for {cycle}"
+        raise TemporaryError(message)
+        yield
+
+
+def test_an_error_that_ends_the_cycle_of_a_watch_is_its_result_and_told_once(world, monkeypatch):
+    monkeypatch.setattr(watching, "run_steps", lambda *_: None)
+    with receiving() as receiver:
+        told = {"url": receiver.address, "form": "plain", "on": ("failed",)}
+        settings = world.settings(watch=ALWAYS_LOW, retrain={"engines": ["sklearn"]}, notify=told)
+        watch(settings, "sklearn")
+        done = watching.watch(settings, [], Away(settings))
+        background.finish()
+    cycle = cycle_ids.from_watch("flights", _day("2013-05-31"))
+    assert str(done.error) == f"there is no room for {cycle}"
+    assert done.sentences[0].startswith("version 1 of flights-sklearn has a rolling F1 of ")
+    (message,) = receiver.messages
+    assert (message["event"], message["cycle"], message["reason"]) == ("failed", cycle, str(done.error))
 
 
 def test_days_without_labels_at_the_end_have_an_estimate_and_are_measured_when_their_labels_come(world):
