@@ -12,6 +12,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 from sklearn.metrics import f1_score
 
+from ratchet.engines.sklearn import logged_model
 from ratchet.errors import ConfigurationError, DataError
 from ratchet.jobs.promotion.register import register
 from ratchet.jobs.training.train import train
@@ -50,8 +51,17 @@ def first(base, held):
 
 
 @pytest.fixture(scope="module")
-def second(base, first):
-    return cycle(with_guardrails(base, HARMLESS), "second", date(2013, 6, 1))
+def loaded():
+    """The versions that the second cycle has loaded beside its candidate."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def second(base, first, loaded):
+    whole = logged_model.logged_model
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(logged_model, "logged_model", lambda uri: loaded.append(uri) or whole(uri))
+        return cycle(with_guardrails(base, HARMLESS), "second", date(2013, 6, 1))
 
 
 def table(base, trained, name, folder):
@@ -73,6 +83,11 @@ def test_beside_no_champion_only_the_candidates_own_numbers_are_told(base, held,
     assert {row["champion_f1"] for row in rows} == {""}
     (result,) = table(base, first[0], "guardrails.csv", tmp_path)
     assert (result["broken"], result["note"]) == ("False", "there is no champion")
+
+
+def test_the_champion_is_loaded_once_for_all_rows_slices_and_importance(base, first, second, loaded, tmp_path):
+    assert {row["model"] for row in table(base, second[0], "importance.csv", tmp_path)} == {"candidate", "champion"}
+    assert len(loaded) == 1, loaded
 
 
 def test_every_group_has_the_numbers_that_the_logged_models_give(base, first, second, tmp_path):

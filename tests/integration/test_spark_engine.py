@@ -113,6 +113,8 @@ def trained(engine, flight_settings, tmp_path_factory):
         features = engine.count_features()
         measured = engine.measure(uri, table, windows.test, NONE, 16_384, features[0])
         young = engine.measure(uri, _without_labels(table, tmp_path_factory), *HALVES, 16_384, features[0])
+        last = {distance: _with_last_distance(table, tmp_path_factory, distance) for distance in (None, float("inf"))}
+        last = [engine.measure(uri, each, *HALVES, 16_384, features[0]) for each in last.values()]
         flips = engine.refit()
         refitted_uri = engine.log_model("refitted")
         refitted_wrong = engine.mislabelled(refitted_uri, "refitted")
@@ -136,6 +138,7 @@ def trained(engine, flight_settings, tmp_path_factory):
         "features": features,
         "measured": measured,
         "young": young,
+        "last_distance": last,
         "flips": flips,
         "refitted_wrong": refitted_wrong,
         "refitted": refitted,
@@ -143,6 +146,16 @@ def trained(engine, flight_settings, tmp_path_factory):
         "shuffled": shuffled,
         "permuted": permuted,
     }
+
+
+def _with_last_distance(table, tmp_path_factory, distance):
+    """The same table with half a month without labels, and this distance in the last row."""
+    made = _without_labels(table, tmp_path_factory)
+    file = max(Path(made.settings.uri).glob("*.parquet"))
+    frame = pd.read_parquet(file).astype({"distance": "float64"})
+    frame.loc[frame["scheduled_departure"].idxmax(), "distance"] = distance
+    frame.to_parquet(file, index=False)
+    return inspection.inspect(made.settings)
 
 
 def _without_labels(table, tmp_path_factory):
@@ -278,6 +291,16 @@ def test_a_watch_scores_rows_without_labels_and_measures_only_those_before(train
     unlabelled = Counts.from_table(later.day, later.score, np.zeros(len(later.day)), later.rows, 16_384)
     assert trained["young"].unlabelled.to_csv() == unlabelled.to_csv()
     assert sum(trained["young"].features[0].by_value.values()) < sum(trained["features"][1][0].by_value.values())
+
+
+def test_a_watch_tells_of_an_infinite_number_on_a_day_without_labels_and_counts_it_as_missing(trained):
+    missing, infinite = trained["last_distance"]
+    assert infinite.unlabelled.to_csv() == missing.unlabelled.to_csv()
+    assert infinite.unlabelled.total == trained["young"].unlabelled.total
+    (warning,) = infinite.warnings
+    assert "'distance'" in warning
+    assert "is infinite in 1 row of the unlabelled window" in warning
+    assert list(missing.warnings) == []
 
 
 def test_a_model_without_the_trainers_last_stage_has_no_threshold(trained, engine):

@@ -2,14 +2,17 @@
 
 import json
 import tempfile
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import structlog
 from mlflow.tracking import MlflowClient
 
+from ratchet import background
 from ratchet.core import cycle_ids
 from ratchet.core.evaluation import drift
 from ratchet.core.evaluation.counts import Counts, day_number
@@ -17,13 +20,14 @@ from ratchet.core.evaluation.estimate import rolling_estimates
 from ratchet.core.watch_estimate import WatchEstimate
 from ratchet.core.watch_verdict import WatchVerdict
 from ratchet.core.windows import Window
-from ratchet.errors import DataError, FailedError
+from ratchet.errors import DataError, FailedError, TemporaryError
 from ratchet.io.records import process_identity, watch_record
 from ratchet.io.records.connection import connect
 from ratchet.io.records.model_facts import Models
 from ratchet.io.records.registered_model import versions_of
 from ratchet.jobs import estimate as estimating
 from ratchet.jobs import watch as watching
+from ratchet.jobs.local_runner import LocalRunner
 from ratchet.jobs.promotion.register import register
 from ratchet.jobs.retrain import Cycle
 from ratchet.jobs.training.train import train
@@ -468,6 +472,31 @@ def _watched(monkeypatch, settings):
     return watching.watch(settings, []), asked
 
 
+class Away(LocalRunner):
+    """A machine that runs no cycle."""
+
+    @contextmanager
+    def cycle(self, cycle):
+        message = f"there is no room for {cycle}"
+        raise TemporaryError(message)
+        yield
+
+
+def test_an_error_that_ends_the_cycle_of_a_watch_is_its_result_and_told_once(world, monkeypatch):
+    monkeypatch.setattr(watching, "run_steps", lambda *_: None)
+    with receiving() as receiver:
+        told = {"url": receiver.address, "form": "plain", "on": ("failed",)}
+        settings = world.settings(watch=ALWAYS_LOW, retrain={"engines": ["sklearn"]}, notify=told)
+        watch(settings, "sklearn")
+        done = watching.watch(settings, [], Away(settings))
+        background.finish()
+    cycle = cycle_ids.from_watch("flights", _day("2013-05-31"))
+    assert str(done.error) == f"there is no room for {cycle}"
+    assert done.sentences[0].startswith("version 1 of flights-sklearn has a rolling F1 of ")
+    (message,) = receiver.messages
+    assert (message["event"], message["cycle"], message["reason"]) == ("failed", cycle, str(done.error))
+
+
 def test_days_without_labels_at_the_end_have_an_estimate_and_are_measured_when_their_labels_come(world):
     young = world.without_labels(("2013-05-22", "2013-05-31"), watch=NEVER_LOW)
     found = watch(young, "sklearn")
@@ -533,14 +562,36 @@ def test_a_label_that_is_missing_before_days_with_labels_is_an_error_as_in_train
         train(end, "sklearn", "second", _day(AS_OF))
 
 
-def test_an_infinite_number_on_a_day_without_labels_is_an_error_too(world):
-    settings = world.without_labels(("2013-05-31", "2013-05-31"), watch=NEVER_LOW)
+MAY_31 = ("2013-05-31", "2013-05-31")
+
+
+def with_last_distance(settings, distance):
+    """The same settings, after the distance in the last row of May has been replaced."""
     (file,) = Path(settings.data.uri).glob("*2013-05.parquet")
     frame = pd.read_parquet(file).astype({"distance": "float64"})
-    frame.loc[frame.index[-1], "distance"] = float("inf")
+    frame.loc[frame.index[-1], "distance"] = distance
     frame.to_parquet(file, index=False)
-    with pytest.raises(DataError, match=r"'distance' of .* is infinite in 1 row of the unlabelled window"):
-        watch(settings, "sklearn")
+    return settings
+
+
+def test_an_infinite_number_on_a_day_without_labels_is_told_and_counts_as_missing(world, first):
+    watch(with_last_distance(world.without_labels(MAY_31, watch=NEVER_LOW), None), "sklearn")
+    expected = world.history("rolling_f1_estimated"), world.history("rolling_positives_estimated")
+    first[1].restore()
+    with structlog.testing.capture_logs() as events:
+        young = world.without_labels(MAY_31, watch=NEVER_LOW)
+        found = watch(with_last_distance(young, float("-inf")), "sklearn")
+    (warning,) = [event["warning"] for event in events if event["event"] == "data.warning"]
+    assert "the column 'distance' of" in warning
+    assert "is infinite in 1 row of the unlabelled window 2013-05-31 to 2013-05-31: there it counts" in warning
+    assert (found.verdict.until, found.estimate.until) == ("2013-05-31", "2013-06-01")
+    assert (world.history("rolling_f1_estimated"), world.history("rolling_positives_estimated")) == expected
+
+
+def test_an_infinite_number_on_a_day_with_labels_is_an_error_as_in_training(world):
+    settings = world.without_labels(watch=NEVER_LOW)
+    with pytest.raises(DataError, match=r"'distance' of .* is infinite in 1 row of the newest window"):
+        watch(with_last_distance(settings, float("inf")), "sklearn")
 
 
 def test_a_version_that_was_trained_before_there_were_estimates_gets_them_for_its_test_window_too(world):

@@ -13,7 +13,7 @@ from ratchet.io.cluster import cycles
 from ratchet.io.cluster.coordinator import ClusterRunner, Over
 from ratchet.io.cluster.lease import NAME as LEASE
 from ratchet.io.runner import Ended
-from ratchet.jobs import notifying, retrain
+from ratchet.jobs import notifying, retrain, watch
 from ratchet.jobs.promotion.results import Result
 from ratchet.settings import Retrain, Settings
 from tests.receiver import HANG, SECRET_PATH, receiving
@@ -81,7 +81,8 @@ def test_a_step_that_failed_is_told_once_whether_it_is_an_engines_or_not():
 class Runner:
     """A runner of cycles: each step ends at once, with the events and the end that a test has given it.
 
-    error: what ends a cycle before its first step. during: how many messages had arrived before it was free again.
+    error: what ends a cycle or a watch before its first step. during: how many messages had arrived before it was free
+    again.
     """
 
     poll_seconds = 0.0
@@ -93,12 +94,13 @@ class Runner:
     def lost(self):
         return ()
 
+    def watch(self):
+        return self.cycle("watched")
+
     @contextmanager
     def cycle(self, cycle):
         try:
             yield cycle or "made"
-            if self._error is not None:
-                raise self._error
         finally:
             background.finish()  # of what has been told by now
             self.during = len(self._receiver.requests)
@@ -107,6 +109,8 @@ class Runner:
         return True
 
     def start(self, order, cycle, on_event):
+        if self._error is not None:
+            raise self._error
         events, ended = self._steps.get(order.step, ((), Ended(0)))
         for event in events:
             on_event(event)
@@ -132,14 +136,16 @@ def test_a_cycle_is_told_when_the_runner_is_free_again_by_its_last_decision_and_
 
 
 @pytest.mark.parametrize("error", [TemporaryError("the cluster is away"), ZeroDivisionError("the cluster is away")])
-def test_an_error_that_ends_a_cycle_is_told_when_the_runner_is_free_again_and_stays(receiver, error):
-    runner = Runner(receiver, error=error)
+@pytest.mark.parametrize("work", ["cycle", "watch"])
+def test_an_error_that_ends_a_cycle_or_a_watch_is_told_when_the_runner_is_free_again_and_stays(receiver, work, error):
+    settings, runner = settings_of(receiver.address, on=("failed",)), Runner(receiver, error=error)
     with pytest.raises(type(error)):
-        retrain.retrain(settings_of(receiver.address, on=("failed",)), [], None, None, runner)
+        watch.watch(settings, [], runner) if work == "watch" else retrain.retrain(settings, [], None, None, runner)
     background.finish()
     assert runner.during == 0
     (message,) = receiver.messages
-    assert (message["event"], message["reason"], message["cycle"]) == ("failed", "the cluster is away", "made")
+    expected = ("failed", "the cluster is away", "watched" if work == "watch" else "made")
+    assert (message["event"], message["reason"], message["cycle"]) == expected
 
 
 def test_what_is_not_asked_for_is_not_told(receiver, events):
@@ -204,6 +210,14 @@ def test_what_goes_wrong_before_the_first_attempt_is_an_event_too(receiver, even
 RUNNING = {"sklearn": step("done"), "spark": step("running")}
 
 
+def watch_job(*words, **facts):
+    """A watch's Job, as `cycle` makes one."""
+    job = cycle(*words, **facts)
+    job["metadata"]["labels"] = {"app.kubernetes.io/component": "watch"}
+    job["spec"] = {"template": {"spec": {"containers": [{"name": "watch"}]}}}
+    return job
+
+
 @pytest.fixture
 def api(cluster, clock):
     """A cluster with a cycle for each way to end."""
@@ -214,6 +228,10 @@ def api(cluster, clock):
         cycle("refused", "Failed", reason="configuration"),
         cycle("done", "Complete", steps=RUNNING),
         cycle("runs", steps=RUNNING),
+        watch_job("watch-lost", "Failed", steps={"watch-sklearn": step("running")}, why="DeadlineExceeded"),
+        watch_job("watch-told", "Failed", steps={}, ended="2026-11-23T06:10:00Z"),
+        watch_job("watch-refused", "Failed", reason="configuration"),
+        watch_job("watch-runs", steps={}),
     ):
         cluster.add("jobs", job["metadata"]["name"], job)
     cluster.add("jobs", "another", {**cycle("another", "Failed"), "metadata": {"labels": {}}})
@@ -221,10 +239,14 @@ def api(cluster, clock):
         yield api_of(address, clock)
 
 
-def test_a_cycle_that_failed_with_its_coordinator_is_found_once(api, cluster):
+def test_a_cycle_or_a_watch_that_failed_with_its_pod_is_found_once(api, cluster):
     assert cycles.lost(api) == [
         ("lost", "the cycle ended with its coordinator: DeadlineExceeded: ?; spark had not ended"),
         ("never-began", "the cycle ended with its coordinator: BackoffLimitExceeded: ?"),
+        (
+            "watch-lost",
+            "the watch was ended before it was done: DeadlineExceeded: ?; watch-sklearn had not ended",
+        ),
     ]
     assert cycles.lost(api) == []
     assert cluster.objects["jobs", "lost"]["metadata"]["annotations"]["ratchet/reason"] == "deadline"
@@ -241,7 +263,7 @@ def test_the_next_cycle_tells_of_it_before_anything_else(api, cluster, clock, re
         notifying.tell_of_lost(settings, runner)
     background.finish()
     told = sorted((message["event"], message["cycle"]) for message in receiver.messages)
-    assert told == [("failed", "lost"), ("failed", "never-began")]
+    assert told == [("failed", "lost"), ("failed", "never-began"), ("failed", "watch-lost")]
     assert own["metadata"]["labels"] == LABELS
 
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ratchet.io.serving.plain_columns import plain_columns
 from ratchet.io.serving.requests import RefusedError, asked_of
 
 TEXTS = {"plan": False, "member": True}
@@ -189,3 +190,52 @@ def test_blanks_alone_are_missing_in_csv() -> None:
 def test_the_case_of_a_media_type_does_not_matter() -> None:
     asked = asked_of(b'{"inputs": {"plan": [7]}}', "Application/JSON; charset=utf-8", TEXTS)
     assert (asked.body, asked.kind) == (b'{"inputs": {"plan": ["7"]}}', "application/json; charset=utf-8")
+
+
+class _TooManyError(Exception):
+    """What a check of the number of rows raises."""
+
+
+def _at_most_one(rows: int) -> None:
+    if rows > 1:
+        raise _TooManyError(rows)
+
+
+def _damaged_parquet() -> bytes:
+    """Two rows by its footer, which lies at the end; its pages can't be read."""
+    body = pa.BufferOutputStream()
+    pq.write_table(pa.table({"plan": ["a", "b"]}), body)
+    whole: bytes = body.getvalue().to_pybytes()
+    return whole[:4] + b"?" * 20 + whole[24:]
+
+
+# No value here can be converted.
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'{"dataframe_split": {"columns": ["plan"], "data": [[7.5], [7.5]]}}', JSON),
+        (b'{"dataframe_records": [{"plan": 7.5}, {"plan": 7.5}]}', JSON),
+        (b'{"instances": [{"plan": 7.5}, {"plan": 7.5}]}', JSON),
+        (b'{"inputs": {"plan": [7.5, 7.5]}}', JSON),
+        (b"plan,x\na,inf\na,inf\n", "text/csv"),
+        (_damaged_parquet(), PARQUET),
+    ],
+)
+def test_too_many_rows_are_refused_before_any_is_converted(body: bytes, kind: str) -> None:
+    with pytest.raises(_TooManyError, match="2"):
+        asked_of(body, kind, TEXTS, NUMBERS, _at_most_one)
+    with pytest.raises(RefusedError):
+        asked_of(body, kind, TEXTS, NUMBERS)
+
+
+@pytest.mark.parametrize("form", ["dataframe_split", "dataframe_records"])
+def test_too_many_rows_are_refused_before_a_column_is_converted(form: str) -> None:
+    """Rows of unequal length make no columns: what comes first tells."""
+    content = {
+        "dataframe_split": {"columns": ["plan"], "data": [["a"], []]},
+        "dataframe_records": [{"plan": "a"}, {}],
+    }
+    body = json.dumps({form: content[form]}).encode()
+    with pytest.raises(_TooManyError, match="2"):
+        plain_columns(body, JSON, {"plan": False}, (), _at_most_one)
+    assert plain_columns(body, JSON, {"plan": False}, (), lambda _rows: None) is None

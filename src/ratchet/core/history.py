@@ -6,6 +6,8 @@ They are fields of the facts in `core.exported`, and are never samples: their va
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ratchet.core.objective import FloorWords, floor_words
+
 # What the console has room for.
 MOST_DAYS = 366
 MOST_CYCLES = 10
@@ -23,6 +25,11 @@ class Curve:
     values: Mapping[int, float] = field(default_factory=dict)
     floors: Mapping[int, float] = field(default_factory=dict)
     greater_is_better: bool = True
+
+    @property
+    def floor_words(self) -> FloorWords:
+        """The words for its floor."""
+        return floor_words(greater_is_better=self.greater_is_better)
 
     def is_low(self, day: int) -> bool:
         """Whether a day's value is on the wrong side of its floor."""

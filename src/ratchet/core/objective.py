@@ -45,6 +45,27 @@ SCHEMA: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
+class FloorWords:
+    """What readers call the value that a day must not pass, and the side on which a day is low."""
+
+    name: str
+    side: str
+
+    @property
+    def passed(self) -> str:
+        """Where the value of a low day is: `below its floor`."""
+        return f"{self.side} its {self.name}"
+
+
+_FLOOR, _LIMIT = FloorWords("floor", "below"), FloorWords("limit", "above")
+
+
+def floor_words(*, greater_is_better: bool) -> FloorWords:
+    """Those of a measure as people read it: a cost has a limit."""
+    return _FLOOR if greater_is_better else _LIMIT
+
+
+@dataclass(frozen=True)
 class Objective:
     """An objective: F-beta, or a cost.
 
@@ -111,6 +132,11 @@ class Objective:
     def bounds(self) -> tuple[float, float]:
         """The least and the greatest possible value."""
         return (0.0, 1.0) if self.cost is None else (-max(self.cost), 0.0)
+
+    @property
+    def floor_words(self) -> FloorWords:
+        """The words for its floor."""
+        return floor_words(greater_is_better=self.cost is None)
 
     @property
     def name(self) -> str:

@@ -90,10 +90,9 @@ class WatchVerdict:
             return f"{name} has no full window of new days up to {self.newest} yet"
         by = Objective.parse(self.objective or "f1")
         side = "" if value < self.floor else "not "
-        limit = "below its floor" if by.cost is None else "above its limit"
         return (
             f"{name} has a rolling {by.name} of {by.shown(value):.3f} on {self.newest},"
-            f" {side}{limit} of {by.shown(self.floor):.3f};"
+            f" {side}{by.floor_words.passed} of {by.shown(self.floor):.3f};"
             f" of the newest days {self.low_days} {'is' if self.low_days == 1 else 'are'} low"
         )
 

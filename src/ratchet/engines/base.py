@@ -82,13 +82,15 @@ class Drawn:
 class Measured:
     """A version's counts on new days. threshold: the version's own. features: their counts, as in training.
 
-    unlabelled: the counts of the days whose labels are not known yet, in which no row is positive.
+    unlabelled: the counts of the days whose labels are not known yet, in which no row is positive. warnings: about the
+    data of those days.
     """
 
     counts: Counts
     threshold: float
     features: tuple[FeatureCounts, ...]
     unlabelled: Counts
+    warnings: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -174,9 +176,9 @@ class Engine(Protocol):
         """Score the rows of two windows with a registered version, at its own threshold; either may have no rows.
 
         table: with the features that the version was trained on. unlabelled: the days after `window`, in which a label
-        may be missing and none counts. levels: of the scores, see `core.evaluation.counts`. training: the counts of the
-        features then; they name the texts to count separately. Raises DataError for bad data, FailedError if the
-        version can't be loaded or is not of this engine.
+        may be missing and none counts, and an infinite number counts as missing. levels: of the scores, see
+        `core.evaluation.counts`. training: the counts of the features then; they name the texts to count separately.
+        Raises DataError for bad data, FailedError if the version can't be loaded or is not of this engine.
         """
 
     def refit(self) -> float:

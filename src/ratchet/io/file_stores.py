@@ -33,18 +33,22 @@ _UPLOAD = TransferConfig(multipart_threshold=CHUNK_BYTES, multipart_chunksize=CH
 _REFUSED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403", "Forbidden", "AllAccessDisabled")
 _MISSING = ("NoSuchKey", "404", "NotFound")
 _NEW = ".ratchet-new-"
+# In the metadata of what is copied to a store.
+_STATE = "ratchet-source-state"
 
 
 @dataclass(frozen=True)
 class Entry:
     """A file. path: below the place's address; empty if the address is the file itself. modified: with time zone.
 
-    md5: of the content, in hexadecimal, if the store knows it.
+    state: what the store has for the content, and changes with it. md5: of the content, in hexadecimal, if the store
+    says so: one that encrypts with a key of its own has another digest of that form.
     """
 
     path: str
     size: int
     modified: datetime
+    state: str
     md5: str | None = None
 
 
@@ -76,8 +80,12 @@ class Place(Protocol):
         """The content of a file; None if it is gone."""
         ...
 
-    def write(self, path: str, content: "Readable") -> None:
-        """Write a file; it appears whole or not at all."""
+    def write(self, path: str, content: "Readable", state: str) -> None:
+        """Write a file; it appears whole or not at all. state: of the source, which the place keeps if it can."""
+        ...
+
+    def kept_state(self, path: str) -> str | None:
+        """The state with which a file was written; None if it is not kept, or the file is gone."""
         ...
 
 
@@ -152,7 +160,7 @@ class _Bucket:
                 tag = found["ETag"].strip('"')
                 if key == self.prefix or (key.startswith(below) and not key.endswith("/")):
                     path = "" if key == self.prefix else key.removeprefix(below)
-                    yield Entry(path, size, changed, None if "-" in tag else tag)
+                    yield Entry(path, size, changed, tag, None if "-" in tag else tag)
 
     def exists(self) -> bool:
         return not self.prefix or any(self.entries())
@@ -168,9 +176,21 @@ class _Bucket:
                 raise
             return Content(address, found["Body"])
 
-    def write(self, path: str, content: Readable) -> None:
+    def write(self, path: str, content: Readable, state: str) -> None:
+        about = {"Metadata": {_STATE: state}}
         with _explained(_below(self.address, path), "write"):
-            self.client.upload_fileobj(content, self.bucket, _below(self.prefix, path), Config=_UPLOAD)
+            self.client.upload_fileobj(content, self.bucket, _below(self.prefix, path), about, Config=_UPLOAD)
+
+    def kept_state(self, path: str) -> str | None:
+        with _explained(_below(self.address, path), "read"):
+            try:
+                found = self.client.head_object(Bucket=self.bucket, Key=_below(self.prefix, path))
+            except ClientError as error:
+                if error.response["Error"]["Code"] in _MISSING:
+                    return None
+                raise
+            state: str | None = found["Metadata"].get(_STATE)
+            return state
 
 
 @dataclass(frozen=True)
@@ -198,7 +218,10 @@ class _Folder:
             except FileNotFoundError:
                 return None
 
-    def write(self, path: str, content: Readable) -> None:
+    def kept_state(self, path: str) -> None:  # noqa: ARG002  # a file system keeps none, and has no other digest
+        return None
+
+    def write(self, path: str, content: Readable, state: str) -> None:  # noqa: ARG002  # it is not kept
         final = Path(self.address) / path
         if ".." in Path(path).parts or final.name.startswith(_NEW):
             message = f"{path!r} can't be the name of a file in the folder {self.address}"
@@ -216,7 +239,7 @@ class _Folder:
 
 def _entry(file: Path, path: str) -> Entry:
     about = file.stat()
-    return Entry(path, about.st_size, datetime.fromtimestamp(about.st_mtime, UTC))
+    return Entry(path, about.st_size, datetime.fromtimestamp(about.st_mtime, UTC), str(about.st_mtime_ns))
 
 
 def _raise(error: OSError) -> None:

@@ -86,7 +86,7 @@ class Runner(Protocol):
         """
 
     def lost(self) -> Sequence[tuple[str, str]]:
-        """Earlier cycles that failed with their coordinator, each once: id, and a sentence. Raises RatchetError."""
+        """Earlier cycles and watches that had no last word, each once: id, and a sentence. Raises RatchetError."""
 
     def watch(self) -> AbstractContextManager[str]:
         """Begin a watch, possibly alongside a running cycle; the value is its id. Raises RatchetError."""

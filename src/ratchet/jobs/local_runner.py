@@ -44,7 +44,7 @@ class LocalRunner:
         yield cycle_ids.new() if cycle is None else cycle_ids.checked(cycle)
 
     def lost(self) -> tuple[()]:
-        """None: a user sees how a cycle on this machine ends."""
+        """None: a user sees how a cycle or a watch on this machine ends."""
         return ()
 
     @contextmanager

@@ -7,6 +7,7 @@ never an error: a message must not change a result.
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def tell(settings: Settings, *notices: Notice) -> None:
 
 
 def tell_of_lost(settings: Settings, runner: Runner) -> None:
-    """Tell of earlier cycles that have failed with their coordinator, which could not do so."""
+    """Tell of earlier cycles and watches that have failed with their process, which could not do so."""
     if settings.notify.url is None:
         return
     try:
@@ -70,9 +71,19 @@ def of_cycle(settings: Settings, cycle: str, results: list[Result], failures: di
             yield Notice("failed", settings.model, f"{step} failed: {ended.sentence}", cycle=cycle)
 
 
-def of_error(settings: Settings, cycle: str | None, error: Exception) -> Notice:
-    """The notice of a cycle or a watch that an error has ended."""
-    return Notice("failed", settings.model, first_line(error), cycle=cycle)
+@contextmanager
+def telling_of_error(settings: Settings, work: AbstractContextManager[str], name: str | None = None) -> Iterator[str]:
+    """A runner's cycle or watch; an error that ends it is told when the runner is free for another one.
+
+    name: its id, if that is known before it begins.
+    """
+    found = name
+    try:
+        with work as found:
+            yield found
+    except Exception as error:
+        tell(settings, Notice("failed", settings.model, first_line(error), cycle=found))
+        raise
 
 
 def _event(result: Result) -> NoticeEvent | None:

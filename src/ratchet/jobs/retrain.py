@@ -5,8 +5,8 @@ cluster; the steps are independent of it.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, fields, replace
 from datetime import date
 from functools import partial
@@ -75,7 +75,7 @@ def _run(
     runner: Runner,
     because: str | None,
 ) -> Cycle:
-    with _begun(settings, runner, cycle) as cycle_id:
+    with notifying.telling_of_error(settings, runner.cycle(cycle), cycle) as cycle_id:
         done = Cycle(runner, cycle_id)
         common = (*options, "--cycle", cycle_id)
         until = () if as_of is None else ("--as-of", as_of.isoformat())
@@ -105,18 +105,6 @@ def _missing(done: Cycle, settings: Settings) -> list[Result]:
         for engine, ended in done.failures.items()
         if engine in settings.retrain.engines
     ]
-
-
-@contextmanager
-def _begun(settings: Settings, runner: Runner, cycle: str | None) -> Iterator[str]:
-    """A cycle of the runner; an error that ends it is told to the team when the runner is free for another one."""
-    cycle_id = cycle
-    try:
-        with runner.cycle(cycle) as cycle_id:
-            yield cycle_id
-    except Exception as error:
-        notifying.tell(settings, notifying.of_error(settings, cycle_id, error))
-        raise
 
 
 def _bring_to_serve(

@@ -65,7 +65,7 @@ def watch(settings: Settings, options: Sequence[str], runner: Runner | None = No
     """
     done, runner = Watch(), runner or runner_for(settings)
     notifying.tell_of_lost(settings, runner)
-    with runner.watch() as watch_id:
+    with notifying.telling_of_error(settings, runner.watch()) as watch_id:
         steps = Cycle(runner, watch_id)
         orders = [
             Order(("watch", engine), tuple(options))
@@ -131,10 +131,18 @@ def _start(settings: Settings, options: Sequence[str], runner: Runner, low: Sequ
             with _alone(settings) as alone:
                 why_not = _at_work(settings) if alone else "another watch on this machine has started a cycle"
                 if why_not is None:
-                    done.cycle = retrain(settings, options, cycle, None, runner, because=because)
-                    done.error = done.cycle.error
+                    _run(settings, options, cycle, runner, because, done)
     done.sentences.append(f"started the cycle {cycle}" if why_not is None else f"no cycle is started: {why_not}")
     log.info("watch.started" if why_not is None else "watch.not_started", cycle=cycle, because=because, why_not=why_not)
+
+
+def _run(settings: Settings, options: Sequence[str], cycle: str, runner: Runner, because: str, done: Watch) -> None:
+    """Run the cycle here; an error that ends it, which it tells the team itself, is the watch's result."""
+    try:
+        done.cycle = retrain(settings, options, cycle, None, runner, because=because)
+        done.error = done.cycle.error
+    except RatchetError as error:
+        done.error = error
 
 
 def _decided(settings: Settings, cycle: str) -> str | None:

@@ -105,6 +105,8 @@ def _measure(
             f" {record.version.run_id} says {record.threshold!r}"
         )
         raise FailedError(message)
+    for warning in measured.warnings:
+        log.warning("data.warning", warning=warning)
     if window.start != window.end:
         record.add(window, measured.counts, drift.to_csv(drift.drift(training, measured.features)))
         log.info("watch.measured", engine=engine, window=str(window), rows=measured.counts.total)

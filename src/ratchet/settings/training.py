@@ -1,7 +1,7 @@
 """The settings of windows and trainers."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import model_validator
 
@@ -24,23 +24,22 @@ class WindowSettings(Section):
     """Whether to fit what is promoted anew on the rows of all windows before it serves; comparisons don't change."""
 
 
-class SklearnSettings(Section):
-    """The scikit-learn trainer."""
+class _Trainer(Section):
+    """What the sections of both trainers have."""
 
-    estimator: Annotated[
-        Literal["hist_gradient_boosting", "lightgbm", "logistic_regression", "random_forest", "xgboost"], OrImportPath()
-    ] = "hist_gradient_boosting"
-    """Name of the estimator, or import path of your own, such as `our.models:make`. The default: best on the sample."""
+    estimator: str
+    """Name of the estimator, or import path of your own."""
     params: Mapping[str, Scalar | None] = {}
     """Parameters of the estimator by its own names; they override Ratchet's defaults. Your own gets all."""
     search: Search | None = None
     """A search for better parameters before the fit: `trials`, `minutes`, `folds`, `space`. None: no search."""
-    memory_limit: Memory | None = None
-    """Memory that the trainer may use. None: the limit of its cgroup, or the machine's memory."""
 
     @model_validator(mode="after")
-    def _given_or_searched(self) -> "SklearnSettings":
-        _each_once(self.params, self.search)
+    def _given_or_searched(self) -> Self:
+        twice = sorted({*self.params} & {*(self.search.space if self.search else ())})
+        if twice:
+            message = f"{twice[0]} is in params and in search.space; omit one of them"
+            raise ValueError(message)
         return self
 
     @property
@@ -49,7 +48,18 @@ class SklearnSettings(Section):
         return is_import_path(self.estimator)
 
 
-class SparkSettings(Section):
+class SklearnSettings(_Trainer):
+    """The scikit-learn trainer."""
+
+    estimator: Annotated[
+        Literal["hist_gradient_boosting", "lightgbm", "logistic_regression", "random_forest", "xgboost"], OrImportPath()
+    ] = "hist_gradient_boosting"
+    """Name of the estimator, or import path of your own, such as `our.models:make`. The default: best on the sample."""
+    memory_limit: Memory | None = None
+    """Memory that the trainer may use. None: the limit of its cgroup, or the machine's memory."""
+
+
+class SparkSettings(_Trainer):
     """The Spark trainer."""
 
     estimator: Annotated[
@@ -58,26 +68,7 @@ class SparkSettings(Section):
     """Name of the estimator, or import path of your own stages. The default: fastest, not measurably worse."""
     params: Mapping[str, Scalar | None] = {}
     """Parameters of the estimator by Spark's own names; they override Ratchet's defaults. Your own gets all."""
-    search: Search | None = None
-    """A search for better parameters before the fit: `trials`, `minutes`, `folds`, `space`. None: no search."""
     driver_memory: Memory = "2GiB"
     """Heap of Spark's JVM on a single machine; on Kubernetes the SparkApplication sets it."""
     conf: Mapping[str, Scalar] = {}
     """Spark's own configuration (`spark.…`); it overrides Ratchet's defaults."""
-
-    @model_validator(mode="after")
-    def _given_or_searched(self) -> "SparkSettings":
-        _each_once(self.params, self.search)
-        return self
-
-    @property
-    def own(self) -> bool:
-        """Whether the stages are the team's own, named by an import path."""
-        return is_import_path(self.estimator)
-
-
-def _each_once(params: Mapping[str, object], search: Search | None) -> None:
-    twice = sorted({*params} & {*(search.space if search else ())})
-    if twice:
-        message = f"{twice[0]} is in params and in search.space; omit one of them"
-        raise ValueError(message)

@@ -13,8 +13,6 @@ from typing import Any, Self
 import mlflow
 import numpy as np
 import pandas as pd
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, DataType, Schema
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import FixedThresholdClassifier
 
@@ -23,31 +21,29 @@ from ratchet.core.evaluation.counts import Confusion, Counts, Floats
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.evaluation.importance import Permuted
 from ratchet.core.gate.day_counts import DayCounts
-from ratchet.core.model_inputs import BOOLEANS, RAW
 from ratchet.core.search import Params
 from ratchet.core.slices import Grouping, Slice
 from ratchet.core.windows import Window, Windows
 from ratchet.engines.base import LOGGED_AS, Drawn, Measured, MonthSummary, Role, Sample, Sliced, WindowSummary
-from ratchet.engines.loading import downloaded, loading
-from ratchet.engines.requirements import not_compared, pinned
-from ratchet.engines.sklearn import calibration, slicing
+from ratchet.engines.requirements import not_compared
+from ratchet.engines.sklearn import calibration, model_form, slicing
 from ratchet.engines.sklearn.day_counts import of_windows
 from ratchet.engines.sklearn.features import Hashes, copies, counted, entities, hashes
 from ratchet.engines.sklearn.folding import check_space, folded
-from ratchet.engines.sklearn.logged_model import LoggedModel, logged_model
+from ratchet.engines.sklearn.logged_model import LoggedModel, LoggedModels, logged_model
+from ratchet.engines.sklearn.measuring import measured
 from ratchet.engines.sklearn.permuting import scored_permuted
 from ratchet.engines.sklearn.recipe import Recipe, recipe
 from ratchet.engines.sklearn.refitting import with_pipeline, with_threshold
 from ratchet.engines.sklearn.row_form import plain
 from ratchet.engines.sklearn.row_order import drawn, ordered
 from ratchet.engines.sklearn.scorer import OnePass
-from ratchet.errors import DataError, FailedError, first_line
+from ratchet.errors import DataError
 from ratchet.io.table import checks, inspection
 from ratchet.io.table.inspection import DAY, LABEL, EventTable, Rows
 from ratchet.settings import Settings
 
 _SAMPLE_ROWS = 200
-_REQUIREMENTS = ("cloudpickle", "mlflow", "numpy", "pandas", "scikit-learn", "scipy")
 
 
 class ScikitLearn:
@@ -75,6 +71,7 @@ class ScikitLearn:
         self._pipeline: Any
         self._calibrated: CalibratedClassifierCV
         self._models: dict[Role, FixedThresholdClassifier] = {}
+        self._versions = LoggedModels()
 
     def read(
         self, table: EventTable, windows: Windows, extra: Sequence[str]
@@ -185,7 +182,7 @@ class ScikitLearn:
     @contextmanager
     def _version(self, model_uri: str) -> Iterator[tuple[LoggedModel, tuple[str, ...]]]:
         """A registered version, and the columns that it needs; raises as `confusion_of` does."""
-        with logged_model(model_uri) as model:
+        with self._versions.use(model_uri) as model:
             names = tuple(self._table.features) if model.names is None else model.names
             lacking = [name for name in names if name not in self._test.columns]
             if lacking:
@@ -215,20 +212,7 @@ class ScikitLearn:
         levels: int,
         training: Sequence[FeatureCounts],
     ) -> Measured:
-        rows, newest = (inspection.load(table, days, table.features) for days in (window, unlabelled))
-        checks.check_newest(rows.facts, table)
-        checks.check_unlabelled(newest.facts, table)
-        with downloaded("it", model_uri) as local:
-            model = loading("it", mlflow.sklearn.load_model, local)
-            if not isinstance(model, FixedThresholdClassifier):
-                kind = type(model).__name__
-                message = f"{model_uri} is a {kind}, not what Ratchet's trainer registers: it has no threshold"
-                raise FailedError(message)
-            # Code that it carries may be imported only now, and lies in the folder.
-            score, young = (_scored(model, model_uri, read.frame[list(table.features)]) for read in (rows, newest))
-        counts = Counts.from_rows(rows.frame[DAY], score, rows.frame[LABEL], levels)
-        without = Counts.from_rows(newest.frame[DAY], young, np.zeros(len(young), dtype=np.bool_), levels)
-        return Measured(counts, float(model.threshold), counted(rows.frame, table, training), without)
+        return measured(model_uri, table, window, unlabelled, levels, training)
 
     def log_model(self, role: Role = "measured") -> str:
         info = mlflow.sklearn.log_model(self._models[role], name=LOGGED_AS[role], **self._form())
@@ -239,17 +223,8 @@ class ScikitLearn:
             mlflow.sklearn.save_model(self._models["measured"], folder, **self._form())
 
     def _form(self) -> dict[str, Any]:
-        """How a model is stored, wherever that is."""
-        inputs = [ColSpec(DataType.double, name) for name in self._table.numeric]
-        inputs += [ColSpec(DataType.string, name) for name in self._table.texts]
-        return {
-            "serialization_format": "cloudpickle",
-            "signature": ModelSignature(Schema(inputs), Schema([ColSpec(DataType.long)])),
-            "input_example": plain(self._features(self._test.iloc[:3])),
-            "code_paths": [*self._recipe.code] or None,
-            "pip_requirements": sorted({*pinned(_REQUIREMENTS), *self._recipe.requirements(self._pipeline)}),
-            "metadata": {BOOLEANS: sorted(self._table.booleans), RAW: sorted(self._table.raw)},
-        }
+        example = plain(self._features(self._test.iloc[:3]))
+        return model_form.form(self._table, example, self._recipe.code, self._recipe.requirements(self._pipeline))
 
     def sample(self, role: Role = "measured") -> Sample:
         few = self._test.iloc[np.linspace(0, len(self._test) - 1, _SAMPLE_ROWS).astype(np.int64)]
@@ -267,6 +242,7 @@ class ScikitLearn:
     def close(self) -> None:
         self._train = self._calibration = None
         self._plain_test.clear()
+        self._versions.close()
 
     def __enter__(self) -> Self:
         return self
@@ -312,13 +288,3 @@ def _summary(read: Rows) -> WindowSummary:
         tuple(MonthSummary(f"{month:%Y-%m}", int(row["size"]), int(row["sum"])) for month, row in table.iterrows()),
         {column.name: column.missing for column in read.facts.columns if column.missing},
     )
-
-
-def _scored(model: FixedThresholdClassifier, model_uri: str, features: pd.DataFrame) -> Floats:
-    if features.empty:
-        return np.empty(0)
-    try:
-        return np.asarray(model.predict_proba(plain(features))[:, 1])
-    except Exception as error:
-        message = f"{model_uri} can't score the data: {first_line(error)}"
-        raise DataError(message) from error

@@ -4,7 +4,8 @@ One that carries a team's own code is loaded in a process of its own (`engines.s
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from threading import Lock
 from typing import Any
 
 import mlflow
@@ -17,6 +18,8 @@ from ratchet.engines.scored import Scored
 from ratchet.engines.sklearn.apart import apart
 from ratchet.engines.sklearn.scorer import ScikitLearnScorer
 from ratchet.errors import FailedError, first_line
+
+_KEPT = 4
 
 
 class LoggedModel:
@@ -58,6 +61,44 @@ def logged_model(model_uri: str) -> Iterator[LoggedModel]:
             # An old version's requirements differ from what is installed; checking that takes an eighth of the time.
             here = loading("it", mlflow.pyfunc.load_model, local, suppress_warnings=True)
             yield LoggedModel(about, here, None)
+
+
+class LoggedModels:
+    """Models that are loaded when they are first used; the last ones are kept until `close`. Thread-safe.
+
+    The champion is scored on all rows, on slices and permuted, with other versions in between.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        # In the order of their last use, and without those in use: one that is thrown out is not being asked.
+        self._kept: dict[str, tuple[LoggedModel, ExitStack]] = {}
+
+    @contextmanager
+    def use(self, model_uri: str) -> Iterator[LoggedModel]:
+        """A model for this context alone. Raises FailedError as `logged_model`; a model that failed is not kept."""
+        with self._lock:
+            model, stack = self._kept.pop(model_uri, (None, ExitStack()))
+        with stack:
+            model = model or stack.enter_context(logged_model(model_uri))
+            yield model
+            self._keep(model_uri, model, stack.pop_all())
+
+    def _keep(self, model_uri: str, model: LoggedModel, stack: ExitStack) -> None:
+        with self._lock:
+            over = [self._kept.pop(model_uri)] if model_uri in self._kept else []
+            self._kept[model_uri] = model, stack
+            if len(self._kept) > _KEPT:
+                over.append(self._kept.pop(next(iter(self._kept))))
+        for _, unused in over:
+            unused.close()
+
+    def close(self) -> None:
+        """Release all; may be called twice."""
+        with self._lock:
+            over, self._kept = self._kept, {}
+        for _, unused in over.values():
+            unused.close()
 
 
 def has_code(about: Any) -> bool:

@@ -21,6 +21,7 @@ from ratchet.engines.sklearn.apart import apart
 from ratchet.engines.sklearn.refitting import with_threshold
 from ratchet.engines.sklearn.row_form import plain
 from ratchet.errors import ConfigurationError, FailedError
+from ratchet.io.table.rows import of_both_classes
 from ratchet.io.table.table import LABEL, EventTable
 from ratchet.settings import Settings
 
@@ -69,7 +70,7 @@ def probe(settings: Settings, table: EventTable, frame: pd.DataFrame) -> None:
     if not settings.sklearn.own:
         return
     own = own_code(SETTING, settings.sklearn.estimator)
-    few = _few(frame)
+    few = of_both_classes(frame, _ROWS_OF_A_CLASS).reset_index(drop=True)
     rows, label = plain(few[list(table.features)]), few[LABEL].to_numpy().astype(np.int64)
     params = settings.sklearn.params
     first, second = (_Try(own, make(own, settings, table, frame, params), rows, label) for _ in range(2))
@@ -138,13 +139,6 @@ def _positive(own: OwnCode, fitted: Any, found: Any, rows: int) -> Floats:
         message = f"{own.name}: predict_proba returns {scores.min()} to {scores.max()}; from 0 to 1 is accepted"
         raise ConfigurationError(message)
     return scores[:, 1]
-
-
-def _few(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows of both classes, from the beginning of the frame to its end."""
-    places = [np.flatnonzero(frame[LABEL].to_numpy() == value) for value in (False, True)]
-    chosen = [each[np.linspace(0, len(each) - 1, min(_ROWS_OF_A_CLASS, len(each))).astype(int)] for each in places]
-    return frame.iloc[np.sort(np.concatenate(chosen))].reset_index(drop=True)
 
 
 def _check_saved(own: OwnCode, tried: _Try) -> None:

@@ -6,7 +6,6 @@ and a Binarizer that writes `prediction` at the chosen threshold. It serves with
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from types import TracebackType
@@ -34,15 +33,16 @@ from ratchet.engines.spark import (
     permuting,
     pipeline,
     reading,
-    score_grid,
     slicing,
     window_facts,
 )
 from ratchet.engines.spark.errors import spark_errors
 from ratchet.engines.spark.features import Numeric
 from ratchet.engines.spark.folding import folded
-from ratchet.engines.spark.pipeline import PREDICTION, PROBABILITY, SCORE, Categories, Numbers
+from ratchet.engines.spark.measuring import counted, measured
+from ratchet.engines.spark.pipeline import PREDICTION, PROBABILITY, Categories, Numbers
 from ratchet.engines.spark.recipe import Recipe, recipe
+from ratchet.engines.spark.sampling import Picked, labelled, picked
 from ratchet.engines.spark.session import Session
 from ratchet.engines.spark.window_facts import Text
 from ratchet.errors import DataError
@@ -52,19 +52,10 @@ from ratchet.io.table.inspection import DAY, LABEL, EventTable
 from ratchet.io.table.reader import OTHER, WINDOW
 from ratchet.settings import Settings
 
-_SAMPLE_ROWS = 200
 _EXAMPLE_ROWS = 3
 # Of the versions that were loaded the last ones are kept: the champion is scored on all rows, on slices, and permuted.
 _KEPT_VERSIONS = 4
 _ALL = _TRAIN, _CALIBRATION, _TEST = range(3)
-
-
-@dataclass(frozen=True)
-class _Picked:
-    """A sample of the test rows that is independent of their order: in Spark's cache, and its features in Python."""
-
-    rows: Any
-    features: pd.DataFrame
 
 
 class Spark:
@@ -95,7 +86,7 @@ class Spark:
         self._versions_rows: Any
         self._kept_version = lru_cache(_KEPT_VERSIONS)(self._load_version)
         self._groupings: tuple[Grouping, ...]
-        self._picking: Future[_Picked]
+        self._picking: Future[Picked]
         self._samples: dict[Role, Sample] = {}
 
     def read(
@@ -185,13 +176,13 @@ class Spark:
     def _fold(self, earlier: Any, later: Any, params: Params) -> Counts:
         stages = self._recipe.fitted(self._numbers, self._categories, earlier, params)
         with spark_errors("scoring a fold"):
-            return self._counts(_model([*stages, calibration.as_it_is(self.session.get())]).transform(later))
+            return self._counted(_model([*stages, calibration.as_it_is(self.session.get())]).transform(later))
 
     def count_untuned(self) -> tuple[Counts, Counts]:
         stages = self._recipe.fitted(self._numbers, self._categories, self._window(_TRAIN), {})
         with spark_errors("calibrating the untuned model"):
             calibrator, counts = self._calibrated(stages)
-            return counts, self._counts(_model([*stages, calibrator]).transform(self._window(_TEST)))
+            return counts, self._counted(_model([*stages, calibrator]).transform(self._window(_TEST)))
 
     def tune(self, params: Params) -> None:
         self._tuned = params
@@ -218,7 +209,7 @@ class Spark:
         estimated = _model(stages).transform(self._window(_CALIBRATION))
         estimated = estimated.select(PROBABILITY, LABEL, DAY).persist()
         calibrator = calibration.fitted(estimated, LABEL, self._positives, choice, levels)
-        counts = self._counts(calibrator.transform(estimated))
+        counts = self._counted(calibrator.transform(estimated))
         estimated.unpersist()
         return calibrator, counts
 
@@ -253,7 +244,7 @@ class Spark:
 
     def count_test(self) -> Counts:
         with spark_errors("scoring the test window"):
-            return self._counts(self._model("measured").transform(self._window(_TEST)))
+            return self._counted(self._model("measured").transform(self._window(_TEST)))
 
     def count_slices(self, slices: Sequence[Slice], model_uri: str | None = None) -> Sliced:
         if model_uri is None:
@@ -279,21 +270,8 @@ class Spark:
         levels: int,
         training: Sequence[FeatureCounts],
     ) -> Measured:
-        spark = self.session.get()
-        with spark_errors(f"reading {table.uri}"):
-            rows = reading.frame(spark, table, [window, unlabelled]).persist()
-            groups = window_facts.groups(rows, table)
-            numeric, young = features.numbers(rows, table.numeric, (0, 1))
-            checks.check_newest(window_facts.facts(groups, numeric, 0, window, table), table)
-            checks.check_unlabelled(window_facts.facts(groups, young, 1, unlabelled, table), table)
-        with downloaded("it", model_uri) as local:
-            model = self._loaded(local)
-        threshold = pipeline.threshold_of(model, model_uri)
-        with spark_errors(f"scoring with {model_uri}"):
-            counts = self._counts(model.transform(rows.where(f"{WINDOW} = 0")), levels)
-            without = self._counts(model.transform(_without_labels(rows.where(f"{WINDOW} = 1"))), levels)
-            texts = features.texts(rows.where(f"{WINDOW} = 0"), table.texts, training)
-        return Measured(counts, threshold, (*features.counts(numeric), *texts), without)
+        days = (window, unlabelled)
+        return measured(self.session.get(), self._loaded, model_uri, table, days, levels, training)
 
     def confusion_of(self, model_uri: str) -> Confusion:
         model, names = self._version(model_uri)
@@ -349,18 +327,10 @@ class Spark:
         return logging.form(self._recipe.needed(self._stages[role]), self._table, example, self.session.temporary)
 
     def sample(self, role: Role = "measured") -> Sample:
-        names = list(self._table.features)
         if role not in self._samples:
-            rows = self._picking.result().rows
-            # The model adds columns and drops those that it read, so copies are kept.
-            given = [reading.column(name).alias(f"given{place}") for place, name in enumerate(names)]
+            few = self._picking.result()
             with spark_errors("labelling the sample"):
-                labelled = self._model(role).transform(rows.select("*", *given))
-                kept = [f"given{place}" for place in range(len(names))]
-                found = labelled.select(*kept, PREDICTION, SCORE).toPandas()
-            labels, probabilities = found[PREDICTION].astype(int), found[SCORE]
-            sample = Sample(found[kept].set_axis(names, axis=1), labels.tolist(), probabilities.tolist())
-            self._samples[role] = sample
+                self._samples[role] = labelled(self._model(role), few)
         return self._samples[role]
 
     def mislabelled(self, model_uri: str, role: Role = "measured") -> int:
@@ -388,20 +358,12 @@ class Spark:
     def _window(self, place: int) -> Any:
         return self._rows.where(f"{WINDOW} = {place}")
 
-    def _counts(self, scored: Any, levels: int | None = None) -> Counts:
-        levels = levels or self._settings.evaluation.score_levels
-        point = score_grid.rounded(scored[SCORE], levels).alias("point")
-        found = scored.groupBy(DAY, point, LABEL).count().toPandas()
-        return Counts.from_table(found[DAY], found["point"], found[LABEL], found["count"], levels)
+    def _counted(self, scored: Any) -> Counts:
+        return counted(scored, self._settings.evaluation.score_levels)
 
-    def _pick(self) -> _Picked:
-        from pyspark.sql import functions as f
-
-        columns = list(map(reading.column, self._table.features))
+    def _pick(self) -> Picked:
         with spark_errors("sampling the test window"):
-            rows = self._window(_TEST).orderBy(f.xxhash64(DAY, *columns)).limit(_SAMPLE_ROWS)
-            rows = rows.select(*columns).persist()
-            return _Picked(rows, rows.toPandas())
+            return picked(self._window(_TEST), self._table.features)
 
     def _loaded(self, local: str) -> Any:
         import mlflow
@@ -414,12 +376,6 @@ def _model(stages: Sequence[Any]) -> Any:
     from pyspark.ml import PipelineModel
 
     return PipelineModel(list(stages))
-
-
-def _without_labels(rows: Any) -> Any:
-    from pyspark.sql import functions as f
-
-    return rows.withColumn(LABEL, f.lit(0.0))
 
 
 def _judged(about: Sequence[WindowFacts], table: EventTable) -> list[str]:

@@ -19,6 +19,7 @@ from ratchet.io.cluster.api import JOBS, Api, AwayError, Json
 from ratchet.io.cluster.journal import Journal, write_event, write_reason
 from ratchet.io.cluster.lease import Holder, Lease
 from ratchet.io.cluster.steps import step_objects
+from ratchet.io.cluster.steps.children import Children
 from ratchet.io.cluster.steps.job_step import JobStep
 from ratchet.io.cluster.steps.spark_step import SparkStep
 from ratchet.io.cluster.steps.step import ClusterStep, StepContext
@@ -34,7 +35,6 @@ _EAGER_SECONDS = 180.0
 _EAGER_POLL = 1.0
 _CALM_POLL = 2.0
 _AWAY_POLL = 5.0
-_GOING_SECONDS = 90.0
 
 
 class ClusterRunner:
@@ -75,7 +75,7 @@ class ClusterRunner:
             yield found
 
     def lost(self) -> list[tuple[str, str]]:
-        """The cycles of the namespace that nothing has been told of, because their coordinators are gone."""
+        """The cycles and watches of the namespace that nothing has been told of, because their pods are gone."""
         return cycles.lost(self._api)
 
     @contextmanager
@@ -105,7 +105,8 @@ class ClusterRunner:
         self._context = StepContext(self._api, self._journal, self._retrain, self._clock, self._sleep)
         self._have_the_lease()
         others = self._api.items(JOBS, labels=f"{CYCLE}={cycle},{STEP}={step}")
-        self._owners = {uid} | {other["metadata"]["uid"] for other in others}
+        owners = {uid} | {other["metadata"]["uid"] for other in others}
+        self._children = Children(self._context, owners)
         self._journal.open([other for other in others if other["metadata"]["uid"] != uid])
         try:
             yield
@@ -130,7 +131,7 @@ class ClusterRunner:
         self._have_the_lease()
         self._eager_until = self._clock() + _EAGER_SECONDS
         try:
-            child = self._child(order, cycle)
+            child = self._children.of(order, cycle)
         except AwayError:
             raise
         except RatchetError as error:
@@ -142,49 +143,6 @@ class ClusterRunner:
             return Over(ended)
         kind = JobStep if step_objects.origin_of(order).resource is JOBS else SparkStep
         return _Kept(kind(self._context, order, cycle, child, on_event), self._keep_the_lease)
-
-    def _child(self, order: Order, cycle: str) -> Json:
-        resource, name = step_objects.origin_of(order).resource, step_objects.name_of(cycle, order.step)
-        deadline = self._clock() + _GOING_SECONDS
-        while True:
-            found = self._api.get(resource, name)
-            if found is None:
-                if (made := self._api.create(resource, self._made(order, cycle))) is not None:
-                    log.info("step.submitted", step=order.step, kind=resource.kind, name=name)
-                    return made
-            elif not self._goes(found):
-                if (
-                    found["metadata"].get("labels", {}).get(CYCLE) != cycle
-                    or not step_objects.owners(found) & self._owners
-                ):
-                    raise ConfigurationError(_foreign(found, cycle))
-                log.info("step.adopted", step=order.step, kind=resource.kind, name=name)
-                return found
-            if self._clock() >= deadline:
-                message = f"the {resource.kind} {name} of an earlier cycle is being deleted, and still there"
-                raise TemporaryError(message)
-            self._sleep(_EAGER_POLL)
-
-    def _made(self, order: Order, cycle: str) -> Json:
-        origin = step_objects.origin_of(order)
-        definition = self._api.get(origin.source, origin.definition)
-        if definition is None:
-            message = (
-                f"the namespace {self._api.namespace} has no {origin.source.kind} {origin.definition}, from which the"
-                f" step {order.step} is made; kubectl apply -k brings it"
-            )
-            raise ConfigurationError(message, "missing")
-        return step_objects.made_from(definition, order, cycle, self._journal.job, self._retrain.deadline_minutes * 60)
-
-    def _goes(self, child: Json) -> bool:
-        """Whether the child is disappearing: it is being deleted, or will be because the Job that owns it is gone."""
-        if "deletionTimestamp" in child["metadata"]:
-            return True
-        if step_objects.owners(child) & self._owners:
-            return False
-        jobs = [each for each in child["metadata"].get("ownerReferences", ()) if each["kind"] == "Job"]
-        found = [(each, self._api.get(JOBS, each["name"])) for each in jobs]
-        return bool(found) and all(job is None or job["metadata"]["uid"] != each["uid"] for each, job in found)
 
     def _have_the_lease(self) -> None:
         if self._lease is None:
@@ -288,12 +246,3 @@ def tell(error: RatchetError, event: str, variables: Mapping[str, str] = os.envi
         if (job := api.get(JOBS, name)) is not None:
             write_event(api, job, "Warning", event, str(error))
             write_reason(api, job, error.reason)
-
-
-def _foreign(child: Json, cycle: str) -> str:
-    metadata = child["metadata"]
-    owners = ", ".join(f"{each['kind']} {each['name']}" for each in metadata.get("ownerReferences", ())) or "nothing"
-    return (
-        f"the {child.get('kind', 'object')} {metadata['name']} exists and is not of the cycle {cycle}: it belongs to"
-        f" {owners}; delete it, or give the cycle another id"
-    )

@@ -1,6 +1,7 @@
 """The cycles of a namespace, by their Jobs: which exist, and how to start another.
 
-`jobs.status` lists them; `jobs.watch` begins one, and the next cycle tells of lost ones, by way of `coordinator`.
+`jobs.status` lists them; `jobs.watch` begins one, and the next cycle or watch tells of lost ones, by way of
+`coordinator`.
 """
 
 import copy
@@ -15,6 +16,7 @@ from ratchet.io.cluster.steps.step_objects import escaped
 _DEFINITION = "retrain"
 COORDINATORS = "app.kubernetes.io/component=coordinator"
 """The label by which the Jobs of cycles are found."""
+_WATCHES = "app.kubernetes.io/component=watch"
 
 
 def is_cycle(job: Json) -> bool:
@@ -39,13 +41,13 @@ def reason_of(job: Json) -> Reason:
 
 
 def lost(api: Api) -> list[tuple[str, str]]:
-    """The cycles that have failed without a word of their coordinator: id, and a sentence; each is returned once.
+    """The cycles and watches that have failed without a last word: id, and a sentence; each is returned once.
 
-    A coordinator that ends by itself ends its journal, or writes on its Job why it failed. Neither is there if it was
-    ended at its deadline, or lost too often. Raises RatchetError.
+    A coordinator or a watch that ends by itself ends its journal, or writes on its Job why it failed. Neither is there
+    if it was ended at its deadline, or lost too often. Raises RatchetError.
     """
     found = []
-    for job in api.items(JOBS, labels=COORDINATORS):
+    for job in [*api.items(JOBS, labels=COORDINATORS), *api.items(JOBS, labels=_WATCHES)]:
         written = read(job) or {}
         if state_of(job) != "failed" or written.get("ended") or REASON in job["metadata"].get("annotations", {}):
             continue
@@ -59,7 +61,8 @@ def _lost(job: Json, written: Json) -> str:
     over = next(each for each in conditions if each["type"] == "Failed" and each["status"] == "True")
     steps = [name for name, facts in written.get("steps", {}).items() if facts.get("state") not in ("done", "failed")]
     at_work = f"; {' and '.join(steps)} had not ended" if steps else ""
-    return f"the cycle ended with its coordinator: {over.get('reason')}: {over.get('message')}{at_work}"
+    what = "the cycle ended with its coordinator" if is_cycle(job) else "the watch was ended before it was done"
+    return f"{what}: {over.get('reason')}: {over.get('message')}{at_work}"
 
 
 def begin(api: Api, name: str, arguments: Sequence[str]) -> str | None:

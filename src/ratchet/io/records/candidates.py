@@ -123,21 +123,13 @@ class Candidates:
         found = self._newest(f"{_of(engine, None)} and {started} and {_COMPLETE}")
         return None if found is None else candidate_of(found)
 
-    def has_run(self, engine: str, cycle: str) -> bool:
-        """Whether a cycle has a run of an engine, complete or not."""
-        return self._newest(_of(engine, cycle)) is not None
-
-    def why_missing(self, engine: str, cycle: str) -> str:
-        """Why an engine has no candidate in a cycle, in one sentence."""
+    def missing(self, engine: str, cycle: str) -> "Missing":
+        """Why an engine has no candidate in a cycle."""
         run = self._newest(_of(engine, cycle))
         if run is None:
-            return f"the cycle {cycle} has no run of {engine}"
-        tags, label = run.data.tags, f"the newest run of {engine} in the cycle {cycle}, {run.info.run_id},"
-        if run.info.status != "FINISHED":
-            return f"{label} is {run.info.status}, not FINISHED"
-        if tags.get("ratchet.verified") != "true":
-            return f"{label} is not verified: its logged model did not label the sampled rows as the trainer did"
-        return f"{label} is not complete"
+            return Missing(f"the cycle {cycle} has no run of {engine}", begun=False)
+        label = f"the newest run of {engine} in the cycle {cycle}, {run.info.run_id},"
+        return Missing(f"{label} {_why_no_candidate(run)}", begun=True)
 
     def _newest(self, wanted: str) -> Run | None:
         experiment = self.client.get_experiment_by_name(self.experiment)
@@ -148,6 +140,22 @@ class Candidates:
             [experiment.experiment_id], of_model, order_by=["attributes.start_time DESC"], max_results=1
         )
         return runs[0] if runs else None
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why there is no candidate, in one sentence. begun: whether there is a run at all."""
+
+    reason: str
+    begun: bool
+
+
+def _why_no_candidate(run: Run) -> str:
+    if run.info.status != "FINISHED":
+        return f"is {run.info.status}, not FINISHED"
+    if run.data.tags.get("ratchet.verified") != "true":
+        return "is not verified: its logged model did not label the sampled rows as the trainer did"
+    return "is not complete"
 
 
 def run_page(experiment: str, run_id: str) -> str:

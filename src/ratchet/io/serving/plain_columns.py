@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ratchet.io.serving.requests import RefusedError, category, constant
+from ratchet.io.serving.requests import CheckRows, RefusedError, category, constant, rows_of
 
 # The largest whole number that a float surely holds; MLflow refuses larger ones.
 _EXACT = 2.0**53
@@ -19,7 +19,7 @@ _SCALARS = {str, int, float, bool, type(None)}
 
 
 def plain_columns(
-    body: bytes, kind: str, texts: Mapping[str, bool], numbers: Sequence[str]
+    body: bytes, kind: str, texts: Mapping[str, bool], numbers: Sequence[str], check_rows: CheckRows
 ) -> dict[str, Sequence[Any]] | None:
     """The model's columns: lists of text or None, and arrays of finite numbers with NaN for missing ones.
 
@@ -33,6 +33,7 @@ def plain_columns(
     try:
         payload = json.loads(body, parse_constant=constant)
         ((form, content),) = payload.items()
+        check_rows(rows_of(payload))
         columns = _FORMS[form](content)
         return None if columns is None else _converted(columns, texts, numbers)
     except (RefusedError, RecursionError, ValueError, LookupError, TypeError, AttributeError, OverflowError):

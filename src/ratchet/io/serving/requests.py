@@ -19,6 +19,8 @@ from ratchet.core.category_texts import FALSE_WORDS, MISSING_TEXTS, TRUE_WORDS, 
 _JSON = "application/json"
 _PARQUET = "application/vnd.apache.parquet"
 type Value = Callable[[Any, str], Any]
+type CheckRows = Callable[[int], None]
+"""Raises an error if a request has too many rows; called before they are converted."""
 
 
 class RefusedError(Exception):
@@ -27,14 +29,19 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True)
 class Asked:
-    """A request for MLflow: its body and content type. rows: how many it has; 0 if only MLflow can tell."""
+    """A request for MLflow: its body and content type."""
 
     body: bytes
     kind: str
-    rows: int = 0
 
 
-def asked_of(body: bytes, kind: str, texts: Mapping[str, bool], numbers: Collection[str] | None = None) -> Asked:
+def asked_of(
+    body: bytes,
+    kind: str,
+    texts: Mapping[str, bool],
+    numbers: Collection[str] | None = None,
+    check_rows: CheckRows = lambda _rows: None,
+) -> Asked:
     """The request with all categories as text. Other types than JSON, CSV and Parquet are left for MLflow to reject.
 
     kind: the content type. texts: the model's text columns, and whether they are boolean. numbers: its numeric columns;
@@ -44,17 +51,17 @@ def asked_of(body: bytes, kind: str, texts: Mapping[str, bool], numbers: Collect
     medium = medium.strip().lower()
     value = partial(_value, texts=texts, numbers=numbers)
     if medium == "text/csv":
-        found = _from_csv(body, value)
-        return Asked(json.dumps({"dataframe_split": found}).encode(), _JSON, len(found["data"]))
+        found = _from_csv(body, value, check_rows)
+        return Asked(json.dumps({"dataframe_split": found}).encode(), _JSON)
     if medium == _PARQUET:
-        records = _from_parquet(body, value)
-        return Asked(json.dumps({"dataframe_records": records}, default=str).encode(), _JSON, len(records))
+        records = _from_parquet(body, value, check_rows)
+        return Asked(json.dumps({"dataframe_records": records}, default=str).encode(), _JSON)
     payload = _parsed(body) if medium == _JSON else None
     if not isinstance(payload, dict):
         return Asked(body, kind)
+    check_rows(rows_of(payload))
     changed = {name: _FORMS[name](content, value) if name in _FORMS else content for name, content in payload.items()}
-    rows = max((_rows(content) for name, content in payload.items() if name in _FORMS), default=0)
-    return Asked(json.dumps(changed).encode(), f"{_JSON}{separator}{parameters}", rows)
+    return Asked(json.dumps(changed).encode(), f"{_JSON}{separator}{parameters}")
 
 
 def _parsed(body: bytes) -> Any:
@@ -138,7 +145,7 @@ def _value(value: Any, name: str, *, texts: Mapping[str, bool], numbers: Collect
 def _split(content: Any, value: Value) -> Any:
     if not isinstance(content, dict) or not isinstance(content.get("data"), list):
         return content
-    _check_rows(content["data"])
+    _check_not_empty(content["data"])
     names = content.get("columns")
     if names is None:
         return content
@@ -160,7 +167,7 @@ def _row(row: Any, number: int, names: Sequence[str], value: Value) -> list[Any]
 def _records(content: Any, value: Value) -> Any:
     if not isinstance(content, list):
         return content
-    _check_rows(content)
+    _check_not_empty(content)
     # A field that a record omits is missing, like null.
     names = dict.fromkeys(name for record in content if isinstance(record, dict) for name in record)
     return [
@@ -174,7 +181,7 @@ def _columns(content: Any, value: Value) -> Any:
     if not isinstance(content, dict):
         return _records(content, value)
     if all(each == [] for each in content.values()):
-        _check_rows([])
+        _check_not_empty([])
     return {
         name: [value(each, name) for each in column] if isinstance(column, list) else value(column, name)
         for name, column in content.items()
@@ -189,6 +196,11 @@ _FORMS: Mapping[str, Callable[[Any, Value], Any]] = {
 }
 
 
+def rows_of(payload: Mapping[str, Any]) -> int:
+    """How many rows a parsed request has; 0 if only MLflow can tell."""
+    return max((_rows(content) for name, content in payload.items() if name in _FORMS), default=0)
+
+
 def _rows(content: Any) -> int:
     """The rows of a form's content: records, `dataframe_split`, or columns by name."""
     lists = content.values() if isinstance(content, dict) else [content]
@@ -197,7 +209,7 @@ def _rows(content: Any) -> int:
     return max((len(each) for each in lists if isinstance(each, list)), default=0)
 
 
-def _check_rows(rows: Sequence[Any]) -> None:
+def _check_not_empty(rows: Sequence[Any]) -> None:
     if not rows:
         message = "the request has no rows"
         raise RefusedError(message)
@@ -216,7 +228,7 @@ def _check_length(row: Sequence[Any], number: int, names: Sequence[str]) -> None
         raise RefusedError(message)
 
 
-def _from_csv(body: bytes, value: Value) -> dict[str, Any]:
+def _from_csv(body: bytes, value: Value, check_rows: CheckRows) -> dict[str, Any]:
     try:
         text = body.decode("utf-8-sig")
         names, *rows = [record for record in csv.reader(io.StringIO(text, newline="")) if record] or [[]]
@@ -226,19 +238,22 @@ def _from_csv(body: bytes, value: Value) -> dict[str, Any]:
     except csv.Error as error:
         message = f"the request is not valid CSV: {error}"
         raise RefusedError(message) from error
-    _check_rows(rows)
+    _check_not_empty(rows)
+    check_rows(len(rows))
     _check_distinct([name for name in names if name])
     for number, row in enumerate(rows, 1):
         _check_length(row, number, names)
     return {"columns": names, "data": [_csv_row(row, names, value) for row in rows]}
 
 
-def _from_parquet(body: bytes, value: Value) -> Any:
+def _from_parquet(body: bytes, value: Value, check_rows: CheckRows) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(pa.BufferReader(body))
+        file = pq.ParquetFile(pa.BufferReader(body))
+        check_rows(file.metadata.num_rows)
+        table = file.read()
     except (pa.ArrowException, OSError) as error:
         message = "the request is not valid Parquet"
         raise RefusedError(message) from error

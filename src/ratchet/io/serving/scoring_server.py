@@ -163,8 +163,7 @@ class ScoringServer:
         if (found := await self._planned(body, kind, probabilities=probabilities)) is not None:
             await answer(reply, HTTPStatus.OK, found)
             return
-        asked = asked_of(body, kind, self._texts, self._numbers)
-        self._limits.check_rows(asked.rows)
+        asked = asked_of(body, kind, self._texts, self._numbers, self._limits.check_rows)
         headers = [pair for pair in scope["headers"] if pair[0] not in (b"content-length", b"content-type")]
         headers += [(b"content-length", str(len(asked.body)).encode()), (b"content-type", asked.kind.encode())]
         await self._apps[probabilities]({**scope, "headers": headers}, replayed(asked.body, receive), reply)
@@ -173,11 +172,10 @@ class ScoringServer:
         """The answer of the plan; None if there is none for this request."""
         if self._plan is None:
             return None
-        columns = plain_columns(body, kind, self._texts, self._numbers or ())
+        columns = plain_columns(body, kind, self._texts, self._numbers or (), self._limits.check_rows)
         if columns is None:
             return None
         score, rows = self._plan.score, len(next(iter(columns.values())))
-        self._limits.check_rows(rows)
         many = rows > _ROWS_AT_ONCE
         try:
             found = await asyncio.to_thread(score, columns) if many else score(columns)

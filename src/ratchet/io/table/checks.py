@@ -3,7 +3,7 @@
 An engine summarizes each window in a `WindowFacts`; all error messages about windows are written here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -82,10 +82,13 @@ def check_newest(facts: WindowFacts, table: EventTable) -> None:
     _check_infinite(facts, table)
 
 
-def check_unlabelled(facts: WindowFacts, table: EventTable) -> None:
-    """Judge days whose labels don't count, because some are not known yet. Raises DataError."""
+def check_unlabelled(facts: WindowFacts, table: EventTable) -> list[str]:
+    """Judge days whose labels don't count, because some are not known yet; returns warnings. Raises DataError.
+
+    An infinite number there is one that a batch to score may have, too: it counts as missing.
+    """
     _check_timestamps(facts, table)
-    _check_infinite(facts, table)
+    return [f"{sentence}: there it counts as missing" for sentence in _infinite(facts, table)]
 
 
 def check_together(windows: Sequence[WindowFacts], table: EventTable) -> None:
@@ -190,11 +193,15 @@ def _check_classes(facts: WindowFacts, table: EventTable) -> None:
 
 
 def _check_infinite(facts: WindowFacts, table: EventTable) -> None:
+    for sentence in _infinite(facts, table):
+        raise DataError(sentence)
+
+
+def _infinite(facts: WindowFacts, table: EventTable) -> Iterator[str]:
     for column in facts.columns:
         if column.infinite:
             where = f"{_rows(column.infinite)} of the {facts.window}"
-            message = f"the column {column.name!r} of {table.uri} is infinite in {where}"
-            raise DataError(message)
+            yield f"the column {column.name!r} of {table.uri} is infinite in {where}"
 
 
 def _check_values(facts: WindowFacts, table: EventTable) -> None:

@@ -64,6 +64,13 @@ def load(table: EventTable, window: Window, columns: Sequence[str]) -> Rows:
     return Rows(frame, WindowFacts(window, rows, label.positives, label.nulls, label.most_frequent(), bad, about))
 
 
+def of_both_classes(frame: pd.DataFrame, number: int) -> pd.DataFrame:
+    """At most so many rows of each class of a frame, from its beginning to its end, in their order."""
+    places = [np.flatnonzero(frame[LABEL].to_numpy() == value) for value in (False, True)]
+    chosen = [each[np.linspace(0, len(each) - 1, min(number, len(each))).astype(int)] for each in places]
+    return frame.iloc[np.sort(np.concatenate(chosen))]
+
+
 def _facts(of: ColumnFacts, rows: int, table: EventTable) -> ColumnFacts:
     """Those of a raw feature don't tell of its values."""
     return replace(of, distinct=None, constant=of.missing == rows) if of.name in table.raw else of

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ratchet.io.table.rows import of_both_classes
 from ratchet.io.table.table import DAY, LABEL, EventTable
 from ratchet.jobs.checking.findings import Subject
 from ratchet.settings import Data, Label, Settings
@@ -27,7 +27,7 @@ class FewRows:
 def written(subject: Subject, folder: str) -> FewRows:
     """Write rows of both classes from each window to a new folder, as a trainer would read them."""
     table, settings = subject.table, subject.settings
-    chosen = [_drawn(frame, settings.seed) for frame in subject.read.frames]
+    chosen = [of_both_classes(frame, _OF_EACH_CLASS) for frame in subject.read.frames]
     few = pd.concat([_plain(frame) for frame in chosen], ignore_index=True)
     Path(folder).mkdir()
     pq.write_table(_stored(few, table), Path(folder) / "rows.parquet")
@@ -42,12 +42,6 @@ def written(subject: Subject, folder: str) -> FewRows:
         features=table.raw,
     )
     return FewRows(settings.model_copy(update={"data": small}), len(few))
-
-
-def _drawn(frame: pd.DataFrame, seed: int) -> pd.DataFrame:
-    label, random = frame[LABEL].to_numpy(), np.random.default_rng([seed, 4])
-    places = [random.permutation(np.flatnonzero(label == value))[:_OF_EACH_CLASS] for value in (False, True)]
-    return frame.iloc[np.sort(np.concatenate(places))]
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

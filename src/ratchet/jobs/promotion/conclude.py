@@ -26,7 +26,7 @@ def conclude(client: MlflowClient, settings: Settings, engine: str, cycle: str, 
     candidates = Candidates(client, settings.experiment, settings.model)
     candidate = candidates.newest(engine, cycle)
     if candidate is None or RegisteredModel.read(client, name) is None:
-        return Result(engine, name, cycle, "missing", candidates.why_missing(engine, cycle))
+        return Result(engine, name, cycle, "missing", candidates.missing(engine, cycle).reason)
     with held_model(client, settings, name, "rollout") as model:
         return _concluded(Case.of(model, candidate.run_id, "rollout"), settings, failure)
 

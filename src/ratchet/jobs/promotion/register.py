@@ -8,7 +8,7 @@ If versions must be tried or approved first, a better one is staged here, and `j
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import structlog
@@ -49,8 +49,8 @@ def register(settings: Settings, cycle: str | None, tell: OnEvent = log_event) -
 
 def decide_all(client: MlflowClient, settings: Settings, cycle: str | None, tell: OnEvent = log_event) -> list[Result]:
     """Like `register`, with a connected client."""
-    candidates, named = Candidates(client, settings.experiment, settings.model), cycle is not None
-    cycle = cycle or candidates.newest_cycle()
+    named = cycle is not None
+    cycle = cycle or Candidates(client, settings.experiment, settings.model).newest_cycle()
     if cycle:
         orphaned_runs.close_of_cycle(client, settings.experiment, cycle)
     results: list[Result] = []
@@ -58,13 +58,11 @@ def decide_all(client: MlflowClient, settings: Settings, cycle: str | None, tell
     for engine in settings.retrain.engines:
         try:
             with mlflow_errors(settings.tracking):
-                result = _decide(client, settings, engine, cycle)
+                result = _decide(client, settings, engine, cycle, named=named)
         except RatchetError as error:
             tell({"event": "register.failed", "level": "error", "engine": engine, "cycle": cycle, "error": str(error)})
             errors.append(error)
         else:
-            if result.outcome == "missing" and cycle and not named and not candidates.has_run(engine, cycle):
-                result = replace(result, outcome="skipped")
             tell({"event": "register.decided", "level": "info", **told(result)})
             results.append(result)
     if errors:
@@ -78,13 +76,15 @@ def told(result: Result) -> dict[str, Any]:
     return asdict(result) | {"metrics": {name: metrics[name] for name in _TOLD if name in metrics}}
 
 
-def _decide(client: MlflowClient, settings: Settings, engine: str, cycle: str | None) -> Result:
+def _decide(client: MlflowClient, settings: Settings, engine: str, cycle: str | None, *, named: bool) -> Result:
     name = settings.registered_name(engine)
     candidates = Candidates(client, settings.experiment, settings.model)
-    candidate = candidates.newest(engine, cycle) if cycle else None
+    if cycle is None:
+        return Result(engine, name, cycle, "missing", "no cycle has a complete run")
+    candidate = candidates.newest(engine, cycle)
     if candidate is None:
-        reason = candidates.why_missing(engine, cycle) if cycle else "no cycle has a complete run"
-        return Result(engine, name, cycle, "missing", reason)
+        missing = candidates.missing(engine, cycle)
+        return Result(engine, name, cycle, "missing" if named or missing.begun else "skipped", missing.reason)
     registered_model.ensure(client, name)
     with held_model(client, settings, name, "register") as model:
         case = Case.of(model, candidate.run_id, "register")

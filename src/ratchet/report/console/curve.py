@@ -15,8 +15,7 @@ _TABLE_DAYS = 31
 def figure_of(curve: Curve) -> Element:
     """The plot, its caption, and the newest days as a table."""
     days = sorted(curve.values)
-    limit = "floor" if curve.greater_is_better else "limit"
-    side = "below" if curve.greater_is_better else "above"
+    limit, side = curve.floor_words.name, curve.floor_words.side
     caption = f"Rolling {curve.name} by day, with its {limit} as a dashed line; days {side} it have a dot."
     return element(
         "figure",
@@ -57,8 +56,8 @@ def _said(curve: Curve, days: Sequence[int]) -> str:
     least, most = min(curve.values.values()), max(curve.values.values())
     low, judged = sum(curve.is_low(day) for day in days), len(curve.floors)
     text = f"Rolling {curve.name} on {len(days)} days up to {day_of(days[-1])}: {measure(least)} to {measure(most)}"
-    side = "below its floor" if curve.greater_is_better else "above its limit"
-    return f"{text}, now {measure(curve.values[days[-1]])}; {side} on {low} of the {judged} days that have one"
+    now = measure(curve.values[days[-1]])
+    return f"{text}, now {now}; {curve.floor_words.passed} on {low} of the {judged} days that have one"
 
 
 def _numbers(curve: Curve, days: Sequence[int], limit: str) -> Element:

@@ -35,8 +35,7 @@ def _champion(model: ModelFacts, now: float) -> Iterator[Element]:
     if days is not None:
         newest = max(days.values)
         if days.is_low(newest):
-            side = "below its floor" if days.greater_is_better else "above its limit"
-            said = f"Rolling {days.name} is {side} on the newest measured day, {day_of(newest)}."
+            said = f"Rolling {days.name} is {days.floor_words.passed} on the newest measured day, {day_of(newest)}."
             yield element("p", said, class_="warnings")
         yield curve.figure_of(days)
 
@@ -69,8 +68,7 @@ def _objective(champion: Champion) -> Iterator[Element]:
 
 def _lately(days: Curve) -> Element:
     newest = max(days.values)
-    limit = "floor" if days.greater_is_better else "limit"
-    floor = days.floors.get(newest)
+    limit, floor = days.floor_words.name, days.floors.get(newest)
     told = f"its {limit} is {measure(floor)}" if floor is not None else f"no {limit} is known for that day"
     value = measure(days.values[newest])
     return _figure(f"Rolling {days.name}", value, f"over the days up to {day_of(newest)}; {told}")
