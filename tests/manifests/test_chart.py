@@ -89,6 +89,7 @@ VALUES = {
     "table": "s3://warehouse/customers",
     "settings": {"RATCHET__WINDOWS__TEST": "3mo"},
     "schedule": "0 5 * * 2",
+    "otherModels": "ratchet-a ratchet-b",
     "storage.class": "fast",
     "storage.minio": "77Gi",
     "storage.postgres": "78Gi",

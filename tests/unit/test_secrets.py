@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -79,5 +80,7 @@ def test_the_store_derives_the_same_keys():
     derived = next(line for line in script.splitlines() if "$MODELS_KEY" in line).split('"$name" "$name" ')[1]
     words = f"{digest}\nprintf %s {derived.removesuffix(' /tmp/policy.json')}"
     variables = {"PATH": os.environ["PATH"], "MODELS_KEY": "key", "name": "ratchet-a-server"}
-    done = subprocess.run(["sh", "-euc", words], env=variables, capture_output=True, text=True, timeout=30, check=True)
+    done = subprocess.run(
+        [shutil.which("sh"), "-euc", words], env=variables, capture_output=True, text=True, timeout=30, check=True
+    )
     assert done.stdout == secrets.contents_of_model("ratchet-a", "key")["s3-server"]["AWS_SECRET_ACCESS_KEY"]

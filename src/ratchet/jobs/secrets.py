@@ -1,8 +1,8 @@
 """The passwords of an installation, created once in the cluster: no operator sees them or writes them to a disk.
 
 The Job of `k8s/components/generated-secrets` runs it, with an account that may create Secrets but not read them. An
-existing Secret is kept, whatever its origin. The S3 keys of a further model are derived from one key, because the store,
-in another namespace, has to know them, too, and nobody may read them back.
+existing Secret is kept, whatever its origin. The S3 keys of a further model are derived from one key, because the
+store, in another namespace, has to know them, too, and nobody may read them back.
 """
 
 import secrets
