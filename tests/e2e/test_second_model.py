@@ -101,7 +101,7 @@ def state_of_the_first():
 def second(before):
     """The second model after a cycle of scikit-learn's; gone afterwards."""
     with told(NAMESPACE):
-        kubectl("apply", "-k", FOLDER / "namespace")
+        kubectl("apply", "-k", str(FOLDER / "namespace"))
         try:
             kubectl("apply", "-f", "-", stdin=manifests(), namespace=NAMESPACE)
             run("minio-setup")
@@ -149,7 +149,7 @@ def test_prometheus_has_it_beside_the_first(second):
     champion = f'ratchet_server_model_info{{model="{SECOND}-sklearn", namespace="{NAMESPACE}"}}'
     prometheus.wait_for("its server is scraped", champion, lambda found: found == 1)
     told_of = {dict(labels).get("model") for labels in prometheus.value("ratchet_cycle_period_seconds")}
-    assert told_of == {MODEL, SECOND}
+    assert told_of >= {MODEL, SECOND}
 
 
 def test_its_s3_user_is_refused_what_is_the_firsts(second):
