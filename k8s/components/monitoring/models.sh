@@ -3,6 +3,10 @@ set -eu
 {
   echo scrape_configs:
   for namespace in $NAMESPACES; do
+    case $namespace in *[!a-z0-9-]*)
+      printf 'models: NAMESPACES has %s, no namespace; names separated by spaces are accepted\n' "$namespace" >&2
+      continue
+    esac
     cat << END
   - job_name: $namespace-exporter
     static_configs: [{targets: ["exporter.$namespace:9464"], labels: {namespace: $namespace}}]
