@@ -31,6 +31,7 @@ ORDER = (
     "monitoring",
     "pods",
     "watch",
+    "second_model",
     "serving",
     "backup",
     "outages",

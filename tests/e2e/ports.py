@@ -14,17 +14,17 @@ _ways = {}
 
 
 @contextmanager
-def forwarded(service, port):
+def forwarded(service, port, namespace=NAMESPACE):
     """The address at which a Service answers on this machine.
 
     A way stays open for whoever asks next: opening one takes kubectl half a second. Whatever goes wrong inside of the
     block closes it, since its pod may be gone.
     """
-    way = service, port
+    way = service, port, namespace
     if way in _ways and _ways[way][0].poll() is not None:
         _close(way)
     if way not in _ways:
-        _ways[way] = _opened(service, port)
+        _ways[way] = _opened(*way)
     try:
         yield _ways[way][1]
     except BaseException:
@@ -32,8 +32,8 @@ def forwarded(service, port):
         raise
 
 
-def _opened(service, port):
-    command = ["kubectl", "--context", CONTEXT, "-n", NAMESPACE, "port-forward", "--address", "127.0.0.1"]
+def _opened(service, port, namespace):
+    command = ["kubectl", "--context", CONTEXT, "-n", namespace, "port-forward", "--address", "127.0.0.1"]
     process = subprocess.Popen(
         [*command, f"service/{service}", f":{port}"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

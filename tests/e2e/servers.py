@@ -7,7 +7,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from ratchet.io.cluster.deployment import VERSION
-from tests.e2e.cluster import ClusterError, create, every, get, kubectl, logs, wait_until
+from tests.e2e.cluster import NAMESPACE, ClusterError, create, every, get, kubectl, logs, wait_until
 from tests.e2e.ports import forwarded
 
 DEPLOYMENT = "server-sklearn"
@@ -84,10 +84,10 @@ def measures():
     return dict(line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
 
 
-def answers(server, body, token=None):
+def answers(server, body, token=None, namespace=NAMESPACE):
     """The status with which a server answers a request with this token; None while it is not there."""
     try:
-        with forwarded(server, 8080) as address:
+        with forwarded(server, 8080, namespace) as address:
             headers = {"Content-Type": "application/json"}
             headers |= {} if token is None else {"Authorization": f"Bearer {token}"}
             request = Request(f"{address}/invocations", json.dumps(body).encode(), headers)  # noqa: S310

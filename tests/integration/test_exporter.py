@@ -26,6 +26,7 @@ from tests.integration.conftest import free_port, settings_for, start_server, st
 DAY = 16_040
 ENGINES = {"engines": ("sklearn",)}
 SKLEARN = (("model", "flights-sklearn"),)
+MLFLOW = (("model", "flights"), ("source", "mlflow"))
 WAIT_SECONDS = 60
 
 
@@ -121,7 +122,7 @@ def until(address, true):
 
 
 def is_up(value):
-    return lambda samples: samples.get(("ratchet_exporter_source_up", (("source", "mlflow"),))) == value
+    return lambda samples: samples.get(("ratchet_exporter_source_up", MLFLOW)) == value
 
 
 def test_it_tells_the_truth_and_outlives_the_server(server, settings):
@@ -147,14 +148,14 @@ def test_it_tells_the_truth_and_outlives_the_server(server, settings):
         assert decisions == {"promoted": 2, "held": 1}
         # Outside of a cluster nothing is said of cycles.
         assert not [name for name, _ in told if "cycle" in name]
-        assert ("ratchet_exporter_source_up", (("source", "cluster"),)) not in told
+        assert ("ratchet_exporter_source_up", (("model", "flights"), ("source", "cluster"))) not in told
 
         stop()
         away = until(address, is_up(0))
         assert away["ratchet_champion_version", SKLEARN] == 1, "the last values stay for a while"
         gone = until(address, lambda samples: ("ratchet_champion_version", SKLEARN) not in samples)
-        assert gone["ratchet_exporter_source_up", (("source", "mlflow"),)] == 0
-        assert ("ratchet_exporter_source_timestamp_seconds", (("source", "mlflow"),)) in gone
+        assert gone["ratchet_exporter_source_up", MLFLOW] == 0
+        assert ("ratchet_exporter_source_timestamp_seconds", MLFLOW) in gone
         assert not [name for name, _ in gone if "exporter" not in name]
         assert max(scrape(address)[1] for _ in range(20)) < 1, "a scrape waits for nobody"
 
@@ -168,7 +169,7 @@ def test_it_begins_without_a_server_and_finds_it_later(server, settings):
     stop()
     with exporter(uri) as (process, address):
         try:
-            assert until(address, is_up(0)).keys() == {("ratchet_exporter_source_up", (("source", "mlflow"),))}
+            assert until(address, is_up(0)).keys() == {("ratchet_exporter_source_up", MLFLOW)}
         finally:
             start()
         assert until(address, is_up(1))["ratchet_versions", SKLEARN] == 2

@@ -19,6 +19,7 @@ CALLERS = {
     "ScheduledSparkApplication train-spark, driver",
     "ScheduledSparkApplication score-spark, driver",
     "Deployment exporter",
+    "CronJob model-secrets",
 }
 # Components of workloads that an overlay may do without; the policies for them stay.
 OPTIONAL = {"rollout", "server", "exporter", "prometheus", "grafana", "alertmanager"}
@@ -266,7 +267,8 @@ def schedules_are_complete(objects: list[dict]) -> Iterator[str]:
 def coordinator_reads_no_secrets(objects: list[dict]) -> Iterator[str]:
     for role in _of_kind(objects, "Role"):
         for rule in role["rules"]:
-            makes_only = role["metadata"]["name"] == "generated-secrets" and rule["verbs"] == ["create"]
+            names = ("generated-secrets", "model-secrets")
+            makes_only = role["metadata"]["name"] in names and rule["verbs"] == ["create"]
             if {"*", "secrets"} & {*rule["resources"], *rule["verbs"], *rule["apiGroups"]} and not makes_only:
                 yield f"Role {role['metadata']['name']}: may too much: {rule}"
 

@@ -13,7 +13,8 @@ WRITE = {"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts
 ERASE = {"s3:DeleteObject"}
 # user → bucket → what it may do with objects
 RIGHTS = {
-    "mlflow": {"ratchet-mlflow": READ | WRITE | ERASE},
+    # MLflow and backups are of all models
+    "mlflow": {"*-mlflow": READ | WRITE | ERASE},
     "trainer-sklearn": {"ratchet-data": READ, "ratchet-mlflow": READ | WRITE},
     "trainer-spark": {
         "ratchet-data": READ,
@@ -29,8 +30,8 @@ RIGHTS = {
     },
     "validator": {"ratchet-mlflow": READ},
     "pruner": {"ratchet-mlflow": ERASE},
-    "backup": {"ratchet-data": READ, "ratchet-mlflow": READ, "ratchet-scores": READ},
-    "restore": dict.fromkeys(("ratchet-data", "ratchet-mlflow", "ratchet-scores"), READ | WRITE),
+    "backup": {"*-data": READ, "*-mlflow": READ, "*-scores": READ},
+    "restore": dict.fromkeys(("*-data", "*-mlflow", "*-scores"), READ | WRITE),
     "scorer-sklearn": {"ratchet-data": READ, "ratchet-mlflow": READ, "ratchet-scores": READ | WRITE | ERASE},
     "scorer-spark": {
         "ratchet-data": READ,
@@ -64,6 +65,6 @@ def test_every_user_is_made_and_every_policy_is_somebodys():
 
 def test_buckets_keep_versions_but_not_the_scratch():
     script = (FOLDER / "setup.sh").read_text()
-    assert "for bucket in ratchet-data ratchet-mlflow; do\n  mc version enable" in script
+    assert 'for bucket in "$1-data" "$1-mlflow"; do\n    mc version enable' in script
     scratch = json.loads((FOLDER / "lifecycle/scratch.json").read_text())["Rules"]
     assert [rule["Expiration"] for rule in scratch] == [{"Days": 1}]

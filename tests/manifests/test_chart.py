@@ -92,6 +92,7 @@ VALUES = {
     "suspend": True,
     "watch.suspend": False,
     "watch.schedule": "0 7 * * *",
+    "otherModels": "ratchet-a ratchet-b",
     "storage.class": "fast",
     "storage.minio": "77Gi",
     "storage.postgres": "78Gi",

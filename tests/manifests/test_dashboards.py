@@ -54,7 +54,7 @@ def check(dashboard):
     text = json.dumps(dashboard)
     for name in set(re.findall(r"\$\{?([a-z]\w*)", text)) - variables.keys():
         yield f"${name} is no variable"
-    if re.search(r"namespace|prometheus-uid|localhost|https?://", text):
+    if re.search(r"namespace\s*[=!]|prometheus-uid|localhost|https?://", text):
         yield "an installation stands in it"
     ids = [panel["id"] for panel in dashboard["panels"]]
     if len(ids) != len(set(ids)):

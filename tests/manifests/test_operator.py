@@ -1,5 +1,6 @@
 """The Spark operator: pinned, acting in our namespace, small; from its address or from a folder."""
 
+import json
 import os
 import re
 import subprocess
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from tests.manifests import operator_config
-from tests.manifests.kustomize import KUBECTL, ROOT, need_kubectl
+from tests.manifests.kustomize import KUBECTL, ROOT, build, need_kubectl
 
 
 def render(tree, folder):
@@ -44,16 +45,19 @@ def test_its_images_are_pinned(objects):
     assert images == {"ghcr.io/kubeflow/spark-operator/controller:v2.5.1"}
 
 
-def test_its_webhooks_act_in_our_namespace(objects):
+def test_its_webhooks_act_in_namespaces_with_the_label_of_ours(objects, tree):
     webhooks = {
-        webhook["name"]: webhook["namespaceSelector"]["matchExpressions"][0]["values"]
+        webhook["name"]: webhook["namespaceSelector"]
         for thing in objects
         if thing["kind"].endswith("WebhookConfiguration")
         for webhook in thing["webhooks"]
         if "sparkconnect" not in webhook["name"]
     }
     assert len(webhooks) == 5
-    assert all("ratchet" in namespaces for namespaces in webhooks.values()), webhooks
+    (namespace,) = build(tree / "k8s/namespace")
+    (wanted,) = {json.dumps(selector) for selector in webhooks.values()}
+    assert json.loads(wanted).keys() == {"matchLabels"}
+    assert json.loads(wanted)["matchLabels"].items() <= namespace["metadata"]["labels"].items()
 
 
 def test_it_watches_every_namespace(objects):

@@ -14,6 +14,7 @@ EXPECTED = {
     "postgres.env": {"POSTGRES_PASSWORD", "MLFLOW_PASSWORD"},
     "grafana.env": {"GRAFANA_PASSWORD"},
     "serving-tokens.env": {"tokens"},
+    "s3-models.env": {"MODELS_KEY"},
     **{
         f"s3-{user}.env": {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
         for user in (
@@ -63,8 +64,8 @@ def test_each_service_has_its_own(fresh):
     assert write(fresh, ["local"]).returncode == 0
     found = contents(fresh / "k8s/overlays/local/secrets")
     assert {name: set(re.findall(r"^(\w+)=.+$", text, re.MULTILINE)) for name, text in found.items()} == EXPECTED
-    values = re.findall(r"^\w*(?:PASSWORD|SECRET\w*|tokens)=(.*)$", "\n".join(found.values()), re.MULTILINE)
-    assert len(values) == len(set(values)) == 17
+    values = re.findall(r"^\w*(?:PASSWORD|SECRET\w*|MODELS_KEY|tokens)=(.*)$", "\n".join(found.values()), re.MULTILINE)
+    assert len(values) == len(set(values)) == 18
     assert all(re.fullmatch(r"[0-9a-f]{40,}", value) for value in values)
 
 

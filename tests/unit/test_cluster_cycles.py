@@ -145,9 +145,9 @@ def test_while_the_cluster_is_away_its_last_values_stay_and_then_are_left_out(cl
     cluster.add("cronjobs", "retrain", cron_job())
     with serving(cluster) as address:
         source = Poller("cluster", Cycles(api_of(address, clock, patience=0)), seconds=30, keep=600, clock=clock)
-        own = exporter.Exporter(Poller("mlflow", lambda: (), seconds=60, keep=600, clock=clock), source)
+        own = exporter.Exporter("m", Poller("mlflow", lambda: (), seconds=60, keep=600, clock=clock), source)
         told = lambda: {(name, labels): value for name, labels, value in own.samples()}  # noqa: E731
-        up, period = ("ratchet_exporter_source_up", ("cluster",)), ("ratchet_cycle_period_seconds", ())
+        up, period = ("ratchet_exporter_source_up", ("m", "cluster")), ("ratchet_cycle_period_seconds", ("m",))
         assert (told()[up], period in told()) == (0, False)
         source.refresh()
         assert (told()[up], told()[period]) == (1, 604_800)
@@ -166,7 +166,7 @@ SETTINGS = {"model": "m", "data": {"uri": "u", "timestamp": "t", "label": {"colu
 
 def test_outside_of_a_cluster_nothing_is_said_of_one():
     own = exporter.opened(Settings.model_validate(SETTINGS), {})
-    assert {labels for _, labels, _ in own.samples()} == {("mlflow",)}
+    assert {labels for _, labels, _ in own.samples()} == {("m", "mlflow")}
 
 
 def test_a_pod_without_a_token_is_outside(tmp_path):
@@ -176,7 +176,7 @@ def test_a_pod_without_a_token_is_outside(tmp_path):
         "RATCHET_NAMESPACE": "ratchet",
     }
     own = exporter.opened(Settings.model_validate(SETTINGS), variables)
-    assert {labels for _, labels, _ in own.samples()} == {("mlflow",)}
+    assert {labels for _, labels, _ in own.samples()} == {("m", "mlflow")}
 
 
 def test_the_console_is_told_of_the_steps_of_what_runs_and_of_how_the_last_cycles_ended():

@@ -45,8 +45,8 @@ def samples(found):
 
 
 def test_everything_that_is_known_is_told():
-    told = samples([*exported.of_model(MODEL), *exported.of_cycles(CYCLES)])
-    told |= samples(exported.of_sources([SourceState("mlflow", up=True, answered=1.7e9)]))
+    told = samples([*exported.of_model(MODEL), *exported.of_cycles(CYCLES, "flights")])
+    told |= samples(exported.of_sources([SourceState("mlflow", up=True, answered=1.7e9)], "flights"))
     by_objective = samples(exported.of_model(ModelFacts("flights-sklearn", BY_COST)))
     assert {name for name, _ in told | by_objective} == LABELS.keys()
     assert not [name for name, _ in told if "objective" in name]
@@ -61,8 +61,8 @@ def test_everything_that_is_known_is_told():
     assert told["ratchet_validation_failed", ("flights-sklearn",)] == 1
     assert told["ratchet_decisions", ("flights-sklearn", "held")] == 9
     assert told["ratchet_drift", ("flights-sklearn", "carrier")] == 0.11
-    assert told["ratchet_cycles_failed", ("spark", "out-of-memory")] == 2
-    assert told["ratchet_cycle_last_success_timestamp_seconds", ()] == 1.7e9
+    assert told["ratchet_cycles_failed", ("flights", "spark", "out-of-memory")] == 2
+    assert told["ratchet_cycle_last_success_timestamp_seconds", ("flights",)] == 1.7e9
 
 
 def test_a_champion_trained_for_another_objective_has_that_ones_floor_and_none_of_f1():
@@ -77,7 +77,7 @@ def test_a_champion_trained_for_another_objective_has_that_ones_floor_and_none_o
 
 
 def test_each_sample_has_as_many_labels_as_its_metric_declares():
-    for name, labels, _ in [*exported.of_model(MODEL), *exported.of_cycles(CYCLES)]:
+    for name, labels, _ in [*exported.of_model(MODEL), *exported.of_cycles(CYCLES, "flights")]:
         assert len(labels) == len(LABELS[name]), name
 
 
@@ -90,9 +90,9 @@ def test_what_is_not_known_is_left_out():
         "ratchet_validation_failed",
         "ratchet_estimate_alert",
     }
-    assert samples(exported.of_cycles(CycleFacts())) == {("ratchet_cycle_running", ()): 0}
-    away = samples(exported.of_sources([SourceState("mlflow", up=False, answered=None)]))
-    assert away == {("ratchet_exporter_source_up", ("mlflow",)): 0}
+    assert samples(exported.of_cycles(CycleFacts(), "m")) == {("ratchet_cycle_running", ("m",)): 0}
+    away = samples(exported.of_sources([SourceState("mlflow", up=False, answered=None)], "m"))
+    assert away == {("ratchet_exporter_source_up", ("m", "mlflow")): 0}
 
 
 def test_a_model_without_a_version_has_no_champion():
@@ -125,7 +125,7 @@ def test_a_metric_is_declared_once_and_no_run_or_cycle_is_a_label():
 
 
 def test_the_page_is_what_prometheus_reads(exposed):
-    page = exposed([*exported.of_model(MODEL), *exported.of_cycles(CYCLES)])
+    page = exposed([*exported.of_model(MODEL), *exported.of_cycles(CYCLES, "flights")])
     families = {family.name: family for family in text_string_to_metric_families(page)}
     told = {
         (name, tuple(sample.labels[label] for label in LABELS[name])): sample.value
@@ -133,7 +133,7 @@ def test_the_page_is_what_prometheus_reads(exposed):
         if name in families
         for sample in families[name].samples
     }
-    assert told == samples([*exported.of_model(MODEL), *exported.of_cycles(CYCLES)])
+    assert told == samples([*exported.of_model(MODEL), *exported.of_cycles(CYCLES, "flights")])
     assert {family.type for name, family in families.items() if name in LABELS} == {"gauge"}
 
 

@@ -161,8 +161,8 @@ def told(cluster, api):
     """The exporter's samples of failed cycles, once the cycle's Job has failed."""
     failed = {"type": "Failed", "status": "True", "reason": "PodFailurePolicy", "message": "exit code 1"}
     cluster.objects["jobs", "c"]["status"] = {"conditions": [failed]}
-    samples = exported.of_cycles(Cycles(api)())
-    return {labels: value for name, labels, value in samples if name == "ratchet_cycles_failed"}
+    samples = exported.of_cycles(Cycles(api)(), "m")
+    return {labels[1:]: value for name, labels, value in samples if name == "ratchet_cycles_failed"}
 
 
 def opened(api, cluster):

@@ -6,13 +6,17 @@ from ratchet.errors import ConfigurationError
 
 
 @click.command(short_help="In a cluster: create missing passwords.")
-def secrets() -> None:
-    """Create the missing Secrets of an installation in the pod's own namespace; existing ones stay unchanged."""
+@click.option("--of", "models", metavar="NAMES", help="The namespaces of further models, separated by spaces.")
+def secrets(models: str | None) -> None:
+    """Create the missing Secrets of an installation in the pod's own namespace; existing ones stay unchanged.
+
+    With --of, create those of further models in their namespaces; MODELS_KEY is the key from the Secret s3-models.
+    """
     import os
 
     from ratchet.io.cluster import credentials
     from ratchet.io.cluster.api import Api
-    from ratchet.jobs.secrets import make
+    from ratchet.jobs.secrets import make, make_of_model
 
     found, namespace = credentials.inside(), os.environ.get("RATCHET_NAMESPACE")
     if found is None or not namespace:
@@ -20,8 +24,14 @@ def secrets() -> None:
             "`ratchet secrets` runs only in a pod of the cluster; kubectl apply -k k8s/overlays/prod creates its Job"
         )
         raise ConfigurationError(message)
-    made = make(Api(found, namespace))
-    click.echo(f"created {', '.join(made)}" if made else "all Secrets exist")
+    if models is None:
+        _tell(namespace, make(Api(found, namespace)))
+    for each in (models or "").split():
+        _tell(each, make_of_model(Api(found, each), os.environ.get("MODELS_KEY", "")))
+
+
+def _tell(namespace: str, made: list[str]) -> None:
+    click.echo(f"{namespace}: created {', '.join(made)}" if made else f"{namespace}: all Secrets exist")
 
 
 @click.command(short_help="Copy stores to another, such as a backup, and compare both.")

@@ -87,21 +87,27 @@ METRICS = (
         "Distance of the feature's distribution from that in the champion's training data",
     ),
     Metric("ratchet_validation_failed", ("model",), "1 if the newest validated version failed its validation, else 0"),
-    Metric("ratchet_cycle_last_success_timestamp_seconds", (), "When the last successful cycle ended"),
+    Metric("ratchet_cycle_last_success_timestamp_seconds", ("model",), "When the last successful cycle ended"),
     Metric(
         "ratchet_cycle_period_seconds",
-        (),
+        ("model",),
         "Longest time between two scheduled cycles; missing while the schedule is suspended",
     ),
-    Metric("ratchet_cycle_schedule_timestamp_seconds", (), "When the schedule was created"),
-    Metric("ratchet_cycle_running", (), "Number of running and waiting cycles"),
-    Metric("ratchet_cycle_step_seconds", ("step",), "Duration of the step in the newest cycle that completed it"),
+    Metric("ratchet_cycle_schedule_timestamp_seconds", ("model",), "When the schedule was created"),
+    Metric("ratchet_cycle_running", ("model",), "Number of running and waiting cycles"),
     Metric(
-        "ratchet_cycles_failed", ("step", "reason"), "Number of failed cycles whose Jobs still exist in the cluster"
+        "ratchet_cycle_step_seconds", ("model", "step"), "Duration of the step in the newest cycle that completed it"
     ),
-    Metric("ratchet_exporter_source_up", ("source",), "1 if the last poll of the source succeeded, else 0"),
     Metric(
-        "ratchet_exporter_source_timestamp_seconds", ("source",), "When the last successful poll of the source ended"
+        "ratchet_cycles_failed",
+        ("model", "step", "reason"),
+        "Number of failed cycles whose Jobs still exist in the cluster",
+    ),
+    Metric("ratchet_exporter_source_up", ("model", "source"), "1 if the last poll of the source succeeded, else 0"),
+    Metric(
+        "ratchet_exporter_source_timestamp_seconds",
+        ("model", "source"),
+        "When the last successful poll of the source ended",
     ),
 )
 
@@ -187,23 +193,24 @@ def of_model(facts: ModelFacts) -> Iterator[Sample]:
         yield from _of_champion(own, facts.champion)
 
 
-def of_cycles(facts: CycleFacts) -> Iterator[Sample]:
-    """The samples of a cluster's cycles."""
-    yield "ratchet_cycle_running", (), facts.running
-    yield from _known("ratchet_cycle_last_success_timestamp_seconds", (), facts.last_success)
-    yield from _known("ratchet_cycle_period_seconds", (), facts.period)
-    yield from _known("ratchet_cycle_schedule_timestamp_seconds", (), facts.scheduled)
+def of_cycles(facts: CycleFacts, model: str) -> Iterator[Sample]:
+    """The samples of the cycles of a namespace. model: the setting, without an engine."""
+    own = (model,)
+    yield "ratchet_cycle_running", own, facts.running
+    yield from _known("ratchet_cycle_last_success_timestamp_seconds", own, facts.last_success)
+    yield from _known("ratchet_cycle_period_seconds", own, facts.period)
+    yield from _known("ratchet_cycle_schedule_timestamp_seconds", own, facts.scheduled)
     for step, seconds in facts.steps.items():
-        yield "ratchet_cycle_step_seconds", (step,), seconds
+        yield "ratchet_cycle_step_seconds", (*own, step), seconds
     for (step, reason), count in facts.failed.items():
-        yield "ratchet_cycles_failed", (step, reason), count
+        yield "ratchet_cycles_failed", (*own, step, reason), count
 
 
-def of_sources(states: Iterable[SourceState]) -> Iterator[Sample]:
-    """The samples of the sources themselves, which exist even if a source is down."""
+def of_sources(states: Iterable[SourceState], model: str) -> Iterator[Sample]:
+    """The samples of the sources themselves, which exist even if a source is down. model: as for `of_cycles`."""
     for state in states:
-        yield "ratchet_exporter_source_up", (state.source,), float(state.up)
-        yield from _known("ratchet_exporter_source_timestamp_seconds", (state.source,), state.answered)
+        yield "ratchet_exporter_source_up", (model, state.source), float(state.up)
+        yield from _known("ratchet_exporter_source_timestamp_seconds", (model, state.source), state.answered)
 
 
 def _of_champion(own: tuple[str], champion: Champion) -> Iterator[Sample]:

@@ -31,7 +31,8 @@ log = structlog.get_logger()
 class Exporter:
     """The sources and their facts. cluster: None outside a cluster, where only MLflow's are exported."""
 
-    def __init__(self, models: Poller[tuple[ModelFacts, ...]], cluster: Poller[CycleFacts] | None) -> None:
+    def __init__(self, model: str, models: Poller[tuple[ModelFacts, ...]], cluster: Poller[CycleFacts] | None) -> None:
+        self._model = model
         self._models = models
         self._cluster = cluster
 
@@ -43,11 +44,11 @@ class Exporter:
 
     def samples(self) -> Iterator[Sample]:
         """All known samples."""
-        yield from exported.of_sources(self._states())
+        yield from exported.of_sources(self._states(), self._model)
         for model in self._models.facts() or ():
             yield from exported.of_model(model)
         if self._cluster is not None and (cycles := self._cluster.facts()) is not None:
-            yield from exported.of_cycles(cycles)
+            yield from exported.of_cycles(cycles, self._model)
 
     def page(self, settings: Settings) -> str:
         """The console, from the same facts."""
@@ -84,6 +85,6 @@ def opened(settings: Settings, variables: Mapping[str, str] = os.environ) -> Exp
     models = Poller("mlflow", Models(settings), own.mlflow_seconds, own.keep_seconds)
     way_in, namespace = credentials.inside(variables), variables.get("RATCHET_NAMESPACE")
     if way_in is None or not namespace:
-        return Exporter(models, None)
+        return Exporter(settings.model, models, None)
     cycles = Cycles(Api(way_in, namespace, patience=0))
-    return Exporter(models, Poller("cluster", cycles, own.cluster_seconds, own.keep_seconds))
+    return Exporter(settings.model, models, Poller("cluster", cycles, own.cluster_seconds, own.keep_seconds))

@@ -14,7 +14,7 @@ class Tracking(Section):
     uri: Text = "sqlite:///.ratchet/mlflow.db"
     """Address of MLflow: a server (http://…) or a SQLite file."""
     artifacts: Text | None = ".ratchet/artifacts"
-    """Folder or s3:// address of the artifacts of a new experiment. None: the server's default."""
+    """Folder or s3:// address of a new experiment's artifacts; a server takes no folder. None: the server's default."""
     experiment: Text | None = None
     """Name of MLflow's experiment. None: the model's name."""
 

@@ -28,7 +28,7 @@ from mlflow.types import ColSpec, DataType, Schema
 from ratchet import background
 from ratchet.core.evaluation.counts import day_number
 from ratchet.core.watch_estimate import ESTIMATED
-from ratchet.errors import Interrupted, TemporaryError, interruption_kept
+from ratchet.errors import ConfigurationError, Interrupted, TemporaryError, interruption_kept
 from ratchet.io.records import orphaned_runs
 from ratchet.settings import Tracking
 
@@ -45,13 +45,22 @@ _ROLLING = ("accuracy", "precision", "recall", "f1", "f1_floor", "roc_auc", "obj
 
 
 def experiment_id(client: MlflowClient, name: str, tracking: Tracking) -> str:
-    """The id of the experiment of that name, which is created if missing."""
+    """The id of the experiment of that name, which is created if missing.
+
+    Raises ConfigurationError if the experiment on a server keeps its artifacts elsewhere than `tracking.artifacts`.
+    """
+    place = _artifact_location(tracking)
     found = client.get_experiment_by_name(name)
-    if found is not None:
-        return str(found.experiment_id)
-    with suppress(MlflowException):  # another trainer may have created it meanwhile
-        client.create_experiment(name, artifact_location=_artifact_location(tracking))
-    found = client.get_experiment_by_name(name)
+    if found is None:
+        with suppress(MlflowException):  # another trainer may have created it meanwhile
+            client.create_experiment(name, artifact_location=place)
+        found = client.get_experiment_by_name(name)
+    elif place is not None and not tracking.uri.startswith("sqlite:") and found.artifact_location != place:
+        message = (
+            f"the experiment {name!r} at {tracking.uri} keeps its artifacts in {found.artifact_location}, and"
+            f" tracking.artifacts is {place}: another model has this name; set `model` to one that is not taken"
+        )
+        raise ConfigurationError(message)
     if found is None:
         message = f"the experiment {name!r} can't be made at {tracking.uri}"
         raise TemporaryError(message)
@@ -59,10 +68,11 @@ def experiment_id(client: MlflowClient, name: str, tracking: Tracking) -> str:
 
 
 def _artifact_location(tracking: Tracking) -> str | None:
+    """A server can't write to a folder of this machine, so a folder counts with a file only."""
     place = tracking.artifacts
-    if place is None or not tracking.uri.startswith("sqlite:"):
-        return None
-    return place if "://" in place else Path(place).absolute().as_uri()
+    if place is not None and "://" in place:
+        return place.rstrip("/")
+    return Path(place).absolute().as_uri() if place is not None and tracking.uri.startswith("sqlite:") else None
 
 
 @dataclass(frozen=True)
