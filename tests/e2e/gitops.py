@@ -12,6 +12,8 @@ from tests.manifests.kustomize import ROOT, build
 _KINDS = "cronjobs,deployments,statefulsets,scheduledsparkapplications"
 _AS = ("--server-side", "--force-conflicts", "--field-manager=gitops", "-f", "-")
 _PAUSE = 3
+# Without it, everything that Skaffold deployed would be replaced, once.
+_SKAFFOLDS = {"skaffold.dev/run-id": "local"}
 
 
 class Applying:
@@ -22,7 +24,7 @@ class Applying:
 
     def __init__(self):
         self.times, self.problems = 0, []
-        self._objects = yaml.safe_dump_all([*_with_images(build(ROOT / "k8s/overlays/local")), _autoscaler()])
+        self._objects = yaml.safe_dump_all([*_as_deployed(build(ROOT / "k8s/overlays/local")), _autoscaler()])
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._apply, daemon=True)
 
@@ -56,8 +58,8 @@ def _autoscaler():
     return made
 
 
-def _with_images(objects):
-    """Objects with the tags that the images in the cluster have."""
+def _as_deployed(objects):
+    """Objects with the tags of the images, and the label, that those in the cluster have."""
     tags = dict(_images(json.loads(kubectl("get", _KINDS, "-o", "json"))))
 
     def tagged(thing):
@@ -68,6 +70,8 @@ def _with_images(objects):
         found = {key: tagged(each) for key, each in thing.items()}
         if isinstance(image := found.get("image"), str):
             found["image"] = tags.get(image.partition(":")[0], image)
+        if isinstance(labels := found.get("labels"), dict):
+            found["labels"] = {**labels, **_SKAFFOLDS}
         return found
 
     return tagged(objects)

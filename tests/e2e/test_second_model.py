@@ -18,6 +18,8 @@ SECOND, FOLDER = "planned", ROOT / "k8s/models/planned"
 NAMESPACE = f"ratchet-{SECOND}"
 SERVER = "server-sklearn"
 OF_THE_FIRST = "s3/ratchet-data/flights/", "s3/ratchet-mlflow/artifacts/", "s3/ratchet-scores/"
+# Bytes, by either version of control groups.
+MEMORY = "cat /sys/fs/cgroup/memory.current 2> /dev/null || cat /sys/fs/cgroup/memory/memory.usage_in_bytes"
 USE_STORE = """
 mc alias set s3 http://minio.ratchet.svc:9000 "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" > /dev/null || exit 1
 for place in "$@"; do if said=$(mc ls "$place" 2>&1); then echo "$place may"; else echo "$place: $said"; fi; done
@@ -179,8 +181,7 @@ def test_what_it_takes_at_rest(second):
     found = every("pods", "app.kubernetes.io/component in (server, exporter)", NAMESPACE)
     assert {each["metadata"]["labels"]["app.kubernetes.io/name"] for each in found} == {SERVER, "exporter"}
     lines = [
-        f"{name_of(each)}: "
-        + kubectl("exec", name_of(each), "--", "cat", "/sys/fs/cgroup/memory.current", namespace=NAMESPACE).strip()
+        f"{name_of(each)}: " + kubectl("exec", name_of(each), "--", "sh", "-c", MEMORY, namespace=NAMESPACE).strip()
         for each in found
     ]
     (ROOT / ".e2e").mkdir(exist_ok=True)
