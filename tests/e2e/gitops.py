@@ -67,7 +67,8 @@ def _as_deployed(objects):
             return [tagged(each) for each in thing]
         if not isinstance(thing, dict):
             return thing
-        found = {key: tagged(each) for key, each in thing.items()}
+        # Claims have no label of Skaffold's.
+        found = {key: each if key == "volumeClaimTemplates" else tagged(each) for key, each in thing.items()}
         if isinstance(image := found.get("image"), str):
             found["image"] = tags.get(image.partition(":")[0], image)
         if isinstance(labels := found.get("labels"), dict):
