@@ -7,6 +7,8 @@ MLflow's own lock is a file in its pod, so two servers would make the tables at 
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import sqlalchemy
 from mlflow.db import upgrade
@@ -18,11 +20,18 @@ LOCK = 726_382_438  # any number that is not used for another lock in this datab
 def main() -> None:
     """Wait for the database, take the lock, upgrade."""
     uri = os.environ["MLFLOW_BACKEND_STORE_URI"]
+    with locked(uri):
+        upgrade.callback(uri)
+
+
+@contextmanager
+def locked(uri: str) -> Iterator[None]:
+    """The lock on a PostgreSQL database, as soon as it answers and no other server has it."""
     wait = {"connect_timeout": 5, "options": f"-c statement_timeout={DEADLINE_SECONDS * 1000}"}
     engine = sqlalchemy.create_engine(uri, connect_args=wait)
     with connected(engine) as connection:
         connection.execute(sqlalchemy.text(f"SELECT pg_advisory_lock({LOCK})"))
-        upgrade.callback(uri)
+        yield
 
 
 def connected(engine: sqlalchemy.Engine) -> sqlalchemy.Connection:

@@ -26,7 +26,7 @@ S3_USERS = (
     *(f"{role}-{engine}" for role in ("trainer", "scorer") for engine in ENGINES),
 )
 
-
+MLFLOW_ACCOUNTS = ("admin", "machine", "reader")
 # Those of the platform, which a further model uses, but does not have.
 _SHARED = ("backup", "mlflow", "restore")
 
@@ -72,9 +72,16 @@ def contents() -> dict[str, dict[str, str]]:
         "grafana": {"GRAFANA_PASSWORD": random(24)},
         "serving-tokens": {"tokens": random(32)},
         "s3-models": {"MODELS_KEY": random(32)},
+        **{f"mlflow-{account}": _account(account) for account in MLFLOW_ACCOUNTS},
     }
+    found["mlflow-admin"]["MLFLOW_FLASK_SERVER_SECRET_KEY"] = random(32)
     users = {f"s3-{user}": {"AWS_ACCESS_KEY_ID": user, "AWS_SECRET_ACCESS_KEY": random(20)} for user in S3_USERS}
     return found | users
+
+
+def _account(name: str) -> dict[str, str]:
+    """By the names under which MLflow's client takes them from the environment."""
+    return {"MLFLOW_TRACKING_USERNAME": name, "MLFLOW_TRACKING_PASSWORD": secrets.token_hex(24)}
 
 
 def _created(api: Api, wanted: Mapping[str, Mapping[str, str]]) -> list[str]:

@@ -8,6 +8,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -97,12 +98,19 @@ def _translated(error: MlflowException, address: str) -> RatchetError:
     if "failed with exception" in text or "timeout exception" in text:
         return TemporaryError(_sentence("MLflow", address, "does not answer", error))
     if error.error_code in _REFUSED or status in (401, 403):
-        return ConfigurationError(_sentence("MLflow", address, "refuses the request; look at its credentials", error))
+        return ConfigurationError(_sentence("MLflow", address, _refusal(status), error))
     if error.error_code in _TRANSIENT or status == _TOO_MANY_REQUESTS or "failed with error code 5" in text:
         return TemporaryError(_sentence("MLflow", address, "is busy or failing", error))
     if error.error_code == "ENDPOINT_NOT_FOUND" or "failed with error code 404" in text:
         return ConfigurationError(_sentence("What answers", address, "is no MLflow server of this version", error))
     return FailedError(_sentence("MLflow", address, "refused a request", error))
+
+
+def _refusal(status: int) -> str:
+    account = os.environ.get("MLFLOW_TRACKING_USERNAME")
+    if account and status == HTTPStatus.FORBIDDEN:
+        return f"refuses this to the account {account!r}"
+    return "refuses the request; look at its credentials, MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD"
 
 
 def _sentence(what: str, address: str, happened: str, error: BaseException) -> str:
