@@ -1,15 +1,15 @@
 # ruff: noqa: INP001  # a file of a ConfigMap, not of a package
-"""Writes MLflow's accounts with their passwords and rights; run before each server, by one of them at a time.
+"""Writes MLflow's accounts with their passwords and rights; run before each server, instead of `migrate.py`.
 
-`admin` manages accounts. `machine` is that of the steps of a cycle, which record runs and move aliases. `reader` is that
-of what only looks: servers and the exporter. Accounts of people are made by `admin`; this leaves them as they are.
+`admin` manages accounts. `machine` is that of the steps of a cycle, which record runs and move aliases. `reader` is
+that of what only looks: servers and the exporter. Accounts of people are made by `admin`; this leaves them as they are.
 """
 
 import os
-import sys
 from pathlib import Path
 
 from migrate import locked
+from mlflow.db import upgrade
 from mlflow.server.auth import store
 
 # What an account may do with all experiments and all registered models; without any it reads.
@@ -27,10 +27,11 @@ auth_cache_ttl_seconds = 60
 
 
 def main() -> None:
-    """Wait for the database, take the lock, write."""
+    """Wait for the database, take the lock, upgrade, write."""
     uri = os.environ["MLFLOW_BACKEND_STORE_URI"]
     configure(uri, os.environ["MLFLOW_AUTH_CONFIG_PATH"])
     with locked(uri):
+        upgrade.callback(uri)
         write(uri, {name: os.environ[f"{name.upper()}_MLFLOW_TRACKING_PASSWORD"] for name in ("admin", *RIGHTS)})
 
 
@@ -50,7 +51,6 @@ def write(uri: str, passwords: dict[str, str]) -> None:
             store.update_user(name, password=password)
         for resource in RESOURCES if RIGHTS.get(name) else ():
             store.grant_user_permission(name, resource, "*", RIGHTS[name])
-    print(f"accounts: {', '.join(passwords)}", file=sys.stderr)
 
 
 if __name__ == "__main__":
