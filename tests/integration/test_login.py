@@ -20,7 +20,6 @@ PASSWORDS = {"admin": "a" * 24, "machine": "m" * 24, "reader": "r" * 24}
 # What answers without a login: probes, whether MLflow has workspaces, and the files of its page, without content.
 OPEN = {
     "/health",
-    "/version",
     "/static-files/<path:path>",
     "/api/3.0/mlflow/server-info",
     "/ajax-api/3.0/mlflow/server-info",

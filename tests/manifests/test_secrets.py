@@ -15,6 +15,13 @@ EXPECTED = {
     "grafana.env": {"GRAFANA_PASSWORD"},
     "serving-tokens.env": {"tokens"},
     "s3-models.env": {"MODELS_KEY"},
+    "mlflow-admin.env": {
+        "MLFLOW_TRACKING_USERNAME",
+        "MLFLOW_TRACKING_PASSWORD",
+        "MLFLOW_FLASK_SERVER_SECRET_KEY",
+    },
+    "mlflow-machine.env": {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"},
+    "mlflow-reader.env": {"MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"},
     **{
         f"s3-{user}.env": {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
         for user in (
@@ -65,7 +72,7 @@ def test_each_service_has_its_own(fresh):
     found = contents(fresh / "k8s/overlays/local/secrets")
     assert {name: set(re.findall(r"^(\w+)=.+$", text, re.MULTILINE)) for name, text in found.items()} == EXPECTED
     values = re.findall(r"^\w*(?:PASSWORD|SECRET\w*|MODELS_KEY|tokens)=(.*)$", "\n".join(found.values()), re.MULTILINE)
-    assert len(values) == len(set(values)) == 18
+    assert len(values) == len(set(values)) == 22
     assert all(re.fullmatch(r"[0-9a-f]{40,}", value) for value in values)
 
 

@@ -38,6 +38,7 @@ def test_what_is_missing_is_made_and_what_is_there_stays(api, cluster):
         "grafana",
         "serving-tokens",
         "s3-models",
+        *(f"mlflow-{account}" for account in secrets.MLFLOW_ACCOUNTS),
         *(f"s3-{user}" for user in secrets.S3_USERS),
     }
     assert secrets.make(api) == []
@@ -46,7 +47,7 @@ def test_what_is_missing_is_made_and_what_is_there_stays(api, cluster):
 def test_each_has_its_own_random_values():
     values = [value for _ in range(2) for made in secrets.contents().values() for value in made.values()]
     random = [value for value in values if re.fullmatch(r"[0-9a-f]{40,}", value)]
-    assert len(random) == len(set(random)) == 36
+    assert len(random) == len(set(random)) == 44
 
 
 def test_outside_of_a_cluster_it_is_a_sentence():
