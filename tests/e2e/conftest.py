@@ -33,6 +33,7 @@ ORDER = (
     "watch",
     "second_model",
     "serving",
+    "login",
     "backup",
     "outages",
 )

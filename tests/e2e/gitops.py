@@ -10,8 +10,7 @@ from tests.e2e.cluster import CONTEXT, NAMESPACE, ClusterError, kubectl
 from tests.manifests.kustomize import ROOT, build
 
 _KINDS = "cronjobs,deployments,statefulsets,scheduledsparkapplications"
-_AS = ("--server-side", "--force-conflicts", "--field-manager=gitops", "-f", "-")
-_PAUSE = 3
+_MANAGER, _PAUSE = "gitops", 3
 # Without it, everything that Skaffold deployed would be replaced, once.
 _SKAFFOLDS = {"skaffold.dev/run-id": "local"}
 
@@ -24,7 +23,7 @@ class Applying:
 
     def __init__(self):
         self.times, self.problems = 0, []
-        self._objects = yaml.safe_dump_all([*_as_deployed(build(ROOT / "k8s/overlays/local")), _autoscaler()])
+        self._objects = [*as_deployed(build(ROOT / "k8s/overlays/local")), _autoscaler()]
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._apply, daemon=True)
 
@@ -38,18 +37,29 @@ class Applying:
 
     def differences(self):
         """What would change if it were applied once more, as a diff."""
-        words = ["kubectl", "--context", CONTEXT, "--namespace", NAMESPACE, "diff", *_AS]
-        done = subprocess.run(words, input=self._objects, capture_output=True, text=True, timeout=120, check=False)
+        words = ["kubectl", "--context", CONTEXT, "--namespace", NAMESPACE, "diff", *_by(_MANAGER)]
+        done = subprocess.run(
+            words, input=yaml.safe_dump_all(self._objects), capture_output=True, text=True, timeout=120, check=False
+        )
         assert done.returncode in (0, 1), done.stderr
         return done.stdout
 
     def _apply(self):
         while not self._over.wait(_PAUSE):
             try:
-                kubectl("apply", *_AS, stdin=self._objects, seconds=100)
+                applied(self._objects, _MANAGER)
                 self.times += 1
             except ClusterError as error:
                 self.problems.append(str(error))
+
+
+def applied(objects, manager):
+    """Apply objects as this field manager, whatever the others say; fields that it no longer has are removed."""
+    kubectl("apply", *_by(manager), stdin=yaml.safe_dump_all(objects), seconds=100)
+
+
+def _by(manager):
+    return "--server-side", "--force-conflicts", f"--field-manager={manager}", "-f", "-"
 
 
 def _autoscaler():
@@ -58,7 +68,7 @@ def _autoscaler():
     return made
 
 
-def _as_deployed(objects):
+def as_deployed(objects):
     """Objects with the tags of the images, and the label, that those in the cluster have."""
     tags = dict(_images(json.loads(kubectl("get", _KINDS, "-o", "json"))))
 

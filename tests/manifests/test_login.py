@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from tests.manifests.kustomize import need_kubectl
-from tests.manifests.own_overlay import overlay
+from tests.manifests.kustomize import build, copy_tree, need_kubectl
 from tests.manifests.pods import pods
 from tests.manifests.rules import RULES
 
@@ -14,10 +13,13 @@ LOOKING = r"Deployment (exporter|server-.*)|CronJob score-sklearn|ScheduledSpark
 
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory):
-    """The objects of an overlay whose MLflow has a login, with all that asks MLflow."""
+    """The objects of the overlay that its README shows."""
     need_kubectl()
-    others = ["exporter", "watch", "batch-scoring", "prune"]
-    return overlay(tmp_path_factory.mktemp("login"), [*others, "mlflow-login"])
+    folder = copy_tree(tmp_path_factory.mktemp("login")) / "k8s/overlays/own"
+    folder.mkdir()
+    lines = ("namespace: ratchet", "resources: [../prod]", "components: [../../components/mlflow-login]")
+    (folder / "kustomization.yaml").write_text("\n".join(lines))
+    return build(folder)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
