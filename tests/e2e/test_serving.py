@@ -289,11 +289,11 @@ def test_a_version_waits_for_approval_and_goes_back_by_a_word_from_outside(serve
     exporter.must_say_the_truth(served.model)
     settings = ("--set", f"model={served.model}", "--set", "serving.settle_seconds=2")
     words = ["promote", name, str(staged), "--because", "we looked at $it", *settings]
-    said = command(*IN_CLUSTER, *words, seconds=300, environment={**os.environ, "USER": "eve"})
+    said = command(*IN_CLUSTER, *words, seconds=300)
     assert f"version {staged} of {name} is the champion now" in said
     assert (served.aliases, servers.told()) == ({"champion": staged, "previous": 1}, staged)
     move = json.loads(tracking.versions(served.model)[-1]["tags"]["ratchet.move"])
-    assert (move["by"].startswith("eve@by-hand-"), move["because"]) == (True, "we looked at $it")
+    assert (move["by"].startswith("kubernetes-admin@by-hand-"), move["because"]) == (True, "we looked at $it")
     # By somebody with a kubeconfig and a way to MLflow.
     (tmp_path / "kubeconfig").write_text(kubectl("config", "view", "--minify", "--flatten", "--raw"))
     words = ["rollback", name, "--because", "the old one was better liked", *settings]

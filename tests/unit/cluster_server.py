@@ -32,7 +32,7 @@ class Cluster:
     """Its objects by plural and name, its logs by pod, the requests that it got, and answers that it must give first.
 
     forced: statuses (or bodies with one) given instead of an answer, the first first. lost: requests that are done and
-    answered by nothing.
+    answered by nothing. user: by which name it knows a client; None if it does not say.
     """
 
     def __init__(self):
@@ -43,6 +43,7 @@ class Cluster:
         self.lost = set()
         self.away = False
         self.uids = 0
+        self.user = None
 
     def add(self, plural, name, body=None, **metadata):
         self.uids += 1
@@ -136,6 +137,9 @@ def serving(cluster):
         def respond(self):
             parts = urlsplit(self.path)
             text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if parts.path == "/apis/authentication.k8s.io/v1/selfsubjectreviews":
+                self.tell(*((201, {"status": {"userInfo": {"username": cluster.user}}}) if cluster.user else (403, {})))
+                return
             plural, name, below = [*parts.path.partition("/namespaces/ratchet/")[2].split("/"), "", ""][:3]
             cluster.requests.append((self.command, plural, name, self.headers.get("Authorization")))
             if cluster.away or (self.command, plural) in cluster.lost:
@@ -151,6 +155,9 @@ def serving(cluster):
                 if cluster.forced
                 else cluster.answer(self.command, plural, name, below, query, json.loads(text) if text else None)
             )
+            self.tell(status, answer)
+
+        def tell(self, status, answer):
             content = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))

@@ -248,9 +248,15 @@ def test_a_verb_by_hand_is_a_job_that_is_tried_once_and_says_who(ratchet, cluste
     assert (done.exit_code, done.stdout) == (0, "a line of its log\n"), done.stderr
     container = container_of(cluster.body)
     assert container["args"] == ["rollback", "flights-sklearn", "--because", "it cost $$(MONEY)"]
-    assert container["env"] == [{"name": "USER", "value": "eve"}]
+    assert container["env"] == [{"name": "RATCHET_USER", "value": "eve"}]
     assert cluster.body["spec"]["backoffLimit"] == 0
     assert re.fullmatch(r"by-hand-\d{8}-\d{6}", cluster.body["metadata"]["name"])
+
+
+def test_whom_the_cluster_knows_counts_more_than_what_a_machine_says(ratchet, cluster):
+    cluster.user = "ada@example.com"
+    assert ratchet("rollback", "flights-sklearn", "--because", "it cost").exit_code == 0
+    assert container_of(cluster.body)["env"] == [{"name": "RATCHET_USER", "value": "ada@example.com"}]
 
 
 def test_a_cycles_log_is_readable_and_each_line_is_shown_when_it_is_there(ratchet, cluster, clock, monkeypatch):

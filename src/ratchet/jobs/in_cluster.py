@@ -47,7 +47,7 @@ def begin(api: Api, call: by_hand.Call) -> None:
     definition = api.get(call.source, call.definition)
     if definition is None:
         raise FailedError(call.missing)
-    user = os.environ.get("USER") or "unknown"
+    user = api.user() or os.environ.get("USER") or "unknown"
     if api.create(call.resource, by_hand.made_from(definition, call, user)) is None:
         message = f"{call.resource.kind} {call.name} was created by another user in the same second; try again"
         raise FailedError(message)

@@ -40,11 +40,12 @@ _REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 @dataclass(frozen=True)
 class Resource:
-    """A kind of object: where its collection is below the namespace's, and how an object names its kind."""
+    """A kind of object: where its collection is, and how an object names its kind."""
 
     group: str
     plural: str
     kind: str
+    namespaced: bool = True
 
     @property
     def api_version(self) -> str:
@@ -63,6 +64,7 @@ DEPLOYMENTS = Resource("apis/apps/v1", "deployments", "Deployment")
 EVENTS = Resource("api/v1", "events", "Event")
 SECRETS = Resource("api/v1", "secrets", "Secret")
 LEASES = Resource("apis/coordination.k8s.io/v1", "leases", "Lease")
+_REVIEWS = Resource("apis/authentication.k8s.io/v1", "selfsubjectreviews", "SelfSubjectReview", namespaced=False)
 
 
 class AwayError(TemporaryError):
@@ -153,6 +155,17 @@ class Api:
         # A line truncated by the limit is read in full the next time.
         return text if len(answer.data) < _MOST_LOG_BYTES else text[: text.rfind("\n") + 1]
 
+    def user(self) -> str | None:
+        """The name by which the cluster knows this client; None if it does not say. Raises AwayError."""
+        try:
+            found = self.create(_REVIEWS, {"apiVersion": _REVIEWS.api_version, "kind": _REVIEWS.kind})
+        except AwayError:
+            raise
+        except RatchetError:
+            return None
+        name = (found or {}).get("status", {}).get("userInfo", {}).get("username")
+        return str(name) if name else None
+
     def at_once(self) -> "Api":
         """A copy without patience: if the server is unavailable, a request raises AwayError at once."""
         hasty = copy.copy(self)
@@ -186,9 +199,8 @@ class Api:
         self, verb: str, resource: Resource, name: str, body: Json | None, query: Json | None
     ) -> urllib3.BaseHTTPResponse:
         method = {"get": "GET", "list": "GET", "create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
-        path = f"/{resource.group}/namespaces/{quote(self.namespace)}/{resource.plural}" + (
-            f"/{quote(name)}" * bool(name)
-        )
+        within = f"/namespaces/{quote(self.namespace)}" * resource.namespaced
+        path = f"/{resource.group}{within}/{resource.plural}" + f"/{quote(name)}" * bool(name)
         address = self._access.address.rstrip("/") + path + (f"?{urlencode(query)}" if query else "")
         content = "application/merge-patch+json" if verb == "patch" else "application/json"
         try:

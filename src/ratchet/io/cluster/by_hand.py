@@ -59,7 +59,7 @@ def made_from(definition: Json, call: Call, user: str) -> Json:
     made["spec"]["backoffLimit"] = 0  # only the caller retries
     (container,) = made["spec"]["template"]["spec"]["containers"]
     container["args"] = escaped(call.arguments)
-    container.setdefault("env", []).append({"name": "USER", "value": user.replace("$", "$$")})
+    container.setdefault("env", []).append({"name": "RATCHET_USER", "value": user.replace("$", "$$")})
     return made
 
 

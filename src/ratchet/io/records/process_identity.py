@@ -30,9 +30,13 @@ class ProcessIdentity:
 
 
 def who() -> str:
-    """The user and the machine of this process, for readers of a record."""
+    """The user and the machine of this process, for readers of a record.
+
+    The user is who the cluster says has created a Job by hand, or else MLflow's account, or else the machine's user.
+    """
+    user = os.environ.get("RATCHET_USER") or os.environ.get("MLFLOW_TRACKING_USERNAME")
     try:
-        user = getpass.getuser()
+        user = user or getpass.getuser()
     except (KeyError, OSError):  # a container's numeric user has no name
         user = "unknown"
     return f"{user}@{socket.gethostname()}"
