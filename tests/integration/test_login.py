@@ -70,7 +70,9 @@ def folder(tmp_path_factory):
 
 
 def write(folder, passwords):
-    python(WRITE, json.dumps([f"sqlite:///{folder}/mlflow.db", str(folder / "login.ini"), passwords]))
+    """As the container does it that migrates the database, whose environment names the file before it is there."""
+    given = json.dumps([f"sqlite:///{folder}/mlflow.db", str(folder / "login.ini"), passwords])
+    python(WRITE, given, **variables(folder))
 
 
 def variables(folder):

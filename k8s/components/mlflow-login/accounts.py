@@ -10,7 +10,6 @@ from pathlib import Path
 
 from migrate import locked
 from mlflow.db import upgrade
-from mlflow.server.auth import store
 
 # What an account may do with all experiments and all registered models; without any it reads.
 RIGHTS = {"machine": "MANAGE", "reader": None}
@@ -43,6 +42,8 @@ def configure(uri: str, path: str) -> None:
 
 def write(uri: str, passwords: dict[str, str]) -> None:
     """Write the accounts into a database. passwords: by account; at least twelve characters."""
+    from mlflow.server.auth import store  # it reads the file as soon as it is imported
+
     store.init_db(uri)
     for name, password in passwords.items():
         if not store.has_user(name):
