@@ -30,30 +30,14 @@ def _used() -> float:
     return total
 
 
-def _counted(item: pytest.Item) -> Iterator[None]:
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Count a test with its fixtures."""
     before = _used()
     yield
     file, _, test = item.nodeid.rpartition("/")[2].partition("::")
     with (Path(os.environ["CPU_OF_TESTS"]) / f"{_WORKER}.jsonl").open("a") as lines:
         lines.write(json.dumps([file, test, _used() - before]) + "\n")
-
-
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
-    """Count the setup."""
-    yield from _counted(item)
-
-
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Count the call."""
-    yield from _counted(item)
-
-
-@pytest.hookimpl(hookwrapper=True, tryfirst=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
-    """Count the teardown."""
-    yield from _counted(item)
 
 
 def main(folder: str) -> None:

@@ -4,7 +4,7 @@ Unlike `io.table.files`, it tells two stores apart in one process, each with cre
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -166,15 +166,8 @@ class _Bucket:
         return not self.prefix or any(self.entries())
 
     def open(self, path: str) -> Content | None:
-        address = _below(self.address, path)
-        with _explained(address, "read"):
-            try:
-                found = self.client.get_object(Bucket=self.bucket, Key=_below(self.prefix, path))
-            except ClientError as error:
-                if error.response["Error"]["Code"] in _MISSING:
-                    return None
-                raise
-            return Content(address, found["Body"])
+        found = self._asked(self.client.get_object, path)
+        return None if found is None else Content(_below(self.address, path), found["Body"])
 
     def write(self, path: str, content: Readable, state: str) -> None:
         about = {"Metadata": {_STATE: state}}
@@ -182,15 +175,19 @@ class _Bucket:
             self.client.upload_fileobj(content, self.bucket, _below(self.prefix, path), about, Config=_UPLOAD)
 
     def kept_state(self, path: str) -> str | None:
+        found = self._asked(self.client.head_object, path)
+        state: str | None = None if found is None else found["Metadata"].get(_STATE)
+        return state
+
+    def _asked(self, request: Callable[..., Any], path: str) -> Any:
+        """The answer to a request about a file; None if it is gone."""
         with _explained(_below(self.address, path), "read"):
             try:
-                found = self.client.head_object(Bucket=self.bucket, Key=_below(self.prefix, path))
+                return request(Bucket=self.bucket, Key=_below(self.prefix, path))
             except ClientError as error:
                 if error.response["Error"]["Code"] in _MISSING:
                     return None
                 raise
-            state: str | None = found["Metadata"].get(_STATE)
-            return state
 
 
 @dataclass(frozen=True)
