@@ -53,6 +53,15 @@ def test_missing_values_are_empty_or_one_of_the_usual_words(tmp_path: Path) -> N
     assert frame[["speed", "carrier"]].isna().sum().tolist() == [9, 9]
 
 
+def test_missing_words_are_missing_however_many_values_are_empty_beside_them(tmp_path: Path) -> None:
+    values = ["", "", "", "n/a", "1.5", "NULL", "2.5"]
+    rows = "".join(f"2023-11-0{1 + row},{row % 2 == 0},{value}\n" for row, value in enumerate(values))
+    (tmp_path / "a.csv").write_text(f"at,late,speed\n{rows}")
+    table = inspection.inspect(settings(tmp_path / "a.csv"))
+    assert (table.numeric, table.categorical, table.remarks) == (("speed",), (), ())
+    assert inspection.load(table, NOVEMBER, table.features).facts.columns[0].missing == 5
+
+
 def test_a_number_named_as_a_category_keeps_its_text(tmp_path: Path) -> None:
     path = _write(tmp_path / "events.csv", "at,late,zip\n2023-11-01,1,01234\n2023-11-02,0,1.50\n")
     table = inspection.inspect(settings(path, numeric=(), categorical=("zip",)))

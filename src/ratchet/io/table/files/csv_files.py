@@ -64,7 +64,7 @@ class Column:
     def add(self, column: pa.Array, decimal: str, file: str, row: int) -> None:
         """Add the next texts; row: the number of rows of the file before them."""
         missing = pc.is_in(column, _MISSING)
-        if missing.true_count > column.null_count:
+        if missing.true_count:
             for word in column.filter(missing).value_counts().to_pylist():
                 if word["values"] is not None and word["values"].strip():
                     self.words[word["values"]] = self.words.get(word["values"], 0) + word["counts"]
@@ -226,14 +226,15 @@ def _refused(store: Store, path: str, names: Sequence[str], dialect: Csv) -> Ite
             yield
         except UnicodeDecodeError as error:
             message = f"the file {where} is not {dialect.encoding.upper()}"
-            raise DataError(message) from error
+            raise csv_header.EncodingError(message) from error
         except pa.ArrowInvalid as error:
             text = words_of(error)
             name = _column_of(text, names)
             which = "" if name is None else f" in the column {name!r}"
             if "invalid UTF8" in text:
                 message = f"the file {where} is not UTF-8{which}: set data.csv.encoding"
-            elif "straddling" in text:
+                raise csv_header.EncodingError(message) from error
+            if "straddling" in text:
                 message = (
                     f"the file {where} has a row that does not end or exceeds {_LONGEST}: is a quote never closed?"
                 )
