@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from ratchet import cli, configuration
 from ratchet.cli import checking
+from ratchet.io.table import inspection
 from ratchet.jobs.checking.check import check
 from tests.integration.small_tables import DAYS, FIRST, ROWS, events, written
 
@@ -109,6 +110,56 @@ def test_a_spreadsheet_of_europe_is_read(ratchet, tmp_path):
     assert (data.csv.separator, data.csv.decimal, data.numeric) == (";", ",", ("usage", "age"))
 
 
+@pytest.mark.parametrize("form", ["%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M %p", "%d-%b-%y", "%Y%m%d"])
+def test_a_timestamp_in_another_format_is_recognized(ratchet, tmp_path, form):
+    frame = events()
+    days = frame["happened_at"].dt.date
+    frame["happened_at"] = frame["happened_at"].dt.strftime(form)
+    assert ratchet("init", written(frame, tmp_path / "events.csv")).exit_code == 0
+    settings = checked("events")
+    assert (settings.data.timestamp_format, settings.data.timestamp_unit) == (form, None)
+    assert inspection.inspect(settings.data).end == max(days) + timedelta(days=1)
+
+
+def test_where_day_and_month_could_be_swapped_an_option_decides(ratchet, tmp_path):
+    frame = events()
+    frame = frame[frame["happened_at"].dt.day <= 12]
+    frame["happened_at"] = frame["happened_at"].dt.strftime("%d/%m/%Y")
+    uri = written(frame, tmp_path / "events.csv")
+    done = ratchet("init", uri)
+    assert (done.exit_code, "fit %d/%m/%Y and %m/%d/%Y; --timestamp-format names one" in done.stderr) == (2, True)
+    assert ratchet("init", uri, "--timestamp-format", "%d/%m/%Y").exit_code == 0
+    assert configuration.load("events").data.timestamp_format == "%d/%m/%Y"
+
+
+def test_a_file_that_is_not_utf_8_is_proposed_as_windows_writes_it(ratchet, tmp_path):
+    frame = events(plan=np.where(RANDOM > 0, "günstig", "teuer"))
+    frame.to_csv(tmp_path / "events.tsv", index=False, sep="\t", encoding="cp1252")
+    assert ratchet("init", str(tmp_path / "events.tsv"), "--label", "churned").exit_code == 0
+    data = checked("events").data
+    assert (data.csv.separator, data.csv.encoding, data.categorical) == ("\t", "cp1252", ("plan",))
+
+
+def test_a_third_value_of_the_label_may_mean_that_it_is_not_known(ratchet, tmp_path):
+    frame = events()
+    frame.loc[::97, "churned"] = "pending"
+    uri = written(frame, tmp_path / "events.csv")
+    done = ratchet("init", uri, "--label", "churned")
+    assert (done.exit_code, "has 3 values ('no', 'yes', 'pending')" in done.stderr) == (3, True)
+    assert ratchet("init", uri, "--label", "churned", "--unknown", "pending").exit_code == 0
+    label = checked("events").data.label
+    assert (label.positive, label.unknown, label.missing) == ("yes", ("pending",), "drop")
+
+
+def test_ids_by_name_and_text_because_of_a_few_values_are_told(ratchet, tmp_path):
+    spent = [f"{value:.2f}" for value in RANDOM]
+    spent[7] = "unlimited"
+    frame = events(customer_id=np.arange(ROWS) % 300, spent=spent)
+    done = ratchet("init", written(frame, tmp_path / "events.csv"))
+    assert "'customer_id' (300 whole numbers, and an id by its name; data.entity may name it)" in done.stdout
+    assert "is text because of 'unlimited' in row 8" in (tmp_path / "configs" / "events.yaml").read_text()
+
+
 def test_names_that_yaml_would_read_differently_are_quoted(ratchet, tmp_path):
     odd = {"no": 1.5, "a, b": 2.5, "2025-01-01": 3.5, " x: #y": 4.5, "[z]": 5.5, "1": 6.5}
     frame = events(**{name: RANDOM * value for name, value in odd.items()})
@@ -149,12 +200,14 @@ def test_on_a_terminal_it_asks(ratchet, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("changed", "options", "code", "said"),
     [
-        ({"happened_at": None}, (), 3, "can be the timestamp: it has a date, a datetime, an epoch or text in ISO 8601"),
+        ({"happened_at": None}, (), 3, "can be the timestamp: it has a date, a datetime, an epoch or a time as text"),
         ({"churned": None}, (), 3, "can be the label: it has exactly two values"),
         ({}, ("--label", "plan"), 3, "the label column 'plan' of"),
         ({}, ("--label", "churn"), 3, "similar names: churned"),
         ({}, ("--timestamp", "usage"), 2, "the timestamp column 'usage' holds numbers"),
         ({}, ("--positive", "maybe"), 2, "--positive 'maybe' does not occur in 'churned', which has 'no' and 'yes'"),
+        ({}, ("--unknown", "maybe"), 2, "--unknown 'maybe' does not occur in 'churned'"),
+        ({}, ("--timestamp-format", "%d.%m."), 2, "--timestamp-format '%d.%m.' must have the year once"),
         ({}, ("--timezone", "Berlin"), 2, "'Berlin' is not a time zone"),
         ({}, ("--model", "My Model"), 2, "--model 'My Model'"),
         ({}, ("--out", "configs/Mine.yml"), 2, "--out configs/Mine.yml"),

@@ -1,5 +1,6 @@
 """The local day of a row, however its timestamp is written."""
 
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -255,6 +256,91 @@ def test_a_blank_may_stand_before_an_offset(text: str) -> None:
 )
 def test_an_epoch_is_a_number_of_any_kind_and_what_is_too_large_is_none(values: pa.Array, unit: str) -> None:
     assert _days(values, "UTC", unit) == [None, 1]
+
+
+FORMATS = ["%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M:%S %p", "%d-%b-%Y %H:%M:%S.%f", "%Y%m%d%H%M%S", "%b %d, %Y %H:%M%z"]
+
+
+@tried(deadline=None)
+@given(form=st.sampled_from(FORMATS), zone=ZONES, moments=st.lists(st.datetimes(EARLY, LATE), min_size=1))
+def test_text_in_a_format_is_read_as_python_reads_it(form: str, zone: str, moments: list[datetime]) -> None:
+    texts = [moment.replace(tzinfo=UTC).strftime(form) for moment in moments]
+    meant = [datetime.strptime(text, form) for text in texts]  # noqa: DTZ007
+    meant = [moment.astimezone(ZoneInfo(zone)) if moment.tzinfo else moment for moment in meant]
+    clock = Clock.of(zone, None, form)
+    days, bad = clock.days(pa.array(texts))
+    assert days[~bad].tolist() == [day_number(at.date()) for at, wrong in zip(meant, bad, strict=True) if not wrong]
+    assert not bad.any() or min(at.year for at in meant) < 1700 or max(at.year for at in meant) > 2199
+    seconds = [at.hour * 3600 + at.minute * 60 + at.second for at in meant]
+    assert clock.times(pa.array(texts))[~bad].tolist() == [
+        s for s, wrong in zip(seconds, bad, strict=True) if not wrong
+    ]
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "day"),
+    [
+        ("%d.%m.%Y", "1.2.2023", date(2023, 2, 1)),
+        ("%m/%d/%y", "2/1/69", date(1969, 2, 1)),
+        ("%m/%d/%y", "2/1/68", date(2068, 2, 1)),
+        ("%d-%b-%y", "05-JAN-26", date(2026, 1, 5)),
+        ("%m/%d/%Y %I %p", "1/5/2026 12 am", date(2026, 1, 5)),
+        ("100%% %Y-%m-%d", "100% 2026-01-05", date(2026, 1, 5)),
+    ],
+)
+def test_text_in_a_format_may_be_short(form: str, text: str, day: date) -> None:
+    days, bad = Clock.of("UTC", None, form).days(pa.array([text]))
+    assert (days.tolist(), bad.tolist()) == ([day_number(day)], [False])
+
+
+@pytest.mark.parametrize("text", ["31.02.2023", "2023-02-01", "1.13.2023", "01.02.2023 ", "01.02.23", "", None])
+def test_what_is_not_in_the_format_has_no_day(text: str | None) -> None:
+    _, bad = Clock.of("UTC", None, "%d.%m.%Y").days(pa.array([text], pa.string()))
+    assert bad.tolist() == [True]
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.int32(), pa.float64()])
+def test_numbers_may_be_dates_in_a_format_and_their_order_is_not_relied_on(tmp_path: Path, kind: pa.DataType) -> None:
+    days = [FIRST.date() + timedelta(days=row // 4) for row in range(ROWS)]
+    made = columns(at=pa.array([int(f"{day:%d%m%Y}") for day in days]).cast(kind))
+    table = inspection.inspect(settings(parquet(tmp_path / "a.parquet", made), timestamp_format="%d%m%Y"))
+    assert table.end == date(2024, 1, 1)
+    assert inspection.load(table, DECEMBER, table.features).facts.rows == 124
+
+
+@pytest.mark.parametrize(
+    ("form", "sentence"),
+    [
+        ("%d.%m", "must have the year once, as %Y or %y"),
+        ("%d.%m.%Y %m", "must have the month once, as %m or %b"),
+        ("%d.%m.%Y %H:%S", "has %S without %M"),
+        ("%d.%m.%Y %I", "has %I without %p"),
+        ("%d.%m.%Y %H %I %p", "has the same part of a time twice: %H and %I"),
+        ("%d.%m.%Y %j", "has %j; %Y, "),
+        ("%d.%m.%Y %", "has %; %Y, "),
+    ],
+)
+def test_a_format_that_is_none_is_refused(form: str, sentence: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        settings("a.csv", timestamp_format=form)
+
+
+def test_an_epoch_has_no_format_and_neither_has_a_datetime(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="an epoch has no format"):
+        settings("a.csv", timestamp_format="%Y%m%d", timestamp_unit="s")
+    made = parquet(tmp_path / "a.parquet")
+    with pytest.raises(ConfigurationError, match="omit the format"):
+        inspection.inspect(settings(made, timestamp_format="%Y%m%d"))
+
+
+def test_text_in_another_format_names_the_setting(tmp_path: Path) -> None:
+    texts = [f"{FIRST + timedelta(hours=6 * row):%d.%m.%Y}" for row in range(ROWS)]
+    made = csv(tmp_path / "a.csv", columns(at=pa.array(texts)))
+    with pytest.raises(DataError, match=r"row 1 has '01\.11\.2023'; other text needs data\.timestamp_format"):
+        inspection.inspect(settings(made))
+    assert inspection.inspect(settings(made, timestamp_format="%d.%m.%Y")).end == date(2024, 1, 1)
+    with pytest.raises(DataError, match=r"can't be read in the format '%m/%d/%Y' in 244 rows"):
+        inspection.inspect(settings(made, timestamp_format="%m/%d/%Y"))
 
 
 def test_nanoseconds_in_text_are_not_rounded_into_the_next_day() -> None:

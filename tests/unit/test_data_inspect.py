@@ -62,6 +62,15 @@ def test_files_beside_the_table_that_look_like_data_are_told(tmp_path: Path) -> 
     ]
 
 
+def test_tables_with_tabs_need_no_format_where_they_are_alone(tmp_path: Path) -> None:
+    csv(tmp_path / "1.csv")
+    for name in ("1.csv", "2.csv"):
+        (tmp_path / name.replace("csv", "tsv")).write_text((tmp_path / "1.csv").read_text().replace(",", "\t"))
+    (tmp_path / "1.csv").unlink()
+    table = inspection.inspect(settings(tmp_path, csv={"separator": "\t"}))
+    assert (table.format, [file.path.rpartition("/")[2] for file in table.files]) == ("csv", ["1.tsv", "2.tsv"])
+
+
 def test_pandas_index_without_a_name_is_no_feature(tmp_path: Path) -> None:
     parquet(tmp_path / "1.parquet", columns() | {"__index_level_0__": pa.array(range(ROWS))})
     table = inspection.inspect(settings(tmp_path))

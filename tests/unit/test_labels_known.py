@@ -111,6 +111,26 @@ def test_a_row_without_a_label_is_left_out_or_negative(tmp_path, missing, positi
     assert counted(found, windows(END)).missing == ROWS // 4
 
 
+@pytest.mark.parametrize(("pending", "kind"), [("pending", pa.string()), (-1, pa.int64()), ("-1", pa.int64())])
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_a_label_that_is_not_known_may_have_a_value(tmp_path, form, pending, kind):
+    values = [int(pending) if kind == pa.int64() else pending, 1, 0, 0]
+    late = pa.array([values[row % 4] if kind == pa.int64() else str(values[row % 4]) for row in range(ROWS)], kind)
+    described = settings((parquet if form == "parquet" else csv)(tmp_path / f"events.{form}", columns(late=late)))
+    label = Label(column="late", positive=1, unknown=(pending,), missing="drop")
+    found = inspection.inspect(described.model_copy(update={"label": label}))
+    facts = rows(found, windows(END).test)
+    assert (facts.rows, facts.positives, facts.label_others, facts.label_nulls) == (21, 7, {"0": 14}, 0)
+    assert counted(found, windows(END)).missing == ROWS // 4
+
+
+def test_a_value_is_not_both_positive_and_unknown_and_fits_the_column(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"data\.label\.unknown has True, which is data\.label\.positive"):
+        table(tmp_path, unknown=("true",))
+    with pytest.raises(ConfigurationError, match=r"data\.label\.unknown has 'pending', which can't occur in 'late'"):
+        table(tmp_path, unknown=("pending",))
+
+
 def test_days_that_are_only_scored_have_all_their_rows(tmp_path):
     found = table(tmp_path, unlabelled(8), missing="drop")
     assert rows(found, Window("unlabelled", date(2023, 12, 30), END, all_rows=True)).rows == 8

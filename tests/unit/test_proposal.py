@@ -21,9 +21,9 @@ def numbers(name, values, kind="number"):
     return Column(name, kind, "double", values, missing, whole=whole)
 
 
-def texts(name, values, *, iso=False):
+def texts(name, values, *, formats=()):
     values = np.asarray(values, dtype=object)
-    return Column(name, "text", "string", values, np.array([value is None for value in values]), iso=iso)
+    return Column(name, "text", "string", values, np.array([value is None for value in values]), formats=tuple(formats))
 
 
 def suspected(column):
@@ -83,7 +83,7 @@ def test_the_area_is_the_share_of_pairs_in_the_right_order(rows):
 
 def test_a_time_or_text_in_iso_8601_is_the_timestamp_before_an_epoch():
     epoch = numbers("epoch", 1_700_000_000 + np.arange(ROWS) * 60)
-    text = texts("text", ["2025-01-01"] * ROWS, iso=True)
+    text = texts("text", ["2025-01-01"] * ROWS, formats=[roles.ISO_8601])
     time = Column("time", "time", "timestamp[us]", np.ones(ROWS), np.zeros(ROWS, dtype=np.bool_))
     gaps = Column("gaps", "time", "timestamp[us]", np.ones(ROWS), np.arange(ROWS) == 3)
     assert roles.timestamps([epoch, text, time, gaps]) == ["text", "time"]
@@ -119,7 +119,7 @@ def test_the_positive_class_is_true_or_the_greater_number_or_yes_or_the_rarer_te
         (numbers("constant", np.ones(ROWS)), "constant"),
         (numbers("nothing", np.full(ROWS, np.nan)), "no value"),
         (
-            texts("birthday", ["2000-01-01"] * ROWS, iso=True),
+            texts("birthday", ["2000-01-01"] * ROWS, formats=[roles.ISO_8601]),
             "times as text: data.features may name it, for your own estimator",
         ),
         (Column("list", "other", "list<double>", np.ones(ROWS), np.zeros(ROWS, dtype=np.bool_)), "list<double>"),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -65,9 +65,17 @@ def check(
 @click.option(
     "--timestamp", metavar="COLUMN", help="Column with the time of the event. Default: the only one that fits."
 )
+@click.option(
+    "--timestamp-format",
+    metavar="FORMAT",
+    help="Its format if it is text, as in %d.%m.%Y %H:%M. Default: the one that fits.",
+)
 @click.option("--label", metavar="COLUMN", help="Column to predict. Default: the only one with two values.")
 @click.option(
     "--positive", metavar="VALUE", help="Value of the positive class. Default: true, 1, yes, or the rarer one."
+)
+@click.option(
+    "--unknown", multiple=True, metavar="VALUE", help="Value of the label that means: not known. May be repeated."
 )
 @click.option("--timezone", default="UTC", show_default=True, metavar="NAME", help="IANA name of where days begin.")
 @click.option("--model", metavar="NAME", help="Name of the model. Default: derived from the address.")
@@ -78,17 +86,7 @@ def check(
     help="File to write. Default: configs/MODEL.yaml.",
 )
 @click.option("--force", is_flag=True, help="Overwrite the file.")
-def init(
-    uri: str,
-    timestamp: str | None,
-    label: str | None,
-    positive: str | None,
-    timezone: str,
-    model: str | None,
-    out: Path | None,
-    *,
-    force: bool,
-) -> None:
+def init(uri: str, model: str | None, out: Path | None, *, force: bool, **given: Any) -> None:
     """Look at the table at URI and write a commented configuration for it.
 
     The table may be anything that data.uri accepts. Timestamp and label are found if one column fits; features that
@@ -102,8 +100,7 @@ def init(
     name = files.model_name(uri) if model is None else files.checked(model)
     target = files_folder(os.environ) / f"{name}.yaml" if out is None else out
     files.check_absent(target, force=force)
-    given = propose.Given(uri, timestamp, label, positive, timezone)
-    proposal = propose.propose(given, _ask)
+    proposal = propose.propose(propose.Given(uri, **given), _ask)
     files.write(target, commented.text(proposal, name))
     _tell(proposal, target)
     click.echo(f"next: {files.next_command(target)}")

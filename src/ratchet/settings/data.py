@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ratchet.core.time_formats import TimeFormat
 from ratchet.settings.forms import PeriodText, Section, Text
 
 
@@ -41,6 +42,10 @@ def _separator(text: str) -> str:
     return text
 
 
+def _time_format(text: str) -> str:
+    return TimeFormat.parse(text).text
+
+
 Action = Literal["refuse", "warn", "ignore"]
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -53,6 +58,8 @@ class Label(Section):
     """Name of the column with the outcome."""
     positive: bool | int | float | str
     """The value of the positive class. The column must have exactly one other value."""
+    unknown: tuple[bool | int | float | str, ...] = ()
+    """Values that mean that the outcome is not known, such as `pending`; such a label is missing."""
     known_after: PeriodText | None = None
     """How long after an event its label is final. The rows of that time, the newest, are left to later cycles."""
     known_at: Text | None = None
@@ -124,7 +131,9 @@ class Data(Section):
     snapshot: Annotated[int, Field(ge=0)] | None = None
     """Version of a Delta table, or id of an Iceberg table's snapshot. None: the newest."""
     timestamp: Text
-    """Name of the column with the time of the event: a date, a datetime, text in ISO 8601, or an epoch."""
+    """Name of the column with the time of the event: a date, a datetime, text, or an epoch."""
+    timestamp_format: Annotated[Text, AfterValidator(_time_format)] | None = None
+    """Format of times that are text, or numbers such as 20131231, as in `%d.%m.%Y %H:%M`. None: ISO 8601."""
     timestamp_unit: Literal["s", "ms", "us", "ns"] | None = None
     """Unit of an epoch (a number). None: the column is a date, a datetime or text."""
     timezone: Annotated[Text, AfterValidator(_timezone)] = "UTC"
@@ -143,6 +152,13 @@ class Data(Section):
     checks: Checks = Checks()
     bounds: Mapping[Text, Bound] = {}
     """Bounds of features by name, such as `{usage: {min: 0, missing: 0.1}}`: min, max, missing, unseen, check."""
+
+    @model_validator(mode="after")
+    def _one_way_to_read_times(self) -> "Data":
+        if self.timestamp_format is not None and self.timestamp_unit is not None:
+            message = "timestamp_format and timestamp_unit are both set; an epoch has no format"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _distinct(self) -> "Data":

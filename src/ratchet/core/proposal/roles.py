@@ -1,5 +1,6 @@
 """The roles that columns can have, judged by a sample of their values: timestamp, label, feature or none of these."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,12 +10,16 @@ import numpy.typing as npt
 from ratchet.core.category_texts import TRUE_WORDS
 from ratchet.core.evaluation.counts import Bools
 
+ISO_8601 = "ISO 8601"
+"""The format of times in text that needs no setting."""
+
 type Kind = Literal["number", "boolean", "text", "time", "other"]
 type Unit = Literal["s", "ms", "us", "ns"]
 
 # With fewer rows, as many values as rows are no sign of an id.
 _FEWEST = 50
 _ID_SHARE = 0.5
+_ID_NAME = re.compile(r"(^|[_\s-])([Ii][Dd]|[Kk][Ee][Yy])$|[a-z](Id|ID|Key)$")
 _POSITIVE_WORDS = frozenset({*TRUE_WORDS, "yes", "y", "positive", "1"})
 # 2001 to 2100 as an epoch.
 _FIRST_SECOND, _LAST_SECOND = 978_307_200, 4_102_444_800
@@ -25,7 +30,7 @@ _PER_SECOND: dict[Unit, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 class Column:
     """A column in a sample of rows. values: numbers with NaN, or objects with None, where missing.
 
-    iso: whether all its texts are times in ISO 8601. whole: whether all its numbers are.
+    formats: of times, that all its texts or whole numbers have. whole: whether all its numbers are.
     """
 
     name: str
@@ -33,7 +38,7 @@ class Column:
     type_name: str
     values: npt.NDArray[Any]
     missing: Bools
-    iso: bool = False
+    formats: tuple[str, ...] = ()
     whole: bool = False
 
     @property
@@ -44,10 +49,15 @@ class Column:
 
 
 def timestamps(columns: list[Column]) -> list[str]:
-    """Names of the columns that can be the timestamp: times and texts in ISO 8601 without gaps; else epochs."""
+    """Names of the columns that can be the timestamp: times, and texts of times, without gaps; else numbers."""
     full = [column for column in columns if not column.missing.any()]
-    times = [column.name for column in full if column.kind == "time" or column.iso]
-    return times or [column.name for column in full if epoch_unit(column) and len(column.distinct) > 2]  # noqa: PLR2004
+    times = [column.name for column in full if column.kind == "time" or _is_text_of_times(column)]
+    numbers = [column for column in full if epoch_unit(column) or column.formats]
+    return times or [column.name for column in numbers if len(column.distinct) > 2]  # noqa: PLR2004
+
+
+def _is_text_of_times(column: Column) -> bool:
+    return column.kind == "text" and bool(column.formats)
 
 
 def epoch_unit(column: Column) -> Unit | None:
@@ -84,10 +94,9 @@ def why_no_feature(column: Column) -> str | None:
         return "no value"
     if column.kind == "other":
         return f"{column.type_name}: neither a number nor text"
-    if column.kind == "time" or column.iso:
-        return (
-            f"{'times as text' if column.iso else column.type_name}: data.features may name it, for your own estimator"
-        )
+    if column.kind == "time" or _is_text_of_times(column):
+        what = column.type_name if column.kind == "time" else "times as text"
+        return f"{what}: data.features may name it, for your own estimator"
     return _why_no_news(column, rows)
 
 
@@ -99,6 +108,8 @@ def _why_no_news(column: Column, rows: int) -> str | None:
     text = column.kind == "text"
     if rows >= _FEWEST and distinct == rows and (text or column.whole):
         return "as many values as rows: an id"
+    if _ID_NAME.search(column.name) and column.whole and distinct > _FEWEST:
+        return f"{distinct:,} whole numbers, and an id by its name; data.entity may name it"
     if rows >= _FEWEST and distinct > _ID_SHARE * rows and text:
         return f"{distinct:,} values in {rows:,} rows: an id; data.entity may name it"
     return None

@@ -143,10 +143,9 @@ def check_copies(copies: Copies, table: EventTable) -> list[str]:
 
 def _check_timestamps(facts: WindowFacts, table: EventTable) -> None:
     if facts.bad_timestamps:
-        settings = table.settings
-        unit = "" if settings.timestamp_unit is None else f" as an epoch in {settings.timestamp_unit}"
+        how = table.clock.words(as_text=False)
         message = (
-            f"the timestamp column {settings.timestamp!r} of {table.uri} is missing or can't be read{unit} "
+            f"the timestamp column {table.settings.timestamp!r} of {table.uri} is missing or can't be read{how} "
             f"in {_rows(facts.bad_timestamps)}"
         )
         raise DataError(message)
@@ -176,7 +175,7 @@ def _check_labels(windows: Sequence[WindowFacts], table: EventTable) -> None:
         more = f" and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
         message = (
             f"the label column {label.column!r} of {table.uri} has {len(others)} values besides the positive one, "
-            f"{label.positive!r}: {listed}{more}; one is accepted"
+            f"{label.positive!r}: {listed}{more}; one is accepted, and those that data.label.unknown names"
         )
         raise DataError(message)
 

@@ -16,6 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ratchet.core.time_formats import MONTHS, TimeFormat
+
 ISO_8601 = (
     r"^([0-9]{4}-[0-9]{2}-[0-9]{2})"
     r"([T ]([01][0-9]|2[0-3]):([0-5][0-9])(:([0-5][0-9])([.,][0-9]{1,9})?)?"
@@ -40,21 +42,26 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Clock:
-    """Reads one timestamp column. zone: where days begin. unit: of an epoch; None if the column is not an epoch."""
+    """Reads one timestamp column.
+
+    zone: where days begin. unit: of an epoch; None if the column is not an epoch. form: of text and of numbers such as
+    20131231; None for ISO 8601.
+    """
 
     zone: ZoneInfo
     unit: str | None
+    form: TimeFormat | None = None
 
     @classmethod
-    def of(cls, timezone: str, unit: str | None) -> "Clock":
-        """timezone: an IANA name, validated by the settings."""
-        return cls(ZoneInfo(timezone), unit)
+    def of(cls, timezone: str, unit: str | None, form: str | None = None) -> "Clock":
+        """timezone: an IANA name, form: strftime's directives; both validated by the settings."""
+        return cls(ZoneInfo(timezone), unit, None if form is None else TimeFormat.parse(form))
 
     def days(self, column: pa.Array) -> tuple[Ints, npt.NDArray[np.bool_]]:
         """Local days since 1970-01-01, and a mask of missing and unreadable timestamps; as long as the column."""
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
-        days = self._days(column)
+        days = self._days(self._as_text(column))
         bad = (days < _FIRST_DAY) | (days > _LAST_DAY)
         return days, bad | ~_true(column.is_valid()) if column.null_count else bad
 
@@ -62,11 +69,12 @@ class Clock:
         """Seconds since local midnight, as long as the column; 0 where a value is only a date, or can't be read."""
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
+        column = self._as_text(column)
         kind = column.type
         if pa.types.is_date(kind):
             return np.zeros(len(column), dtype=np.int64)
         if is_text(kind) and self.unit is None:
-            text, _, zoned, instants = _parsed(column.cast(pa.string()))
+            text, _, zoned, instants = self._parsed(column.cast(pa.string()))
             seconds = _time_of_day(text)
             seconds[zoned] = self._local(instants)
         elif pa.types.is_timestamp(kind):
@@ -76,12 +84,31 @@ class Clock:
             seconds = self._local(self._seconds(pc.utf8_trim_whitespace(column) if is_text(kind) else column))
         return np.where(_true(column.is_valid()), seconds % _DAY_SECONDS, 0)
 
+    def words(self, as_text: bool) -> str:
+        """How times are read, for the end of a sentence; as_text: whether the column has text."""
+        if self.unit is not None:
+            return f" as an epoch in {self.unit}"
+        if self.form is not None:
+            return f" in the format {self.form.text!r}"
+        return " as text in ISO 8601" if as_text else ""
+
     def repeats_a_day(self, first: int, last: int) -> bool:
         """Whether the clock is set back over midnight between two local days, so that a day occurs twice."""
         years = np.arange(_year_of(first - 1), _year_of(last + 1) + 1)
         starts, offsets = self._offsets(years)
         before, after = (starts[1:] - 1 + offsets[:-1]) // _DAY_SECONDS, (starts[1:] + offsets[1:]) // _DAY_SECONDS
         return bool(((before > after) & (before >= first) & (after <= last)).any())
+
+    def _as_text(self, column: pa.Array) -> pa.Array:
+        """A column of numbers such as 20131231 as text, if the clock has a format."""
+        if self.form is None or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+            return column
+        return column.cast(pa.int64(), safe=False).cast(pa.string())
+
+    def _parsed(self, column: pa.Array) -> tuple[pa.Array, Ints, npt.NDArray[np.bool_], Ints]:
+        """As the function, of texts in the clock's format."""
+        text = column if self.form is None else _in_iso_8601(column, self.form)
+        return _parsed(text)
 
     def _days(self, column: pa.Array) -> Ints:
         kind = column.type
@@ -121,7 +148,7 @@ class Clock:
         if self.unit is not None:
             number = pc.if_else(pc.match_substring_regex(column, _EPOCH_TEXT), column, None)
             return self._epoch_days(pc.utf8_trim_whitespace(number))
-        _, days, zoned, instants = _parsed(column)
+        _, days, zoned, instants = self._parsed(column)
         days[zoned] = self._instant_days(instants)
         return days
 
@@ -196,6 +223,50 @@ def _parsed(column: pa.Array) -> tuple[pa.Array, Ints, npt.NDArray[np.bool_], In
         return text, days, zoned, np.zeros(0, dtype=np.int64)
     offset = _mapped(pc.struct_field(zone, "zone"), _offset_seconds)[zoned]
     return text, days, zoned, days[zoned] * _DAY_SECONDS + _time_of_day(text)[zoned] - offset
+
+
+def _in_iso_8601(column: pa.Array, form: TimeFormat) -> pa.Array:
+    """Texts of a format in ISO 8601; missing where a text does not have it."""
+    fields = pc.extract_regex(column, form.pattern)
+
+    def field(name: str) -> pa.Array:
+        return pc.utf8_lpad(pc.struct_field(fields, name), 2, "0")
+
+    def joined(separator: str, *parts: pa.Array | str) -> pa.Array:
+        return pc.binary_join_element_wise(*parts, separator)
+
+    day = joined("-", _year(field, form), _month(field, form), field("day"))
+    if not form.fields & {"hour", "hour_of_half"}:
+        return day
+    hour = field("hour") if "hour" in form.fields else _hour(field)
+    moment = joined(":", hour, *(field(name) if name in form.fields else "00" for name in ("minute", "second")))
+    if "fraction" in form.fields:
+        moment = joined(".", moment, pc.struct_field(fields, "fraction"))
+    if "zone" in form.fields:
+        moment = joined("", moment, pc.struct_field(fields, "zone"))
+    return joined(" ", day, moment)
+
+
+def _year(field: Callable[[str], pa.Array], form: TimeFormat) -> pa.Array:
+    """Of two digits, 69 to 99 are 1969 to 1999, as POSIX has it."""
+    if "year" in form.fields:
+        return field("year")
+    short = field("short_year")
+    return pc.binary_join_element_wise(pc.if_else(pc.greater_equal(short, "69"), "19", "20"), short, "")
+
+
+def _month(field: Callable[[str], pa.Array], form: TimeFormat) -> pa.Array:
+    if "month" in form.fields:
+        return field("month")
+    number = pc.add(pc.index_in(pc.utf8_lower(field("month_name")), pa.array(MONTHS)), 1)
+    return pc.utf8_lpad(number.cast(pa.string()), 2, "0")
+
+
+def _hour(field: Callable[[str], pa.Array]) -> pa.Array:
+    """0 to 23, of an hour with am or pm: 12 am is 0, 12 pm is 12."""
+    halves = [f"{number or 12:02}{half}" for half in ("am", "pm") for number in range(12)]
+    named = pc.binary_join_element_wise(field("hour_of_half"), pc.utf8_lower(field("half")), "")
+    return pc.utf8_lpad(pc.index_in(named, pa.array(halves)).cast(pa.string()), 2, "0")
 
 
 def _filled(column: pa.Array) -> Ints:

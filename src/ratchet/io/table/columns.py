@@ -90,16 +90,21 @@ def check_timestamp(schema: pa.Schema, name: str, settings: Data, uri: str) -> N
     if not (number or moment or is_text(kind)):
         message = (
             f"the timestamp column {name!r} of {uri} has the type {kind}; "
-            "a date, a datetime, text in ISO 8601 or a number is accepted"
+            "a date, a datetime, text or a number is accepted"
         )
         raise DataError(message)
-    if number and settings.timestamp_unit is None:
-        message = f"the timestamp column {name!r} holds numbers: data.timestamp_unit must be s, ms, us or ns"
-        raise ConfigurationError(message)
-    if name == settings.timestamp and moment and settings.timestamp_unit is not None:
+    given = {"unit": settings.timestamp_unit, "format": settings.timestamp_format}
+    named = next((part for part, value in given.items() if value is not None), None)
+    if number and named is None:
         message = (
-            f"data.timestamp_unit is {settings.timestamp_unit!r}, but the timestamp column {settings.timestamp!r} "
-            f"has the type {kind}: omit the unit"
+            f"the timestamp column {name!r} holds numbers: data.timestamp_unit must be s, ms, us or ns, or"
+            " data.timestamp_format the format of numbers such as 20131231"
+        )
+        raise ConfigurationError(message)
+    if name == settings.timestamp and moment and named is not None:
+        message = (
+            f"data.timestamp_{named} is {given[named]!r}, but the timestamp column {settings.timestamp!r} "
+            f"has the type {kind}: omit the {named}"
         )
         raise ConfigurationError(message)
 

@@ -68,10 +68,11 @@ class Reach:
         if self.wrong is None:
             return
         row, value = self.wrong
-        unit = self.timestamps.clock.unit
-        how = " as text in ISO 8601" if is_text(self._kind) else ""
-        how = how if unit is None else f" as an epoch in {unit}"
-        hint = "; an epoch needs data.timestamp_unit" if unit is None and _EPOCH.search(str(value)) else ""
+        clock = self.timestamps.clock
+        how, hint = clock.words(is_text(self._kind)), ""
+        if clock.form is None and clock.unit is None and is_text(self._kind):
+            epoch = _EPOCH.search(str(value)) is not None
+            hint = "; an epoch needs data.timestamp_unit" if epoch else "; other text needs data.timestamp_format"
         rows = "1 row" if self.bad_rows == 1 else f"{self.bad_rows:,} rows"
         message = (
             f"the timestamp column {self.timestamps.column!r} of {where} is missing or can't be read{how} in {rows} "

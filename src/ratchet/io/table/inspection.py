@@ -51,7 +51,7 @@ def inspect(settings: Data, looked: table_files.Looked | None = None) -> EventTa
     Raises DataError for data unfit for training, ConfigurationError for settings that don't apply, TemporaryError if
     the store does not respond.
     """
-    clock = Clock.of(settings.timezone, settings.timestamp_unit)
+    clock = Clock.of(settings.timezone, settings.timestamp_unit, settings.timestamp_format)
     store = open_store(settings.uri)
     looked = looked or table_files.look(store, _wanted(settings, clock), settings.format, settings.snapshot)
     schema = _schema(settings, looked)
@@ -157,7 +157,8 @@ def digest(table: EventTable, window: Window) -> str:
                 seal.update(f"{table.store.relative(each.path)}\0{each.offset}\0{each.inline}\0".encode())
     settings = table.settings
     seal.update(repr((window.start, window.end, table.features, settings.timestamp, settings.timezone)).encode())
-    seal.update(repr((settings.timestamp_unit, settings.label.column, settings.label.positive)).encode())
+    label, how = settings.label, settings.timestamp_format or settings.timestamp_unit
+    seal.update(repr((how, label.column, label.positive, *label.unknown)).encode())
     return seal.hexdigest()[:32]
 
 

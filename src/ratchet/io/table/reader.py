@@ -16,7 +16,7 @@ from ratchet.core.evaluation.counts import day_number
 from ratchet.core.windows import Period, Window
 from ratchet.errors import DataError, RatchetError
 from ratchet.io.table import values
-from ratchet.io.table.clock import Clock, is_text
+from ratchet.io.table.clock import is_text
 from ratchet.io.table.columns import is_moment, is_number, plain
 from ratchet.io.table.files import csv_files, parquet_files, transaction_log
 from ratchet.io.table.files.filesystem import address, changed, explained
@@ -152,7 +152,7 @@ def _labels(
     windows: Sequence[Window],
 ) -> _Labels:
     label = table.settings.label
-    positive, other = values.label(batch.column(label.column), label.positive)
+    positive, other = values.label(batch.column(label.column), label.positive, label.unknown)
     missing = positive.is_null().to_numpy(zero_copy_only=False)
     known_day, unreadable = _known_days(table, batch)
     known = _known(table, days, window, windows, known_day) & ~unreadable
@@ -169,7 +169,7 @@ def _known_days(table: EventTable, batch: pa.RecordBatch) -> tuple[npt.NDArray[n
         return np.full(batch.num_rows, NOT_GIVEN), np.zeros(batch.num_rows, dtype=np.bool_)
     column = batch.column(name)
     unit = table.clock.unit if is_number(plain(column.type)) or is_text(plain(column.type)) else None
-    days, bad = Clock(table.clock.zone, unit).days(column)
+    days, bad = replace(table.clock, unit=unit).days(column)
     return np.where(bad, NOT_GIVEN, days), bad & column.is_valid().to_numpy(zero_copy_only=False)
 
 

@@ -3,37 +3,52 @@
 `jobs.proposing` calls it. It reads what `io.table.reader` reads, in all formats of `data.uri`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ratchet.core.proposal.roles import Column, Kind
+from ratchet.core import time_formats
+from ratchet.core.proposal.roles import ISO_8601, Column, Kind
+from ratchet.core.time_formats import TimeFormat
 from ratchet.errors import DataError
-from ratchet.io.table import columns, reader, values
-from ratchet.io.table.clock import ISO_8601, is_text
+from ratchet.io.table import clock, columns, reader, values
+from ratchet.io.table.clock import is_text
 from ratchet.io.table.files import table_files
+from ratchet.io.table.files.csv_header import EncodingError
 from ratchet.io.table.files.filesystem import open_store
 from ratchet.io.table.table import Table
 from ratchet.settings import Csv
 
 _MOST_ROWS = 50_000
+_FIRST_TEXTS = 100
 _DIALECTS = (Csv(), Csv(separator=";", decimal=","), Csv(separator=";"), Csv(separator="\t"), Csv(separator="|"))
 
 
 @dataclass(frozen=True)
 class Sample:
-    """columns: of about 50,000 rows from all parts of the table. csv: the dialect that its files seem to have."""
+    """columns: of about 50,000 rows from all parts of the table. csv: the dialect that its files seem to have.
+
+    remarks: what a reader of the table is told about its columns.
+    """
 
     columns: list[Column]
     rows: int
     csv: Csv
+    remarks: Sequence[str]
 
 
-def sample(uri: str) -> Sample:
-    """Read a sample. Raises DataError for a table that can't be read or has no rows, TemporaryError."""
-    table = _in_its_dialect(uri)
+def sample(uri: str, time_format: str | None = None) -> Sample:
+    """Read a sample. time_format: to look for in text; None: ISO 8601 and the common ones.
+
+    Raises DataError for a table that can't be read or has no rows, TemporaryError.
+    """
+    try:
+        table = _in_its_dialect(uri, _DIALECTS)
+    except EncodingError:
+        table = _in_its_dialect(uri, [each.model_copy(update={"encoding": "cp1252"}) for each in _DIALECTS])
     step = max(_rows(table) // _MOST_ROWS, 1)
     parts = [
         batch.take(pa.array(range(0, batch.num_rows, step)))
@@ -44,17 +59,18 @@ def sample(uri: str) -> Sample:
     if not parts:
         message = f"{uri} has no rows"
         raise DataError(message)
+    sought = [TimeFormat.parse(form) for form in ((time_format,) if time_format else time_formats.COMMON)]
     found = [
-        _column(field, pa.concat_arrays([_typed(part.column(place), field, table) for part in parts]))
+        _column(field, pa.concat_arrays([_typed(part.column(place), field, table) for part in parts]), sought)
         for place, field in enumerate(table.schema)
     ]
-    return Sample(found, _rows(table), table.csv)
+    return Sample(found, _rows(table), table.csv, table.remarks)
 
 
-def _in_its_dialect(uri: str) -> Table:
+def _in_its_dialect(uri: str, dialects: Sequence[Csv]) -> Table:
     """The table; a CSV file that is none with commas, or has one column then, in the dialect that finds most."""
     found, error = [], None
-    for csv in _DIALECTS:
+    for csv in dialects:
         try:
             found.append(_looked(uri, csv))
         except DataError as fault:
@@ -107,18 +123,36 @@ def _typed(column: pa.Array, field: pa.Field, table: Table) -> pa.Array:
     return pa.array(column.is_valid()).cast(pa.float64())
 
 
-def _column(field: pa.Field, found: pa.Array) -> Column:
+def _column(field: pa.Field, found: pa.Array, sought: Sequence[TimeFormat]) -> Column:
     kind, type_name = _kind(field.type), str(field.type)
     if kind in ("time", "other"):
         present = found.to_numpy(zero_copy_only=False) > 0
         return Column(field.name, kind, type_name, present.astype(np.float64), ~present)
     missing = found.is_null().to_numpy(zero_copy_only=False)
     if kind == "text":
-        iso = bool(missing.sum() < len(missing)) and bool(pc.all(pc.match_substring_regex(found, ISO_8601)).as_py())
-        return Column(field.name, kind, type_name, np.asarray(found.to_pylist(), dtype=object), missing, iso=iso)
+        texts = np.asarray(found.to_pylist(), dtype=object)
+        return Column(field.name, kind, type_name, texts, missing, formats=_formats(found.drop_null(), sought))
     numbers = found.fill_null(np.nan).to_numpy(zero_copy_only=False)
-    whole = bool((numbers[~missing] == np.floor(numbers[~missing])).all())
-    return Column(field.name, kind, type_name, numbers, missing, whole=whole)
+    given = numbers[~missing]
+    whole = bool((given == np.floor(given)).all())
+    dates = whole and bool((np.abs(given) < 10**14).all()) and pa.array(given).cast(pa.int64()).cast(pa.string())
+    return Column(
+        field.name, kind, type_name, numbers, missing, whole=whole, formats=_formats(dates, sought) if dates else ()
+    )
+
+
+def _formats(texts: pa.Array, sought: Sequence[TimeFormat]) -> tuple[str, ...]:
+    """The formats of times that all texts have."""
+    if not len(texts):
+        return ()
+    if pc.all(pc.match_substring_regex(texts, clock.ISO_8601)).as_py():
+        return (ISO_8601,)
+    first = texts[:_FIRST_TEXTS]
+    return tuple(form.text for form in sought if _has(first, form) and _has(texts, form))
+
+
+def _has(texts: pa.Array, form: TimeFormat) -> bool:
+    return bool(pc.all(pc.match_substring_regex(texts, form.pattern)).as_py())
 
 
 def _kind(kind: pa.DataType) -> Kind:

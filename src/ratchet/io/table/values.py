@@ -3,13 +3,15 @@
 Numbers are float64 and texts UTF-8; missing values, including NaN, are null.
 """
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ratchet.core.category_texts import FALSE_WORDS, TRUE_WORDS, text_of
 from ratchet.io.table.clock import is_text
 from ratchet.io.table.columns import is_number
-from ratchet.io.table.labels.values import is_positive
+from ratchet.io.table.labels.values import is_value
 
 
 def number(column: pa.Array, decimal: str = ".") -> pa.Array:
@@ -77,11 +79,19 @@ def as_stored(column: pa.Array, kind: pa.DataType, decimal: str) -> pa.Array:
     return stored.cast(kind, safe=not pa.types.is_floating(kind))
 
 
-def label(column: pa.Array, positive: bool | float | str) -> tuple[pa.Array, pa.Array]:
-    """Whether each row is positive, null where missing; and the text of the other labels, null where positive."""
+def label(
+    column: pa.Array, positive: bool | float | str, unknown: Sequence[bool | float | str] = ()
+) -> tuple[pa.Array, pa.Array]:
+    """Whether each row is positive, null where missing; and the text of the other labels, null where positive.
+
+    unknown: the values that stand for a missing one.
+    """
     encoded = _decoded(column).dictionary_encode()
-    values = [None if _is_missing(value) else value for value in encoded.dictionary.to_pylist()]
-    hits = [None if value is None else is_positive(value, positive) for value in values]
+    values = [
+        None if _is_missing(value) or any(is_value(value, each) for each in unknown) else value
+        for value in encoded.dictionary.to_pylist()
+    ]
+    hits = [None if value is None else is_value(value, positive) for value in values]
     others = [None if value is None or hit else str(value) for value, hit in zip(values, hits, strict=True)]
     return pa.array(hits, pa.bool_()).take(encoded.indices), pa.array(others, pa.string()).take(encoded.indices)
 

@@ -40,7 +40,7 @@ def data(subject: Subject) -> Iterator[tuple[Level, str]]:
     for warning in late_labels.warnings(settings, table, counts):
         warnings += 1
         yield "warning", warning
-    (other,) = {other for facts in found.facts for other in facts.label_others} or {"missing"}
+    other = next((other for facts in found.facts for other in facts.label_others), "missing")
     part = "" if found.whole else f"; of features, {sum(map(len, found.frames)):,} rows were read"
     yield "ok", f"the label {label.column!r} is {label.positive!r} or {other!r}{part}"
 

@@ -30,21 +30,36 @@ def _data(proposal: Proposal) -> Iterator[str]:
     data = proposal.data
     yield f"uri: {_scalar(data.uri)}"
     if data.csv != Csv():
-        yield f"csv: {{separator: {_quoted(data.csv.separator)}, decimal: {_quoted(data.csv.decimal)}}}"
+        parts = data.csv.model_dump(exclude_defaults=True)
+        yield f"csv: {{{', '.join(f'{name}: {_quoted(value)}' for name, value in parts.items())}}}"
     yield f"timestamp: {_scalar(data.timestamp)}"
+    if data.timestamp_format is not None:
+        yield f"timestamp_format: {_quoted(data.timestamp_format)}"
     if data.timestamp_unit is not None:
         yield f"timestamp_unit: {data.timestamp_unit}  # judged by its values"
-    yield f"timezone: {_scalar(data.timezone)}  # where days begin; timestamps without a zone are local to it"
+    yield f"timezone: {_scalar(data.timezone)}  # where days begin; times without a zone are local to it"
+    yield from _label(proposal)
+    yield "# Features must be known when the event happens."
+    yield from _listed("numeric", data.numeric or ())
+    yield from _listed("categorical", data.categorical or ())
+    yield from _left_out(proposal)
+
+
+def _label(proposal: Proposal) -> Iterator[str]:
+    data = proposal.data
     yield "label:"
     yield f"  column: {_scalar(data.label.column)}"
     yield f"  positive: {_scalar(data.label.positive)}  # the class that F1 is about; the column has one other value"
+    if data.label.unknown:
+        yield f"  unknown: [{', '.join(map(_scalar, data.label.unknown))}]  # such a label is missing"
     if proposal.known_after:
         yield f"  known_after: {data.label.known_after}  # the last {proposal.known_after} days lack labels"
     if proposal.dropped:
         yield "  missing: drop  # earlier rows without a label: drop, negative, or refuse"
-    yield "# Features must be known when the event happens."
-    yield from _listed("numeric", data.numeric or ())
-    yield from _listed("categorical", data.categorical or ())
+
+
+def _left_out(proposal: Proposal) -> Iterator[str]:
+    yield from (f"# {remark if remark.isprintable() else repr(remark)}" for remark in proposal.remarks)
     for leak in proposal.leaks:
         separates = f"{_named(leak.name)} alone separates the classes (ROC AUC {leak.area:.3f})"
         yield f"# A leak? {separates}: add it if it is none."

@@ -10,7 +10,7 @@ from ratchet.errors import ConfigurationError
 from ratchet.settings import MODEL_NAME
 
 _LONGEST = 40
-_ENDINGS = re.compile(r"(\.(csv|parquet|parq|pq|gz|gzip|bz2|zst))+$")
+_ENDINGS = re.compile(r"(\.(csv|tsv|parquet|parq|pq|gz|gzip|bz2|zst))+$")
 
 
 def model_name(uri: str) -> str:

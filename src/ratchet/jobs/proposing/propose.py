@@ -4,7 +4,7 @@ What can't be found out is asked for: where several columns fit, an option names
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -15,10 +15,11 @@ from ratchet.core.evaluation.counts import day_number, day_of
 from ratchet.core.proposal import leaks, roles
 from ratchet.core.proposal.lengths import Lengths, lengths, unlabelled_days
 from ratchet.core.proposal.roles import Column
+from ratchet.core.time_formats import TimeFormat
 from ratchet.core.windows import Window
 from ratchet.errors import ConfigurationError, DataError
 from ratchet.io.table import columns, inspection, reader
-from ratchet.io.table.labels.values import is_positive
+from ratchet.io.table.labels.values import is_value
 from ratchet.io.table.sample import Sample, sample
 from ratchet.io.table.table import EventTable
 from ratchet.settings import Data, Label
@@ -28,7 +29,7 @@ type Ask = Callable[[str, Sequence[str]], str | None]
 
 _SHOWN = 10
 _NEEDED = {
-    "timestamp": "it has a date, a datetime, an epoch or text in ISO 8601 in every row",
+    "timestamp": "it has a date, a datetime, an epoch or a time as text in every row",
     "label": "it has exactly two values",
 }
 
@@ -39,8 +40,10 @@ class Given:
 
     uri: str
     timestamp: str | None = None
+    timestamp_format: str | None = None
     label: str | None = None
     positive: str | None = None
+    unknown: Sequence[str] = ()
     timezone: str = "UTC"
 
 
@@ -61,6 +64,7 @@ class Proposal:
 
     data: Data
     rows: int
+    remarks: Sequence[str]
     first: date
     end: date
     no_features: Sequence[tuple[str, str]]
@@ -72,7 +76,7 @@ class Proposal:
 
 def propose(given: Given, ask: Ask) -> Proposal:
     """Look at a table. Raises ConfigurationError for what an option must say, DataError for an unfit table."""
-    found = sample(given.uri)
+    found = sample(given.uri, _checked(given.timestamp_format))
     names = [column.name for column in found.columns]
     for name in (given.timestamp, given.label):
         if name is not None:
@@ -80,12 +84,14 @@ def propose(given: Given, ask: Ask) -> Proposal:
     by_name = {column.name: column for column in found.columns}
     timestamp = by_name[given.timestamp or _one(given, "timestamp", roles.timestamps(found.columns), ask)]
     label = by_name[given.label or _one(given, "label", roles.labels(found.columns, timestamp.name), ask)]
+    label, unknown = _without(label, given)
     positive = _positive(label, given)
     others = [column for column in found.columns if column.name not in (timestamp.name, label.name)]
     suspects = _suspects(others, label, positive)
     reasons = [(column.name, why) for column in others if (why := roles.why_no_feature(column)) is not None]
     left_out = {*dict(reasons), *(leak.name for leak in suspects)}
-    data = _data(given, found, timestamp, label, positive, [each for each in others if each.name not in left_out])
+    outcome = Label(column=label.name, positive=positive, unknown=unknown)
+    data = _data(given, found, timestamp, outcome, [each for each in others if each.name not in left_out])
     return _measured(found, data, reasons, suspects)
 
 
@@ -104,14 +110,52 @@ def _one(given: Given, role: str, candidates: Sequence[str], ask: Ask) -> str:
     raise ConfigurationError(message)
 
 
+def _checked(time_format: str | None) -> str | None:
+    try:
+        return None if time_format is None else TimeFormat.parse(time_format).text
+    except ValueError as error:
+        message = f"--timestamp-format {error}"
+        raise ConfigurationError(message) from error
+
+
+def _format(timestamp: Column, given: Given) -> str | None:
+    """None for ISO 8601, and for what is no text. Raises ConfigurationError if several formats fit."""
+    if given.timestamp_format is not None:
+        return given.timestamp_format
+    if len(timestamp.formats) > 1:
+        message = (
+            f"the times in {timestamp.name!r} of {given.uri} fit {' and '.join(timestamp.formats)}; "
+            "--timestamp-format names one"
+        )
+        raise ConfigurationError(message)
+    return next((form for form in timestamp.formats if form != roles.ISO_8601), None)
+
+
+def _without(label: Column, given: Given) -> tuple[Column, tuple[Any, ...]]:
+    """The label column with the unknown values missing, and these. Raises ConfigurationError if one does not occur."""
+    found = []
+    for value in given.unknown:
+        fits = [each for each in label.distinct if is_value(value, _plain(each, label))]
+        if not fits:
+            message = f"--unknown {value!r} does not occur in {label.name!r} of {given.uri}"
+            raise ConfigurationError(message)
+        found += fits
+    missing = label.missing | np.isin(label.values, np.array(found, dtype=label.values.dtype))
+    return replace(label, missing=missing), tuple(_plain(each, label) for each in found)
+
+
 def _positive(label: Column, given: Given) -> Any:
     values = [_plain(value, label) for value in label.distinct]
     if len(values) != 2:  # noqa: PLR2004
-        message = f"the label column {label.name!r} of {given.uri} has {len(values):,} values; two are accepted"
+        listed = ", ".join(repr(value) for value in values[:_SHOWN])
+        message = (
+            f"the label column {label.name!r} of {given.uri} has {len(values):,} values ({listed}"
+            f"{', …' if len(values) > _SHOWN else ''}); two are accepted, and those that --unknown names"
+        )
         raise DataError(message)
     if given.positive is None:
         return _plain(roles.positive_of(label), label)
-    fits = [value for value in values if is_positive(given.positive, value)]
+    fits = [value for value in values if is_value(given.positive, value)]
     if not fits:
         listed = " and ".join(repr(value) for value in values)
         message = f"--positive {given.positive!r} does not occur in {label.name!r}, which has {listed}"
@@ -139,17 +183,17 @@ def _suspects(others: Sequence[Column], label: Column, positive: Any) -> list[Le
     return found
 
 
-def _data(
-    given: Given, found: Sample, timestamp: Column, label: Column, positive: Any, features: Sequence[Column]
-) -> Data:
+def _data(given: Given, found: Sample, timestamp: Column, label: Label, features: Sequence[Column]) -> Data:
+    form = _format(timestamp, given)
     try:
         return Data(
             uri=given.uri,
             csv=found.csv,
             timestamp=timestamp.name,
-            timestamp_unit=roles.epoch_unit(timestamp),
+            timestamp_format=form,
+            timestamp_unit=None if form is not None else roles.epoch_unit(timestamp),
             timezone=given.timezone,
-            label=Label(column=label.name, positive=positive),
+            label=label,
             numeric=tuple(column.name for column in features if column.kind != "text"),
             categorical=tuple(column.name for column in features if column.kind == "text"),
         )
@@ -178,7 +222,9 @@ def _measured(found: Sample, data: Data, reasons: Sequence[tuple[str, str]], sus
     if dropped:
         label = label.model_copy(update={"missing": "drop"})
     data = data.model_copy(update={"label": label})
-    return Proposal(data, found.rows, day_of(first), table.end, reasons, suspects, known_after, dropped, sizes)
+    return Proposal(
+        data, found.rows, found.remarks, day_of(first), table.end, reasons, suspects, known_after, dropped, sizes
+    )
 
 
 def _days(table: EventTable) -> tuple[int, Any, Any]:

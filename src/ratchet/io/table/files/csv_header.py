@@ -13,6 +13,10 @@ from ratchet.settings import Csv
 _BYTES = 1024 * 1024
 
 
+class EncodingError(DataError):
+    """A file is not in the encoding of its dialect."""
+
+
 @dataclass(frozen=True)
 class Header:
     """names: of all columns, empty for a column without one. before: the number of empty lines before the header."""
@@ -65,5 +69,5 @@ def _before(head: bytes, error: UnicodeDecodeError, where: str, dialect: Csv) ->
     if "\n" not in text and "\r" not in text:
         byte = head[error.start]
         message = f"the file {where} is not {dialect.encoding.upper()}: its header has the byte 0x{byte:02x}"
-        raise DataError(message) from error
+        raise EncodingError(message) from error
     return text

@@ -12,7 +12,9 @@ from ratchet.io.table.files.filesystem import Store, address, explained
 # pandas' documentation names compressed Parquet `a.parquet.gzip`.
 _COMPRESSED = tuple(f".parquet.{codec}" for codec in ("gzip", "gz", "snappy", "zstd", "brotli", "lz4"))
 _ENDINGS = {"parquet": (".parquet", ".parq", ".pq", *_COMPRESSED), "csv": (".csv", ".csv.gz", ".csv.bz2", ".csv.zst")}
-_ENDING_NAMES = {"parquet": ".parquet, .parq or .pq", "csv": ".csv, .csv.gz, .csv.bz2 or .csv.zst"}
+# CSV, too, if no other file is a table.
+_WITH_TABS = (".tsv", ".tsv.gz", ".tsv.bz2", ".tsv.zst")
+_ENDING_NAMES = {"parquet": ".parquet, .parq or .pq", "csv": ".csv, .tsv, or these with .gz, .bz2 or .zst"}
 _ALL_ENDINGS = (
     f"{_ENDING_NAMES['parquet']}, or in {_ENDING_NAMES['csv']}; data.format selects the format of other names"
 )
@@ -30,6 +32,8 @@ def files(store: Store, wanted: str | None) -> tuple[str, list[tuple[str, int]],
     with explained(store.uri):
         found = _found(store)
     forms = {path: _form(path) for path, _ in found}
+    if not any(forms.values()):
+        forms = {path: "csv" if path.lower().endswith(_WITH_TABS) else None for path in forms}
     seen = sorted({form for form in forms.values() if form is not None})
     if wanted is None and len(seen) > 1:
         message = f"{store.uri} holds Parquet and CSV files: set data.format to one of them"

@@ -118,10 +118,11 @@ def _row_groups(
 def _day_ranges(columns: Sequence[Any], kind: pa.DataType, clock: Clock) -> list[tuple[int, int] | tuple[None, None]]:
     """The local days of the first and the last instant of each row group, from the facts about its timestamps.
 
-    Unknown for text, and if the footer has no statistics or reports nulls.
+    Unknown for text and with a format, whose order may not be that of time, and if the footer has no statistics or
+    reports nulls.
     """
     unknown: list[tuple[int, int] | tuple[None, None]] = [(None, None)] * len(columns)
-    if is_text(kind):
+    if is_text(kind) or clock.form is not None:
         return unknown
     told = [index for index, column in enumerate(columns) if _tells(column)]
     try:

@@ -40,7 +40,8 @@ class LabelFacts:
         """What readers of the report are told."""
         label, length = settings.data.label, settings.windows.gap or settings.data.label.known_after
         final = f"a label is final {label.known_after} after its event" if label.known_after else "not all are known"
-        found = [f"Labels: {_rows(self.not_yet)} from {windows.as_of} on not yet known ({final})."]
+        late = label.known_after is not None or label.known_at is not None
+        found = [f"Labels: {_rows(self.not_yet)} from {windows.as_of} on not yet known ({final})."] if late else []
         if settings.gap is not None:
             found.append(f"Between two windows lie {length}, in which the labels of the earlier one become known.")
         elif label.known_after is not None:

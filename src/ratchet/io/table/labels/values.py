@@ -17,11 +17,11 @@ from ratchet.settings import Label
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
-def is_positive(value: object, positive: bool | float | str) -> bool:
-    """Whether a label is the positive one, across types: the text `1` equals the number 1 and true."""
+def is_value(value: object, wanted: bool | float | str) -> bool:
+    """Whether a label is a value of the settings, across types: the text `1` equals the number 1 and true."""
     if isinstance(value, str):
-        return spelled_alike(value) == spelled_alike(str(positive))
-    return value == (_number(positive) if isinstance(positive, str) else positive)
+        return spelled_alike(value) == spelled_alike(str(wanted))
+    return value == (_number(wanted) if isinstance(wanted, str) else wanted)
 
 
 def spelled_alike(value: str) -> str:
@@ -39,13 +39,14 @@ def _number(text: str) -> float | None:
 
 
 def check_comparable(schema: pa.Schema, label: Label) -> None:
-    """Raises ConfigurationError if the positive value can't occur in a column of this type."""
+    """Raises ConfigurationError if a value of the settings can't occur in the column, or if one has two meanings."""
+    if any(is_value(value, label.positive) for value in label.unknown):
+        message = f"data.label.unknown has {label.positive!r}, which is data.label.positive"
+        raise ConfigurationError(message)
     kind = schema.field(label.column).type
     if is_text(kind):
         return
-    fits = is_number(kind) and (not isinstance(label.positive, str) or _number(label.positive) is not None)
-    if not fits:
-        message = (
-            f"data.label.positive is {label.positive!r}, which can't occur in {label.column!r}, a column of {kind}"
-        )
-        raise ConfigurationError(message)
+    for key, value in (("positive is", label.positive), *(("unknown has", value) for value in label.unknown)):
+        if not is_number(kind) or (isinstance(value, str) and _number(value) is None):
+            message = f"data.label.{key} {value!r}, which can't occur in {label.column!r}, a column of {kind}"
+            raise ConfigurationError(message)
