@@ -1,9 +1,10 @@
 // Bundles the page into built/.
-import { copyFileSync, mkdirSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync } from 'node:fs';
 import { build } from 'esbuild';
 
 mkdirSync('built', { recursive: true });
 copyFileSync('page/index.html', 'built/index.html');
+cpSync('node_modules/@grafana/ui/dist/public/img/icons', 'built/build/img/icons', { recursive: true });
 await build({
   entryPoints: { page: 'page/index.jsx' },
   outdir: 'built',

@@ -59,9 +59,8 @@ function Repeated({ panel, options, children }) {
   }
   const more = { width, height, renderCounter, source: data, getValues, ...options };
   const orientation = panel.options.orientation ?? VizOrientation.Auto;
-  const factors = (values) => getDisplayValueAlignmentFactors(values.map(({ display }) => display));
   return (
-    <VizRepeater {...more} orientation={orientation} getAlignmentFactors={factors} renderValue={children(theme)} />
+    <VizRepeater {...more} orientation={orientation} getAlignmentFactors={getDisplayValueAlignmentFactors} renderValue={children(theme)} />
   );
 }
 

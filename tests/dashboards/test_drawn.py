@@ -1,0 +1,117 @@
+"""Every panel of both dashboards, drawn in a real Chromium by Grafana's front-end libraries, shows what Prometheus has.
+
+`make dashboards` bundles the page and runs this; PICTURES=docs saves the pictures that the documentation shows.
+"""
+
+import json
+import os
+import time
+from pathlib import Path
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.browser import browsing
+from tests.dashboards.loads import SCRAPES
+from tests.dashboards.months import DAY, DAYS
+from tests.manifests.dashboards import DASHBOARDS, panels
+from tests.manifests.kustomize import ROOT
+
+SPANS = {"ratchet": DAYS * DAY, "ratchet-serving": SCRAPES * 30}
+NAMES = {"ratchet": "dashboard.png", "ratchet-serving": "dashboard-serving.png"}
+WIDTH, DRAWN_SECONDS = 1500, 90
+
+# Of each panel: its kind, what can be read, the names in its legend, how much of its plot has a colour, texts that are cut.
+SEEN = """
+[...document.querySelectorAll('[data-viz-panel-key]')].map(panel => {
+  const canvas = panel.querySelector('.u-wrap canvas');
+  let coloured = 0;
+  if (canvas && canvas.width) {
+    const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    for (let i = 0; i < data.length; i += 4) {
+      const [r, g, b, a] = data.subarray(i, i + 4);
+      coloured += a > 100 && Math.max(r, g, b) - Math.min(r, g, b) > 60;
+    }
+  }
+  const texts = [...panel.querySelectorAll('section, div, span, button')].filter(
+    e => [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()));
+  return {
+    key: panel.dataset.vizPanelKey,
+    kind: panel.dataset.pluginId,
+    text: panel.innerText,
+    legend: [...panel.querySelectorAll('[data-testid^="data-testid VizLegend series"]')].map(e => e.innerText.trim()),
+    coloured,
+    cut: texts.filter(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflow !== 'visible')
+      .map(e => e.innerText),
+    small: texts.filter(e => parseFloat(getComputedStyle(e).fontSize) < 10).map(e => e.innerText),
+  };
+})
+"""
+
+
+@pytest.fixture(scope="module")
+def tab():
+    with browsing() as found:
+        yield found
+
+
+def drawn(tab, page, past, name, **values):
+    """What is seen of a dashboard's panels, by their titles, once all have drawn."""
+    now = time.time()
+    words = {"dashboard": f"{page}/k8s/components/dashboards/{name}.json", "prometheus": past}
+    words |= {"from": int((now - SPANS[name]) * 1000), "to": int(now * 1000), **values}
+    height = 110 + 38 * max(each["gridPos"]["y"] + each["gridPos"]["h"] for each in DASHBOARDS[name]["panels"])
+    tab.problems.clear()
+    tab.open(f"{page}/tests/dashboards/built/index.html?{urlencode(words, doseq=True)}", WIDTH, height)
+    titles = {f"panel-{each['id']}": each["title"] for each in panels(DASHBOARDS[name])}
+    deadline = time.monotonic() + DRAWN_SECONDS
+    while time.monotonic() < deadline:
+        found = {titles[each["key"]]: each for each in tab.value(SEEN)}
+        if found.keys() == set(titles.values()) and not any(missing(each) for each in found.values()):
+            break
+        time.sleep(0.5)
+    return found
+
+
+def missing(panel):
+    """Sentences about what a panel does not show."""
+    if "No data" in panel["text"] or "error" in panel["text"]:
+        yield panel["text"]
+    if panel["kind"] == "timeseries" and panel["coloured"] < 100:
+        yield "no line is drawn"
+    if panel["kind"] == "timeseries" and not panel["legend"]:
+        yield "no line has a name"
+    if panel["kind"] != "timeseries" and len(panel["text"].split("\n")) < 2:
+        yield f"only its title is shown: {panel['text']}"
+
+
+def wrong(found):
+    """What a reader could not see or not read, by the panel's title."""
+    for title, panel in found.items():
+        yield from ((title, sentence) for sentence in missing(panel))
+        if len(set(panel["legend"])) != len(panel["legend"]) or "" in panel["legend"]:
+            yield title, f"names of lines: {panel['legend']}"
+        yield from ((title, f"cut: {text}") for text in panel["cut"])
+        yield from ((title, f"too small: {text}") for text in panel["small"])
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_every_panel_shows_what_there_is(tab, page, past, name):
+    found = drawn(tab, page, past, name)
+    if folder := os.environ.get("PICTURES"):
+        tab.picture(ROOT / folder / NAMES[name])
+    assert found.keys() == {panel["title"] for panel in panels(DASHBOARDS[name])}
+    assert list(wrong(found)) == []
+    assert tab.problems == []
+
+
+def test_one_model_is_shown_where_one_is_chosen(tab, page, past):
+    found = drawn(tab, page, past, "ratchet", **{"var-model": "flights-spark"})
+    assert found["Champion"]["text"].split("\n") == ["Champion", "flights-spark 2"]
+    assert {name.split(" ")[0] for name in found["Rolling value and its floor"]["legend"]} == {"flights-spark"}
+    assert len(found["Rolling value and its floor"]["legend"]) == 4
+
+
+def test_a_panel_without_data_is_seen(tab, page, past):
+    found = drawn(tab, page, past, "ratchet-serving", **{"var-model": "no-such-model", "from": 0, "to": 60_000})
+    assert {title for title, sentence in wrong(found) if "No data" in sentence}
