@@ -13,7 +13,7 @@ import pytest
 
 from tests.browser import browsing
 from tests.dashboards.loads import SCRAPES
-from tests.dashboards.months import DAY, DAYS
+from tests.dashboards.months import DAY, DAYS, written
 from tests.manifests.dashboards import DASHBOARDS, panels
 from tests.manifests.kustomize import ROOT
 
@@ -59,7 +59,7 @@ def drawn(tab, page, past, name, **values):
     """What is seen of a dashboard's panels, by their titles, once all have drawn."""
     now = time.time()
     words = {"dashboard": f"{page}/k8s/components/dashboards/{name}.json", "prometheus": past}
-    words |= {"from": int((now - SPANS[name]) * 1000), "to": int(now * 1000), **values}
+    words |= {"from": written(now - SPANS[name]), "to": written(now), **values}
     height = 110 + 38 * max(each["gridPos"]["y"] + each["gridPos"]["h"] for each in DASHBOARDS[name]["panels"])
     tab.problems.clear()
     tab.open(f"{page}/tests/dashboards/built/index.html?{urlencode(words, doseq=True)}", WIDTH, height)
@@ -113,5 +113,5 @@ def test_one_model_is_shown_where_one_is_chosen(tab, page, past):
 
 
 def test_a_panel_without_data_is_seen(tab, page, past):
-    found = drawn(tab, page, past, "ratchet-serving", **{"var-model": "no-such-model", "from": 0, "to": 60_000})
+    found = drawn(tab, page, past, "ratchet-serving", **{"var-model": "no-such-model", "from": written(0), "to": written(600)})
     assert {title for title, sentence in wrong(found) if "No data" in sentence}
