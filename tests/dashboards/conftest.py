@@ -1,6 +1,5 @@
 """The past that the dashboards show."""
 
-import shutil
 import time
 from contextlib import ExitStack
 from functools import partial
@@ -10,12 +9,14 @@ from threading import Thread
 
 import pytest
 
+from tests.browser import chromium
 from tests.dashboards import loads, months
 from tests.dashboards.clock import Clock, ruled_by
-from tests.dashboards.scraped import prometheus, stamped, wait_for
+from tests.dashboards.scraped import PROMETHEUS, prometheus, stamped, wait_for
 from tests.integration.scoring_fixtures import like, registered  # noqa: F401  # a fixture
 from tests.integration.trainer_fixtures import empty_mlflow, flights_slice  # noqa: F401  # a fixture
 from tests.manifests.kustomize import ROOT
+from tests.manifests.promtool import PROMTOOL
 
 SERVING_SECONDS = 30  # between two scrapes, as in a cluster; they were taken faster
 
@@ -28,8 +29,16 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory):
-    """A month of two exporters, in OpenMetrics; and their consoles' pages."""
+def all_is_there():
+    """Skip where something is missing that `make dashboards` brings, or a Chromium."""
+    if not (Path(__file__).parent / "built/page.js").is_file() or None in (PROMETHEUS, PROMTOOL):
+        pytest.skip("the page, Prometheus or promtool is missing; make dashboards brings them")
+    chromium()
+
+
+@pytest.fixture(scope="session")
+def exported(all_is_there, tmp_path_factory):
+    """A month of two exporters, in OpenMetrics."""
     until = time.time() // months.HOUR * months.HOUR
     places = []
     for name in ("flights", "churn"):
@@ -44,11 +53,11 @@ def exported(tmp_path_factory):
             for number, page in enumerate(pages):
                 instance = f"10.244.0.{20 + number}:9464"
                 lines += stamped(page, at, job="ratchet-exporter", instance=instance)
-        return lines, [own.told("") for own in found]
+    return lines
 
 
 @pytest.fixture(scope="session")
-def served(registered, flights_slice, tmp_path_factory):
+def served(all_is_there, registered, flights_slice, tmp_path_factory):  # noqa: F811
     """Two hours of servers, in OpenMetrics, that end now."""
     folder = like(registered, tmp_path_factory.mktemp("served"), flights_slice)
     pages = list(loads.scraped(folder))
@@ -63,10 +72,8 @@ def served(registered, flights_slice, tmp_path_factory):
 @pytest.fixture(scope="session")
 def past(exported, served, tmp_path_factory):
     """The address of a Prometheus that has scraped all of it."""
-    if shutil.which("prometheus") is None:
-        pytest.skip("no Prometheus on the PATH")
     first, lines = served
-    with prometheus(tmp_path_factory.mktemp("prometheus"), exported[0] + lines, first) as address:
+    with prometheus(tmp_path_factory.mktemp("prometheus"), exported + lines, first) as address:
         wait_for(address, 'ALERTS{alertstate="firing"}')
         yield address
 

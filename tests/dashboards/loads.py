@@ -18,7 +18,7 @@ SCRAPES, PAUSE = 240, 0.5
 # The addresses of pods, which Prometheus gives as instance.
 SERVERS = {"10.244.0.11:8080": "sklearn", "10.244.0.12:8080": "sklearn", "10.244.0.15:8080": "spark"}
 GOES, FROM, TO = "10.244.0.12:8080", 150, 165
-FAILING = range(70, 110)  # scrapes in which some requests have no rows, on which the model fails
+CROWDED = range(70, 100)  # scrapes in which four ask at once, of whom two are answered
 _pool = urllib3.PoolManager(retries=False, timeout=30, maxsize=8)
 
 
@@ -28,19 +28,22 @@ class Server:
     def __init__(self, folder, engine):
         client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
         self.rows = samples.read(client, client.get_model_version(f"flights-{engine}", "1").run_id)
-        self.words, self.scrape = (folder, "serve", engine, "--env", "test", "--port"), 0
+        few = ("--set", "serving.max_concurrent=2")
+        self.words, self.scrape = (folder, "serve", engine, "--env", "test", *few, "--port"), 0
 
     def begin(self):
         port = free_port()
         self.verb, self.address = Verb(*self.words, str(port)), f"http://127.0.0.1:{port}"
         self.verb.wait_for("serve.ready")
         self.stop = threading.Event()
-        self.thread = threading.Thread(target=self._load)
-        self.thread.start()
+        self.threads = [threading.Thread(target=self._load, args=(number,)) for number in range(4)]
+        for thread in self.threads:
+            thread.start()
 
     def end(self):
         self.stop.set()
-        self.thread.join()
+        for thread in self.threads:
+            thread.join()
         self.verb.send(signal.SIGTERM)
         self.verb.end()
         self.verb.__exit__()
@@ -52,16 +55,18 @@ class Server:
         except urllib3.exceptions.HTTPError:
             return None
 
-    def _load(self):
-        chance = random.Random(7)
+    def _load(self, number):
+        chance = random.Random(number)  # noqa: S311  # a load, no secret
         while not self.stop.wait(chance.expovariate(30)):
+            if number > 0 and self.scrape not in CROWDED:
+                continue
             first = chance.randrange(len(self.rows.rows) - 12)
             body = json.dumps(self.rows.request(first, first + chance.randrange(1, 12)))
             if chance.random() < 0.03:
                 body = "{"
-            elif self.scrape in FAILING and chance.random() < 0.12:
-                body = json.dumps(self.rows.request(0, 0))
-            _pool.request("POST", f"{self.address}/invocations", body=body, headers={"Content-Type": "application/json"})
+            _pool.request(
+                "POST", f"{self.address}/invocations", body=body, headers={"Content-Type": "application/json"}
+            )
 
 
 def scraped(folder):

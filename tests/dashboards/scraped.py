@@ -12,12 +12,14 @@ from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
+import pytest
 import requests
 
 from tests.integration.conftest import free_port
 from tests.manifests.kustomize import ROOT
-from tests.manifests.promtool import PROMTOOL
+from tests.manifests.promtool import PROMTOOL, tool_at
 
+PROMETHEUS = tool_at("prometheus")
 RULES = ROOT / "k8s/components/monitoring/rules/ratchet.yaml"
 # Facts are told by the hour, and the last ones at most two hours ago; in a cluster it is 5 minutes.
 LOOKBACK = "130m"
@@ -46,11 +48,12 @@ def prometheus(folder, lines, rates_from):
     (folder / "past.txt").write_text("\n".join([*lines, "# EOF", ""]))
     promtool("tsdb", "create-blocks-from", "openmetrics", "--quiet", folder / "past.txt", folder / "data")
     _write_rules(folder)
-    with _running(folder, rules=False) as address:
-        rates = [f"--start={rates_from:.0f}", f"--end={time.time():.0f}", "--eval-interval=30s", f"--url={address}"]
-        promtool("tsdb", "create-blocks-from", "rules", *rates, f"--output-dir={folder / 'rates'}", RULES)
-    for block in (folder / "rates").iterdir():
-        shutil.move(block, folder / "data" / block.name)
+    for _ in range(2):  # a rule that reads another one's values finds them the second time
+        with _running(folder, rules=False) as address:
+            rates = [f"--start={rates_from:.0f}", f"--end={time.time():.0f}", "--eval-interval=30s", f"--url={address}"]
+            promtool("tsdb", "create-blocks-from", "rules", *rates, f"--output-dir={folder / 'rates'}", RULES)
+        for block in (folder / "rates").iterdir():
+            shutil.move(block, folder / "data" / block.name)
     with _running(folder, rules=True) as address:
         yield address
 
@@ -68,7 +71,7 @@ def _write_rules(folder):
 def _running(folder, *, rules):
     port = free_port()
     address = f"http://127.0.0.1:{port}"
-    command = [shutil.which("prometheus"), f"--config.file={folder}/{'some' if rules else 'none'}.yml"]
+    command = [PROMETHEUS, f"--config.file={folder}/{'some' if rules else 'none'}.yml"]
     command += [f"--storage.tsdb.path={folder}/data", "--storage.tsdb.retention.time=60d"]
     command += [f"--web.listen-address=127.0.0.1:{port}", f"--query.lookback-delta={LOOKBACK}"]
     with (folder / "prometheus.log").open("ab") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
@@ -88,7 +91,7 @@ def _until(address, process, folder):
                 return
         except (URLError, ConnectionError):
             time.sleep(0.1)
-    raise AssertionError((folder / "prometheus.log").read_text()[-2000:])
+    pytest.fail((folder / "prometheus.log").read_text()[-2000:])
 
 
 def wait_for(address, expression):
@@ -99,4 +102,4 @@ def wait_for(address, expression):
         if found["data"]["result"]:
             return found["data"]["result"]
         time.sleep(0.3)
-    raise AssertionError(f"not within {SECONDS} s: {expression}")
+    pytest.fail(f"not within {SECONDS} s: {expression}")
