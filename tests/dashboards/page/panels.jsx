@@ -29,6 +29,8 @@ const LINES = {
   axisColorMode: 'text',
   axisBorderShow: false,
   axisCenteredZero: false,
+  axisSoftMin: undefined,
+  axisSoftMax: undefined,
   scaleDistribution: { type: 'linear' },
   stacking: { mode: 'none', group: 'A' },
   thresholdsStyle: { mode: 'off' },
