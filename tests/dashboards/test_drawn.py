@@ -45,8 +45,12 @@ SEEN = """
     text: panel.innerText,
     legend: [...panel.querySelectorAll('[data-testid^="data-testid VizLegend series"]')].map(e => e.innerText.trim()),
     coloured,
-    cut: texts.filter(e => e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflow !== 'visible')
-      .map(e => e.innerText),
+    cut: texts.filter(e => {
+      const style = getComputedStyle(e), inside = document.createRange();
+      inside.selectNodeContents(e);
+      const room = e.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+      return style.overflow !== 'visible' && inside.getBoundingClientRect().width > room + 1;
+    }).map(e => e.innerText),
     small: texts.filter(e => parseFloat(getComputedStyle(e).fontSize) < 10).map(e => e.innerText),
   };
 })
@@ -71,7 +75,7 @@ def drawn(tab, page, past, name, **values):
     deadline = time.monotonic() + DRAWN_SECONDS
     while time.monotonic() < deadline:
         found = {titles[each["key"]]: each for each in tab.value(SEEN)}
-        if found.keys() == set(titles.values()) and not any(missing(each) for each in found.values()):
+        if found.keys() == set(titles.values()) and not any(list(missing(each)) for each in found.values()):
             break
         time.sleep(0.5)
     return found

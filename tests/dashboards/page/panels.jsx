@@ -70,8 +70,8 @@ const Stat = (panel) => (
   <Repeated panel={panel} options={{ autoGrid: true }}>
     {(theme) =>
       ({ value, width, height, count, alignmentFactors }) => {
-        const { colorMode, graphMode, justifyMode, textMode, wideLayout } = panel.options;
-        const more = { colorMode, graphMode, justifyMode, wideLayout, textMode, alignmentFactors, count };
+        const { colorMode, graphMode, justifyMode, text, textMode, wideLayout } = panel.options;
+        const more = { colorMode, graphMode, justifyMode, wideLayout, text, textMode, alignmentFactors, count };
         return <BigValue {...{ width, height, theme, ...more }} value={value.display} sparkline={value.sparkline} />;
       }}
   </Repeated>
@@ -84,8 +84,8 @@ const Bars = (panel) => (
   >
     {(theme) =>
       ({ value, width, height, orientation, alignmentFactors }) => {
-        const { displayMode, showUnfilled, valueMode, namePlacement } = panel.options;
-        const more = { displayMode, showUnfilled, namePlacement, alignmentFactors, orientation };
+        const { displayMode, showUnfilled, valueMode, namePlacement, text } = panel.options;
+        const more = { displayMode, showUnfilled, namePlacement, text, alignmentFactors, orientation };
         const shown = { value: value.display, field: value.field, display: value.view?.getFieldDisplayProcessor(value.colIndex) };
         return <BarGauge {...{ width, height, theme, ...shown, ...more }} valueDisplayMode={valueMode} />;
       }}

@@ -53,7 +53,7 @@ const asRegex = (value) =>
   [value].flat().length > 1 ? `(${[value].flat().map(escaped).join('|')})` : escaped([value].flat()[0]);
 const escaped = (text) => (text === '.*' ? text : String(text).replace(/[\\^$*+?.()|[\]{}]/g, '\\\\$&'));
 
-// A gap in the series is a null, as from Grafana's server.
+// A gap in the series is a null, and so is what is no number, such as 0/0: Grafana's time series does the same.
 function frameOf({ metric, values, value }, target, step) {
   const rows = [];
   for (const [at, text] of values ?? [value]) {
@@ -61,7 +61,7 @@ function frameOf({ metric, values, value }, target, step) {
     if (last && at - last[0] > step) {
       rows.push([last[0] + step, null]);
     }
-    rows.push([at, Number(text)]);
+    rows.push([at, Number.isFinite(Number(text)) ? Number(text) : null]);
   }
   const named = target.legendFormat.replace(/\{\{\s*(\w+)\s*\}\}/g, (_, label) => metric[label] ?? '');
   return createDataFrame({
