@@ -29,7 +29,7 @@ run: setup data/flights.written ## Run one whole cycle on the sample: train both
 .PHONY: test
 test: setup ## Check and test everything that needs no cluster
 	@$(if $(CHECKED),,$(MAKE) check)
-	$(PYTEST) tests --ignore tests/e2e --ignore tests/images -n 3 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) tests --ignore tests/e2e --ignore tests/images --ignore tests/dashboards -n 3 --dist loadfile --no-loadscope-reorder
 
 # What hypothesis tries, by hundreds of examples that are new each time.
 .PHONY: test-deep
@@ -75,6 +75,16 @@ test-images: setup
 .PHONY: test-manifests
 test-manifests: setup .tools/promtool .tools/alertmanager .tools/helm
 	RATCHET_KUBECTL_REQUIRED=1 $(PYTEST) tests/manifests
+
+# Draws the Grafana dashboards in a Chromium; the one target that needs Node.js. PICTURES=docs saves what was drawn.
+.PHONY: dashboards
+dashboards: setup .tools/promtool .tools/prometheus tests/dashboards/built/page.js
+	$(PYTEST) tests/dashboards
+
+tests/dashboards/built/page.js: $(wildcard tests/dashboards/*.json tests/dashboards/build.mjs tests/dashboards/page/*)
+	@command -v npm > /dev/null || { echo "npm is needed to draw the dashboards; install Node.js 20 or newer" >&2; exit 1; }
+	npm ci --prefix tests/dashboards
+	cd tests/dashboards && node build.mjs
 
 # --- A release ------------------------------------------------------------------------------------------------------
 export REGISTRY VERSION
@@ -161,7 +171,7 @@ setup: .venv/.synced ## Install everything that the other targets need
 	$(UV) sync --locked --quiet --compile-bytecode
 	@touch $@
 
-.tools/promtool .tools/alertmanager:
+.tools/promtool .tools/prometheus .tools/alertmanager:
 	k8s/prometheus-tool $@
 
 .tools/oras .tools/helm:

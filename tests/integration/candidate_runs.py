@@ -64,12 +64,13 @@ def add_run(
     metrics=None,
     status="FINISHED",
     logged=False,
+    begun=None,
 ):
     """A run as a trainer leaves it; returns its id.
 
     rivals: F1 on the candidate's rows by version; None: that of all existing versions, as recorded. compared: whether
     there are such rows at all. probability: that the candidate is better, in each row. logged: log the model as
-    MLflow's own kind (`models:/m-…`), not as a folder of the run.
+    MLflow's own kind (`models:/m-…`), not as a folder of the run. begun: when it began, as a Unix time.
     """
     client = MlflowClient(settings.tracking.uri)
     own_tags = {
@@ -84,7 +85,8 @@ def add_run(
     }
     _begun[0] += 1000
     experiment = _experiment(settings.tracking.uri, settings.experiment, settings.tracking.artifacts)
-    run = client.create_run(experiment, start_time=_begun[0], tags=own_tags | (tags or {})).info
+    start = _begun[0] if begun is None else int(begun * 1000)
+    run = client.create_run(experiment, start_time=start, tags=own_tags | (tags or {})).info
     numbers = {"f1": f1, "f1_all_positive": 0.4, "precision": 0.5} | (metrics or {})
     logged_numbers = [Metric(name, value, 0, 0) for name, value in numbers.items() if value is not None]
     rows = []
