@@ -1,8 +1,8 @@
-"""Completes syft's SBOM of an image from what only the lock and the image itself say; called by images/sbom.
+"""Completes syft's SBOM of an image with what only the lock and the image itself say; called by images/sbom.
 
-complete_sbom.py IMAGE < FOUND > COMPLETED, where IMAGE is what `docker image inspect` says, as JSON. Python packages get the
-address and the hash of the file that `uv.lock` has for the image's platform. The serial number and the time are the image's:
-the same image has the same SBOM.
+complete_sbom.py IMAGE < FOUND > COMPLETED, where IMAGE is what `docker image inspect` says, as JSON. Python packages
+get the address and the hash of the file that `uv.lock` has for the image's platform. The serial number and the time
+are the image's: the same image has the same number.
 """
 
 import json
