@@ -66,6 +66,16 @@ images: ## Build the images, and print what each adds to its base
 	done
 	images/sizes $(VERSION) $(IMAGES)
 
+# What each image contains, as dist/sbom/NAME.cdx.json. Needs what `make images` made.
+.PHONY: sbom
+sbom: setup .tools/syft
+	@images/sbom $(VERSION) dist/sbom $(IMAGES)
+
+# What the images start from, by digest instead of by tag; MIRROR=registry.example.com/hub instead of docker.io/library.
+.PHONY: pin-bases
+pin-bases: .tools/oras
+	@images/pin-bases $(MIRROR)
+
 # Needs what `make images` made.
 .PHONY: test-images
 test-images: setup
@@ -93,7 +103,7 @@ export REGISTRY VERSION
 release: setup ## Make dist/: one YAML, a chart and an artifact; with REGISTRY, push them and the images, by digest
 	@k8s/release/check
 	@rm -rf dist
-	@$(if $(REGISTRY),$(MAKE) .tools/oras images)
+	@$(if $(REGISTRY),$(MAKE) .tools/oras images sbom)
 	@$(if $(REGISTRY),k8s/release/push)
 	@k8s/release/pin
 	@k8s/release/render
@@ -174,7 +184,7 @@ setup: .venv/.synced ## Install everything that the other targets need
 .tools/promtool .tools/prometheus .tools/alertmanager:
 	k8s/prometheus-tool $@
 
-.tools/oras .tools/helm:
+.tools/oras .tools/helm .tools/syft:
 	k8s/release/tool $@
 
 .tools/bin/uv:

@@ -36,6 +36,7 @@ ORDER = (
     "login",
     "backup",
     "outages",
+    "install",
 )
 
 

@@ -80,8 +80,10 @@ def dockerfile(name):
 
 
 def starts(name):
-    """What the stages of an image's Dockerfile start from."""
-    return re.findall(r"^FROM (\S+)", dockerfile(name), re.MULTILINE)
+    """What the stages of an image's Dockerfile start from, unless `make pin-bases` has said it."""
+    text = dockerfile(name)
+    bases = {f"${name}": base for name, base in re.findall(r"^ARG (\w+)=(\S+)$", text, re.MULTILINE)}
+    return [bases.get(start, start) for start in re.findall(r"^FROM (\S+)", text, re.MULTILINE)]
 
 
 @pytest.mark.parametrize("name", IMAGES)

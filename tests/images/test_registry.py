@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import shutil
 import socket
 import subprocess
 import tarfile
@@ -11,7 +12,7 @@ import time
 import pytest
 import yaml
 
-from tests.images.container import DOCKER, docker
+from tests.images.container import DOCKER, ROOT, docker
 from tests.manifests import rules
 from tests.manifests.kustomize import build, need_kubectl
 from tests.manifests.pods import pods
@@ -24,6 +25,8 @@ OURS = [
     f"ratchet/{name}:{NUMBER}{SUFFIX}" for name in ("control", "trainer-sklearn", "trainer-spark", "mlflow", "minio")
 ]
 OTHERS = [f"{name}:{NUMBER}{SUFFIX}" for name in ("postgres", "prom/prometheus")]
+BASES = ("python:3.12-slim-bookworm", "debian:bookworm-slim", "golang:1.26-bookworm")
+SBOM = json.dumps({"bomFormat": "CycloneDX", "metadata": {"timestamp": "2026-01-02T03:04:05Z"}}, indent=1)
 READY_SECONDS = 60
 
 
@@ -69,6 +72,8 @@ def released(registry, images, tmp_path_factory):
         r"(name: (?:postgres|prom/prometheus), newTag: )[^}]+", rf'\1"{NUMBER}{SUFFIX}"', component.read_text()
     )
     component.write_text(text)
+    (made.dist / "sbom").mkdir(parents=True)
+    (made.dist / "sbom/control.cdx.json").write_text(SBOM)
     for step in ("check", "push", "pin", "render", "publish"):
         made.step(step)
     return made
@@ -121,11 +126,53 @@ def test_helm_installs_the_chart_from_the_registry(released, registry):
     assert found == by_key(released.objects()[1:])
 
 
-def test_a_release_may_be_repeated(released):
+def attached(image):
+    """What is attached to an image: the manifests."""
+    found = json.loads(oras("discover", "--plain-http", "--format", "json", image))
+    return found.get("referrers") or found.get("manifests")
+
+
+def test_an_image_comes_with_its_sbom(released, registry, tmp_path):
+    image = f"{registry}/team/{OURS[0]}"
+    (sbom,) = attached(image)
+    assert sbom["artifactType"] == "application/vnd.cyclonedx+json"
+    oras("pull", "--plain-http", f"{image.rpartition(':')[0]}@{sbom['digest']}", folder=tmp_path)
+    assert (tmp_path / "sbom/control.cdx.json").read_text() == SBOM
+
+
+def test_a_release_may_be_repeated(released, registry):
     before = released.objects()
     for step in ("push", "pin", "render", "publish"):
         released.step(step)
     assert released.objects() == before
+    assert len(attached(f"{registry}/team/{OURS[0]}")) == 1
+
+
+def test_the_bases_are_named_by_the_digests_that_a_registry_has(released, registry):
+    shutil.copytree(ROOT / "images", released.folder / "images")
+    hub = f"{registry}/hub"
+    try:
+        for base in BASES:
+            docker("tag", OURS[0], f"{hub}/{base}")
+            docker("push", f"{hub}/{base}")
+    finally:
+        docker("image", "rm", *(f"{hub}/{base}" for base in BASES))
+    pinned = [f"{hub}/{base}@{oras('resolve', '--plain-http', f'{hub}/{base}')}" for base in BASES]
+    command = [released.folder / "images/pin-bases", hub]
+    subprocess.run(command, env=released.variables, check=True, capture_output=True, timeout=60)
+    options = [said(released, "images/dockerfile", name) for name in ("control", "trainer-spark", "minio")]
+    folder, (python, debian, golang) = f"{released.folder}/images", pinned
+    assert options == [
+        f"--file {folder}/python/Dockerfile --target control --build-arg PYTHON={python}",
+        f"--file {folder}/trainer-spark/Dockerfile --build-arg PYTHON={python} --build-arg DEBIAN={debian}",
+        f"--file {folder}/minio/Dockerfile --build-arg DEBIAN={debian} --build-arg GOLANG={golang}",
+    ]
+    assert said(released, "images/dockerfile", "minio", "base") == debian
+
+
+def said(released, program, *words):
+    command = [released.folder / program, *words]
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
 
 
 def test_a_registry_that_refuses_is_named_in_one_sentence(released):

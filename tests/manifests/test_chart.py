@@ -105,6 +105,8 @@ VALUES = {
     "trainers.sklearn": {"requests": {"memory": "9Gi"}},
     "trainers.spark.driverMemory": "9g",
     "trainers.spark.executorMemory": "8g",
+    "trainers.spark.driverCores": "750m",
+    "trainers.spark.executorCores": "850m",
     "trainers.spark.maxExecutors": 7,
     "serving.sklearnReplicas": 5,
     "serving.sparkReplicas": 6,
