@@ -184,8 +184,7 @@ class Weed(Store):
     def command(self) -> list[str]:
         (self.folder / "data").mkdir(exist_ok=True)
         if not hasattr(self, "ports"):
-            names = ("master", "filer", "volume", "admin", "webdav", "s3.iceberg", "s3.lance")
-            self.ports = [f"-{name}.port={free_port()}" for name in names[:4]]
+            self.ports = [f"-{name}.port={free_port()}" for name in ("master", "filer", "volume", "admin")]
         here = [f"-dir={self.folder}/data", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.port={self.port}"]
         off = ["-webdav=false", "-admin.ui=false", "-master.telemetry=false", "-s3.iam.readOnly=false"]
         return [str(self.binary), "mini", *here, *self.ports, *off]
@@ -194,10 +193,7 @@ class Weed(Store):
         return {"AWS_ACCESS_KEY_ID": KEYS[0], "AWS_SECRET_ACCESS_KEY": KEYS[1]}
 
     def ready(self) -> None:
-        try:
-            self.root.create_bucket(Bucket="ready")
-        except self.root.exceptions.BucketAlreadyExists:
-            pass
+        refused(lambda: self.root.create_bucket(Bucket="ready"))
         self.root.put_object(Bucket="ready", Key="ready", Body=b"x")
 
     def grant(self, statements: dict[str, list[dict]]) -> dict[str, tuple[str, str]]:
