@@ -104,7 +104,7 @@ class Server:
             self._admin("delete-user", access=access)
 
     def keep_bucket(self, bucket: str, principals: dict[str, list[dict]], *, versioned: bool) -> None:
-        """The bucket, with its rights; a policy is sent where it differs, because clients are read meanwhile."""
+        """The bucket, with its rights."""
         try:
             self.s3.create_bucket(Bucket=bucket)
         except ClientError as error:
