@@ -1,8 +1,8 @@
 """What an object store for the cluster can do: starts one server on 127.0.0.1, tries it, prints a table.
 
-Usage: python bench/stores.py PATH [--jars FOLDER] [--other PATH]. PATH is the server's binary, called minio (with mc beside
-it), weed or versitygw. --jars has those of images/trainer-spark/pom.xml, for a write by Spark with S3A's magic committer.
---other is another server's binary: `ratchet copy` goes there and back.
+Usage: python bench/stores.py PATH [--jars FOLDER] [--other PATH]. PATH is the server's binary, called minio (with mc
+beside it), weed or versitygw. --jars has those of images/trainer-spark/pom.xml, for a write by Spark with S3A's magic
+committer. --other is another server's binary: `ratchet copy` goes there and back.
 """
 
 import argparse
@@ -57,7 +57,9 @@ def free_port() -> int:
 def client(endpoint: str, access: str | None = None, secret: str = "", name: str = "s3") -> Any:
     """A client that does not try again; without keys an anonymous one."""
     config = Config(
-        retries={"total_max_attempts": 1}, signature_version=None if access else UNSIGNED, s3={"addressing_style": "path"}
+        retries={"total_max_attempts": 1},
+        signature_version=None if access else UNSIGNED,
+        s3={"addressing_style": "path"},
     )
     keys = {"aws_access_key_id": access, "aws_secret_access_key": secret} if access else {}
     return boto3.client(name, endpoint_url=endpoint, region_name=REGION, config=config, **keys)
@@ -227,7 +229,14 @@ def refused(work: Callable[[], object]) -> str:
 
 
 def content(size: int) -> bytes:
-    return random.randbytes(size)
+    """Random bytes."""
+    return random.randbytes(size)  # noqa: S311  # no secret
+
+
+def must(truth: bool, sentence: str) -> None:  # noqa: FBT001  # the one question
+    """Raise where a check's own assumption does not hold."""
+    if not truth:
+        raise AssertionError(sentence)
 
 
 def buckets(store: Store) -> str:
@@ -250,7 +259,7 @@ def etags(store: Store) -> str:
     body = content(123_456)
     store.root.put_object(Bucket=BUCKETS[0], Key="1/ü b+c=%20.json", Body=body, Metadata={"ratchet-source-state": "x"})
     found = store.root.head_object(Bucket=BUCKETS[0], Key="1/ü b+c=%20.json")
-    assert found["Metadata"] == {"ratchet-source-state": "x"}
+    must(found["Metadata"] == {"ratchet-source-state": "x"}, "the metadata are others")
     plain = found["ETag"].strip('"') == hashlib.md5(body).hexdigest()  # noqa: S324  # S3's ETag
     return f"MD5: {'yes' if plain else 'no'}; in parts {multipart(store)}"
 
@@ -265,7 +274,7 @@ def multipart(store: Store) -> str:
         tags[number] = sent["ETag"]
     listed = {"Parts": [{"PartNumber": number, "ETag": tags[number]} for number in (1, 2, 3)]}
     made = store.root.complete_multipart_upload(**name, UploadId=upload, MultipartUpload=listed)
-    assert store.root.get_object(**name)["Body"].read() == b"".join(parts)
+    must(store.root.get_object(**name)["Body"].read() == b"".join(parts), "the parts are others")
     digest = hashlib.md5(b"".join(hashlib.md5(part).digest() for part in parts)).hexdigest()  # noqa: S324  # S3's ETag
     return "as S3" if made["ETag"].strip('"') == f"{digest}-3" else made["ETag"]
 
@@ -277,9 +286,9 @@ def versions(store: Store) -> str:
     first, second = (store.root.put_object(**name, Body=body)["VersionId"] for body in (b"1", b"22"))
     store.root.delete_object(**name)
     found = store.root.list_object_versions(Bucket=bucket, Prefix="versioned")
-    assert [each["VersionId"] for each in found["Versions"]] == [second, first]
-    assert len(found["DeleteMarkers"]) == 1
-    assert store.root.get_object(**name, VersionId=first)["Body"].read() == b"1"
+    must([each["VersionId"] for each in found["Versions"]] == [second, first], "the versions are others")
+    must(len(found["DeleteMarkers"]) == 1, "there is not one marker")
+    must(store.root.get_object(**name, VersionId=first)["Body"].read() == b"1", "the first version is another")
     store.root.delete_object(**name, VersionId=first)
     gone = refused(lambda: store.root.get_object(**name, VersionId=first))
     return f"yes; a removed one: {gone}"
@@ -313,7 +322,7 @@ def rights(store: Store) -> str:
     trainer, server, pruner = (client(store.endpoint, *keys[name]) for name in users)
     model = "artifacts/1/models/m-1/artifacts/MLmodel"
     put = lambda who, bucket, key: lambda: who.put_object(Bucket=bucket, Key=key, Body=b"x")  # noqa: E731
-    get = lambda who, bucket, key: lambda: who.get_object(Bucket=bucket, Key=key)["Body"].read()  # noqa: E731
+    get = lambda who, bucket, key: lambda: who.get_object(Bucket=bucket, Key=key)  # noqa: E731
     ls = lambda who, bucket, prefix: lambda: who.list_objects_v2(Bucket=bucket, Prefix=prefix)  # noqa: E731
     rm = lambda who, bucket, key: lambda: who.delete_object(Bucket=bucket, Key=key)  # noqa: E731
     data, mlflow = BUCKETS
@@ -451,13 +460,16 @@ def copies(store: Store, other: Store) -> str:
 
 
 def ratchet_copy(source: Store, target: Store, from_: str, to: str) -> str:
+    """What `ratchet copy` says; the target's bucket is made first."""
     bucket = to.removeprefix("s3://").split("/")[0]
     if refused(lambda: target.root.head_bucket(Bucket=bucket)) != "ALLOWED":
         target.root.create_bucket(Bucket=bucket)
     variables = {**os.environ, **source.copy_variables("FROM_"), **target.copy_variables("TO_"), "AWS_REGION": REGION}
     command = [sys.executable, "-m", "ratchet", "copy", from_, to]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=300, check=False)
-    return done.stdout.strip().rpartition(": ")[2] if done.returncode == 0 else f"{done.returncode}: {done.stderr.strip()}"
+    return (
+        done.stdout.strip().rpartition(": ")[2] if done.returncode == 0 else f"{done.returncode}: {done.stderr.strip()}"
+    )
 
 
 def speed(store: Store) -> str:
@@ -470,7 +482,7 @@ def speed(store: Store) -> str:
     store.root.put_object(Bucket=BUCKETS[0], Key="large", Body=body)
     large = time.monotonic() - began
     began = time.monotonic()
-    assert store.root.get_object(Bucket=BUCKETS[0], Key="large")["Body"].read() == body
+    must(store.root.get_object(Bucket=BUCKETS[0], Key="large")["Body"].read() == body, "the large object is another")
     return f"{small:.1f} s for 1,000 × 1 kB; 200 MB: {large:.1f} s in, {time.monotonic() - began:.1f} s out"
 
 
@@ -508,12 +520,20 @@ def main(path: Path, jars: Path | None, other: Path | None) -> None:
         for name, check in [*checks, ("kill -9", killed)]:
             try:
                 row(name, check(store))
-            except (ClientError, BotoCoreError, AssertionError, LookupError, OSError, subprocess.SubprocessError) as error:
+            except (
+                ClientError,
+                BotoCoreError,
+                AssertionError,
+                LookupError,
+                OSError,
+                subprocess.SubprocessError,
+            ) as error:
                 row(name, f"FAILED: {type(error).__name__} {error}")
         row("memory after all this", f"{store.memory():.0f} MB")
 
 
 def row(name: str, found: str) -> None:
+    """A line of the table, at once."""
     print(f"| {name} | {found} |", flush=True)
 
 

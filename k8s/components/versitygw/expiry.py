@@ -1,7 +1,7 @@
 """Does what `lifecycle/` says, which versitygw does not do itself: the CronJob `versitygw-expiry`, each night.
 
-It knows two rules, as they stand there: days until an object is deleted, and days until a replaced version is. Uploads that
-were begun and left are given up after a day, as MinIO does.
+It knows two rules, as they stand there: days until an object is deleted, and days until a replaced version is. Uploads
+that were begun and left are given up after a day, as MinIO does.
 """
 
 import json
@@ -42,14 +42,16 @@ def replaced(s3: "boto3.client", bucket: str, before: datetime) -> Iterator[dict
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
         entries = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
         # Of a key, the newest first; a page may end in between.
-        for each in sorted(entries, key=lambda each: (each["Key"], -each["LastModified"].timestamp(), not each["IsLatest"])):
+        for each in sorted(
+            entries, key=lambda each: (each["Key"], -each["LastModified"].timestamp(), not each["IsLatest"])
+        ):
             if each["Key"] == key and replaced_at is not None and not each["IsLatest"] and replaced_at < before:
                 yield {"Key": key, "VersionId": each["VersionId"]}
             key, replaced_at = each["Key"], each["LastModified"]
 
 
 def batches(found: Iterator[dict[str, str]]) -> Iterator[list[dict[str, str]]]:
-    """Lists of as many as one request may delete; all is listed first, because a listing that is deleted from shifts."""
+    """As many as one request may delete; all is listed first, because deleting would shift the listing."""
     entries = [*found]
     return (entries[start : start + 1000] for start in range(0, len(entries), 1000))
 

@@ -1,15 +1,16 @@
 """Makes buckets, users and rights what they should be, whatever is there already: the CronJob `minio-setup`.
 
-versitygw attaches rights to buckets, so each bucket gets the statements of `policies/` that name it, with the users' keys as
-principals. Keys come by the environment; no argument and no file has one.
+versitygw attaches rights to buckets, so each bucket gets the statements of `policies/` that name it, with the users'
+access keys as principals. Keys come by the environment; no argument and no file has one.
 """
 
 import fnmatch
 import json
 import os
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from xml.etree import ElementTree as Xml
+from xml.etree import ElementTree as ET
 
 import boto3
 import urllib3
@@ -47,7 +48,7 @@ def main() -> None:
             server.keep_bucket(f"{owner}-{kind}", principals, versioned=kind in VERSIONED)
 
 
-def own_keys(role: str, variables: "os._Environ[str]") -> tuple[str, str]:
+def own_keys(role: str, variables: Mapping[str, str]) -> tuple[str, str]:
     """The access key and the secret key of a user, from its Secret."""
     prefix = role.upper().replace("-", "_")
     return variables[f"{prefix}_AWS_ACCESS_KEY_ID"], variables[f"{prefix}_AWS_SECRET_ACCESS_KEY"]
@@ -78,7 +79,7 @@ def bucket_policy(bucket: str, principals: dict[str, list[dict]]) -> dict:
 
 
 def within(bucket: str, resource: str) -> str | None:
-    """A resource with this bucket for a pattern of its name; None for those of other buckets and MinIO's form `name/`."""
+    """A resource with this bucket for a pattern of its name; None for other buckets and MinIO's form `name/`."""
     name, slash, objects = resource.removeprefix(RESOURCE).partition("/")
     if not fnmatch.fnmatchcase(bucket, name) or (slash and not objects):
         return None
@@ -93,8 +94,10 @@ class Server:
         self.endpoint = os.environ["AWS_ENDPOINT_URL"]
 
     def keep_users(self, users: dict[str, str]) -> None:
-        """These users by access key with their secret keys, and no others: those of a model that is gone lose theirs."""
-        there = {each.findtext("Access"): each.findtext("Secret") for each in self._admin("list-users").iter("Accounts")}
+        """These users by access key with their secret keys, and no others: a model that is gone loses its own."""
+        there = {
+            each.findtext("Access"): each.findtext("Secret") for each in self._admin("list-users").iter("Accounts")
+        }
         for access, secret in users.items():
             if access not in there:
                 self._admin("create-user", body("Account", Access=access, Secret=secret, Role="user"))
@@ -114,25 +117,27 @@ class Server:
             self.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
         self.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(bucket_policy(bucket, principals)))
 
-    def _admin(self, verb: str, content: bytes = b"", **query: str) -> Xml.Element:
+    def _admin(self, verb: str, content: bytes = b"", **query: str) -> ET.Element:
         words = "&".join(f"{name}={value}" for name, value in query.items())
         request = AWSRequest("PATCH", f"{self.endpoint}/{verb}?{words}".rstrip("?"), data=content)
         session = boto3.Session()
         S3SigV4Auth(session.get_credentials(), "s3", session.region_name).add_auth(request)
         sent = request.prepare()
-        answer = urllib3.request("PATCH", sent.url, body=content, headers=dict(sent.headers), timeout=SECONDS, retries=3)
+        answer = urllib3.request(
+            "PATCH", sent.url, body=content, headers=dict(sent.headers), timeout=SECONDS, retries=3
+        )
         if answer.status >= 300:  # noqa: PLR2004  # the first that is no success
             message = f"{verb} was answered with {answer.status}: {answer.data.decode()}"
             raise SystemExit(message)
-        return Xml.fromstring(answer.data or b"<nothing/>")  # noqa: S314  # of the server that this sets up
+        return ET.fromstring(answer.data or b"<nothing/>")  # noqa: S314  # of the server that this sets up
 
 
 def body(name: str, **fields: str) -> bytes:
     """XML with these fields."""
-    element = Xml.Element(name)
+    element = ET.Element(name)
     for field, value in fields.items():
-        Xml.SubElement(element, field).text = value
-    return Xml.tostring(element)
+        ET.SubElement(element, field).text = value
+    return ET.tostring(element)
 
 
 if __name__ == "__main__":
