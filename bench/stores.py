@@ -233,7 +233,7 @@ def content(size: int) -> bytes:
     return random.randbytes(size)  # noqa: S311  # no secret
 
 
-def must(truth: bool, sentence: str) -> None:  # noqa: FBT001  # the one question
+def must(truth: bool, sentence: str) -> None:
     """Raise where a check's own assumption does not hold."""
     if not truth:
         raise AssertionError(sentence)

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001  # a file of a ConfigMap, not of a package
 """Does what `lifecycle/` says, which versitygw does not do itself: the CronJob `versitygw-expiry`, each night.
 
 It knows two rules, as they stand there: days until an object is deleted, and days until a replaced version is. Uploads

@@ -1,3 +1,4 @@
+# ruff: noqa: INP001  # a file of a ConfigMap, not of a package
 """Makes buckets, users and rights what they should be, whatever is there already: the CronJob `minio-setup`.
 
 versitygw attaches rights to buckets, so each bucket gets the statements of `policies/` that name it, with the users'
