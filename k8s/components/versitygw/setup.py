@@ -26,16 +26,17 @@ ROLES = (
     *("scorer-sklearn", "scorer-spark", "pruner"),
 )  # of each model; `ratchet secrets --of` derives the same keys
 SHARED = ("mlflow", "backup", "restore")
+FOLDER = Path(__file__).parent
 RESOURCE = "arn:aws:s3:::"
 SECONDS = 30
 
 
 def main() -> None:
     """Users first: a policy may name only those that are there."""
-    folder, variables = Path(__file__).parent, os.environ
+    variables = os.environ
     namespaces = variables.get("NAMESPACES", "").split()
     users = {role: own_keys(role, variables) for role in (*ROLES, *SHARED)}
-    policies = {role: (folder / f"{role}.json").read_text() for role in users}
+    policies = {role: (FOLDER / f"{role}.json").read_text() for role in users}
     for namespace in namespaces:
         for role in ROLES:
             name = f"{namespace}-{role}"
