@@ -6,6 +6,7 @@ import secrets
 
 import pytest
 
+from tests import wishes
 from tests.e2e import cycles, store, tracking
 from tests.e2e.cluster import IN_CLUSTER, command, create, every, get, kubectl, logs, wait_until, wait_until_at_rest
 from tests.e2e.cycles import BOTH
@@ -58,10 +59,12 @@ def _store():
 def _make_bucket(address, namespace):
     keys = {"AWS_ACCESS_KEY_ID": KEYS["user"], "AWS_SECRET_ACCESS_KEY": KEYS["password"], "AWS_ENDPOINT_URL": address}
     env = [{"name": name, "value": value} for name, value in keys.items()]
-    create(pod("buckets", {"app": "buckets"}, image_of("retrain"), store.asking(("make backups",)), env=env), namespace)
+    create(
+        pod("buckets", {"app": "buckets"}, image_of("retrain"), wishes.asking(("make backups",)), env=env), namespace
+    )
     phase = "--for=jsonpath={.status.phase}=Succeeded"
     kubectl("wait", "pod", "buckets", phase, "--timeout=60s", namespace=namespace, seconds=90)
-    assert store.answers(logs("buckets", namespace)) == [(None, None)]
+    assert wishes.answers(logs("buckets", namespace)) == [(None, None)]
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.e2e import cycles, store, tracking
+from tests.e2e import cycles, tracking
 from tests.e2e.cluster import NAMESPACE, ClusterError, create, get, kubectl, logs, wait_until
+from tests.wishes import DENIED, answers, asking
 
 pytestmark = pytest.mark.smoke
 
@@ -159,9 +160,9 @@ def s3(run_as):
 
     def ask(user, labels, *wishes):
         source = [{"secretRef": {"name": f"s3-{user}"}}]
-        code, log = run_as(labels, image, store.asking(wishes), envFrom=source, env=environment)
+        code, log = run_as(labels, image, asking(wishes), envFrom=source, env=environment)
         assert code == 0, log
-        found = store.answers(log)
+        found = answers(log)
         assert len(found) == len(wishes), log
         return found
 
@@ -170,7 +171,7 @@ def s3(run_as):
 
 def must_be_denied(s3, user, labels, *wishes):
     found = dict(zip(wishes, s3(user, labels, *wishes), strict=True))
-    assert {refusal for refusal, _ in found.values()} == {store.DENIED}, found
+    assert {refusal for refusal, _ in found.values()} == {DENIED}, found
 
 
 @pytest.mark.parametrize("engine", ["sklearn", "spark"])

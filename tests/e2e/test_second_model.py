@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.e2e import cycles, prometheus, store, tracking
+from tests import wishes
+from tests.e2e import cycles, prometheus, tracking
 from tests.e2e.cluster import IN_CLUSTER, ClusterError, command, create, every, get, kubectl, logs, name_of, wait_until
 from tests.e2e.newcomer import MODEL, ROW, must_serve
 from tests.e2e.servers import Load, answers
@@ -157,7 +158,7 @@ def test_its_s3_user_is_refused_what_is_the_firsts(second):
             name,
             template_labels("cronjob", "train-sklearn"),
             image_of("retrain"),
-            store.asking((own, *OF_THE_FIRST)),
+            wishes.asking((own, *OF_THE_FIRST)),
             envFrom=[{"secretRef": {"name": "s3-trainer-sklearn"}}],
             env=[{"name": "AWS_ENDPOINT_URL", "value": "http://minio.ratchet.svc:9000"}],
         ),
@@ -165,10 +166,10 @@ def test_its_s3_user_is_refused_what_is_the_firsts(second):
     )
     ended = ("Succeeded", "Failed")
     wait_until("the probe has ended", lambda: get("pod", name, NAMESPACE)["status"]["phase"] in ended, 90)
-    (refusal, keys), *others = store.answers(logs(name, NAMESPACE))
+    (refusal, keys), *others = wishes.answers(logs(name, NAMESPACE))
     assert refusal is None, keys
     assert keys
-    assert [refusal for refusal, _ in others] == [store.DENIED] * len(OF_THE_FIRST), others
+    assert [refusal for refusal, _ in others] == [wishes.DENIED] * len(OF_THE_FIRST), others
 
 
 def test_what_it_takes_at_rest(second):
