@@ -16,6 +16,12 @@ ROOT_KEYS = ("root-key", "root-secret-of-the-test")
 PLANNED = "ratchet-planned"
 ENDPOINT = "http://127.0.0.1:9000"
 MODEL, REPORT = "artifacts/1/models/m-1/artifacts/MLmodel", "artifacts/1/r/artifacts/report.html"
+FIRST_USER = {
+    "AWS_ENDPOINT_URL": ENDPOINT,
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": ROOT_KEYS[0],
+    "AWS_SECRET_ACCESS_KEY": ROOT_KEYS[1],
+}
 # In this order: what one writes the next one reads. user, what it may, what it may not
 RIGHTS = (
     ("sample-data", ["put ratchet-data/flights/a"], ["list ratchet-mlflow/", "put ratchet-scores/a"]),
@@ -77,7 +83,7 @@ class Store:
     def __init__(self, name, started, folder):
         self.name, self.keys, self.setup = name, keys(), folder / "setup"
         self.setup.mkdir()
-        for path in [*COMPONENTS.glob("object-store/*/*.json"), *COMPONENTS.glob(f"{name}/setup.*")]:
+        for path in [*COMPONENTS.glob("object-store/*/*.json"), *COMPONENTS.glob(f"{name}/*.[ps][yh]")]:
             shutil.copy(path, self.setup)
         (folder / "data").mkdir()
         (folder / "data").chmod(0o777)
@@ -91,22 +97,23 @@ class Store:
         self.network = ("--network", f"container:{self.container}")
 
     def set_up(self, namespaces):
-        variables = {"NAMESPACES": namespaces, "MODELS_KEY": "key", "AWS_ENDPOINT_URL": ENDPOINT}
-        variables |= {"AWS_ACCESS_KEY_ID": ROOT_KEYS[0], "AWS_SECRET_ACCESS_KEY": ROOT_KEYS[1]}
-        variables |= {
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "MC_HOST_ratchet": ENDPOINT.replace("//", f"//{':'.join(ROOT_KEYS)}@"),
-        }
+        variables = {"NAMESPACES": namespaces, "MODELS_KEY": "key"}
+        variables |= {"MC_HOST_ratchet": ENDPOINT.replace("//", f"//{':'.join(ROOT_KEYS)}@"), **FIRST_USER}
         for user, found in self.keys.items():
             prefix = user.upper().replace("-", "_")
             variables |= {f"{prefix}_{name}": value for name, value in found.items()}
-        job = yaml.safe_load((COMPONENTS / self.name / "setup.yaml").read_text())["spec"]["jobTemplate"]["spec"]
+        self.run_program("setup.yaml", variables)
+
+    def run_program(self, file, variables):
+        """Run the program of a CronJob of the component."""
+        job = yaml.safe_load((COMPONENTS / self.name / file).read_text())["spec"]["jobTemplate"]["spec"]
         (container,) = job["template"]["spec"]["containers"]
         entry, *words = container["command"]
         options = ("--volume", f"{self.setup}:/setup:ro", *environment(variables))
         image = container["image"].removeprefix("ratchet/")
         done = run(image, *words, entrypoint=entry, options=options, network=self.network)
         assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     def asked(self, user, wishes):
         options = environment({**self.keys[user], "AWS_ENDPOINT_URL": ENDPOINT})
@@ -151,3 +158,48 @@ def test_what_a_store_has_acknowledged_is_there_after_it_was_killed(store):
     assert found == (None, sorted(f"killed/{number}" for number in range(50)))
     read = tuple(wish.replace("put", "get") for wish in wishes)
     assert {json.dumps(each) for each in store.asked("sample-data", read).values()} == {'[null, "put"]'}
+
+
+PREPARE = """
+import boto3
+s3 = boto3.client("s3")
+for body in "123":
+    s3.put_object(Bucket="ratchet-mlflow", Key="replaced", Body=body.encode())
+for key in ("old", "new"):
+    s3.put_object(Bucket="ratchet-scratch", Key=key, Body=b"x")
+    s3.create_multipart_upload(Bucket=f"ratchet-{dict(old='data', new='scores')[key]}", Key=key)
+"""
+LEFT = """
+import boto3
+s3 = boto3.client("s3")
+name = dict(Bucket="ratchet-mlflow", Key="replaced")
+versions = [each["VersionId"] for each in s3.list_object_versions(Bucket="ratchet-mlflow")["Versions"]]
+print([s3.get_object(**name, VersionId=each)["Body"].read().decode() for each in versions])
+print([each["Key"] for each in s3.list_objects_v2(Bucket="ratchet-scratch")["Contents"]])
+for kind in ("data", "scores"):
+    print([each["Key"] for each in s3.list_multipart_uploads(Bucket=f"ratchet-{kind}").get("Uploads", ())])
+"""
+# Objects are files, and their times those of the files.
+AGE = """
+find versions -type f -exec touch -d '91 days ago' {} +
+touch -d '2 days ago' buckets/ratchet-scratch/old
+find buckets/ratchet-data/.sgwtmp -exec touch -d '2 days ago' {} +
+"""
+
+
+@pytest.mark.parametrize("store", ["versitygw"], indirect=True)
+def test_what_the_lifecycle_does_not_keep_goes_by_the_nightly_job(store):
+    def python(script):
+        options = environment(FIRST_USER)
+        done = run("control", "-c", script, entrypoint="python", options=options, network=store.network)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    store.set_up("")
+    python(PREPARE)
+    assert python(LEFT) == ["['3', '2', '1']", "['new', 'old']", "['old']", "['new']"]
+    docker("exec", "--workdir", "/data", store.container, "sh", "-euc", AGE)
+    said = store.run_program("expiry.yaml", FIRST_USER)
+    # The second version was replaced by the third just now, the first one long ago.
+    assert python(LEFT) == ["['3', '2']", "['new']", "[]", "['new']"], said
+    assert "ratchet-mlflow: 1 expired, 0 uploads given up" in said
