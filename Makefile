@@ -10,7 +10,7 @@ VERSION := $(shell sed -nE 's/^version = "(.*)"$$/\1/p' pyproject.toml)
 SAMPLE := data/flights
 ENV ?= dev
 SIZE ?= quick
-IMAGES ?= control trainer-sklearn trainer-spark mlflow minio
+IMAGES ?= control trainer-sklearn trainer-spark mlflow minio versitygw
 
 # uv: the one on the PATH, else the pinned one from PyPI in .tools/.
 UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)

@@ -87,7 +87,7 @@ KEY = {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "postgres", "k
 SIDECAR = {"name": "another", "image": "ratchet/control:0.1.0"}
 PROJECTED = {"name": "p", "projected": {"sources": [{"secret": {"name": "minio-root"}}]}}
 JOBS = {
-    "another account": put(pod_of, "serviceAccountName", "minio"),
+    "another account": put(pod_of, "serviceAccountName", "minio-setup"),
     "a token": put(pod_of, "automountServiceAccountToken", True),
     "another image": put(container_of, "image", "docker.io/library/busybox:1"),
     "another command": put(container_of, "command", ["sh", "-c", "env"]),

@@ -6,13 +6,14 @@ import secrets
 
 import pytest
 
-from tests.e2e import cycles, tracking
-from tests.e2e.cluster import IN_CLUSTER, command, create, every, get, kubectl, wait_until, wait_until_at_rest
+from tests import wishes
+from tests.e2e import cycles, store, tracking
+from tests.e2e.cluster import IN_CLUSTER, command, create, every, get, kubectl, logs, wait_until, wait_until_at_rest
 from tests.e2e.cycles import BOTH
+from tests.e2e.test_refused import image_of, pod
 
 STORE = "elsewhere"
 KEYS = {"user": "elsewhere", "password": secrets.token_hex(16)}
-LOST = ("postgres", "minio")
 SECONDS = 300
 
 
@@ -25,8 +26,7 @@ def elsewhere(system):
         create(_store(), namespace)
         kubectl("expose", "pod", STORE, "--port=9000", namespace=namespace)
         kubectl("wait", "pod", STORE, "--for=condition=Ready", "--timeout=120s", namespace=namespace, seconds=150)
-        alias = f"MC_HOST_e=http://{KEYS['user']}:{KEYS['password']}@localhost:9000"
-        kubectl("exec", STORE, "--", "env", alias, "mc", "mb", "--quiet", "e/backups", namespace=namespace)
+        _make_bucket(f"http://{STORE}.{namespace}:9000", namespace)
         given = {
             "BACKUP": "s3://backups/ratchet",
             "AWS_ENDPOINT_URL": f"http://{STORE}.{namespace}:9000",
@@ -42,15 +42,29 @@ def elsewhere(system):
 
 def _store():
     """The object store of the overlay as a pod, with a folder that goes with it."""
-    spec = copy.deepcopy(get("statefulset", "minio")["spec"]["template"]["spec"])
+    spec = copy.deepcopy(get("statefulset", store.workload())["spec"]["template"]["spec"])
     spec.pop("serviceAccountName")
     spec.pop("serviceAccount", None)
     (container,) = spec["containers"]
-    container.pop("envFrom")
-    root = {"MINIO_ROOT_USER": KEYS["user"], "MINIO_ROOT_PASSWORD": KEYS["password"]}
-    container["env"] += [{"name": name, "value": value} for name, value in root.items()]
+    container.pop("envFrom", None)
+    # What comes from the installation's own objects: the region, and the first user's keys by the names of both stores.
+    given = {"VGW_REGION": "us-east-1", "MINIO_ROOT_USER": KEYS["user"], "MINIO_ROOT_PASSWORD": KEYS["password"]}
+    given |= {"ROOT_ACCESS_KEY_ID": KEYS["user"], "ROOT_SECRET_ACCESS_KEY": KEYS["password"]}
+    kept = [each for each in container["env"] if each["name"] not in given]
+    container["env"] = kept + [{"name": name, "value": value} for name, value in given.items()]
     spec["volumes"].append({"name": "data", "emptyDir": {}})
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": STORE, "labels": {"app": STORE}}, "spec": spec}
+
+
+def _make_bucket(address, namespace):
+    keys = {"AWS_ACCESS_KEY_ID": KEYS["user"], "AWS_SECRET_ACCESS_KEY": KEYS["password"], "AWS_ENDPOINT_URL": address}
+    env = [{"name": name, "value": value} for name, value in keys.items()]
+    create(
+        pod("buckets", {"app": "buckets"}, image_of("retrain"), wishes.asking(("make backups",)), env=env), namespace
+    )
+    phase = "--for=jsonpath={.status.phase}=Succeeded"
+    kubectl("wait", "pod", "buckets", phase, "--timeout=60s", namespace=namespace, seconds=90)
+    assert wishes.answers(logs("buckets", namespace)) == [(None, None)]
 
 
 @pytest.fixture
@@ -70,9 +84,10 @@ def ended():
 
 def _lose():
     """The database and the store begin anew, with nothing in them, as in a new cluster."""
-    for name in LOST:
+    lost = ("postgres", store.workload())
+    for name in lost:
         kubectl("scale", "statefulset", name, "--replicas=0")
-    for name in LOST:
+    for name in lost:
         wait_until(f"{name} is gone", lambda name=name: not every("pods", f"app.kubernetes.io/name={name}"), 120)
         kubectl("delete", "pvc", f"data-{name}-0", "--timeout=120s", seconds=150)
         kubectl("scale", "statefulset", name, "--replicas=1")

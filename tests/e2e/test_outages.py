@@ -1,10 +1,10 @@
-"""Whole parts that go away: the node's kubelet, the API server, MLflow, PostgreSQL, MinIO, the node itself."""
+"""Whole parts that go away: the node's kubelet, the API server, MLflow, PostgreSQL, the store, the node itself."""
 
 import time
 
 import pytest
 
-from tests.e2e import tracking
+from tests.e2e import store, tracking
 from tests.e2e.cluster import (
     NODE,
     ClusterError,
@@ -19,7 +19,11 @@ from tests.e2e.cluster import (
 from tests.e2e.cycles import READ
 
 API_SERVER = "kube-apiserver.yaml"
-SERVICES = {"mlflow": "deployment/mlflow", "postgres": "statefulset/postgres", "minio": "statefulset/minio"}
+SERVICES = {
+    "mlflow": ("deployment/mlflow",),
+    "postgres": ("statefulset/postgres",),
+    "store": ("statefulset", "--selector", store.SELECTOR),
+}
 
 
 def api_answers():
@@ -81,7 +85,7 @@ def in_mid_registration(cycle):
 def test_a_cycle_survives_or_fails_cleanly_when_a_service_restarts(start, model, service, moment):
     cycle = start()
     moment(cycle)
-    kubectl("rollout", "restart", SERVICES[service])
+    kubectl("rollout", "restart", *SERVICES[service])
     state = cycle.end()
     wait_until_at_rest()
     tracking.must_have_no_half_version(model)

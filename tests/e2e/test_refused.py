@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e import cycles, tracking
 from tests.e2e.cluster import NAMESPACE, ClusterError, create, get, kubectl, logs, wait_until
+from tests.wishes import DENIED, answers, asking
 
 pytestmark = pytest.mark.smoke
 
@@ -131,7 +132,7 @@ def executor_labels():
     return {**executor.get("labels", {}), "spark-role": "executor"}
 
 
-def test_an_executor_reaches_minio_and_not_postgresql(run_as):
+def test_an_executor_reaches_the_store_and_not_postgresql(run_as):
     assert reached(run_as, executor_labels(), "minio:9000", "postgres:5432") == {"minio:9000"}
 
 
@@ -152,78 +153,54 @@ def test_a_pod_without_a_role_reaches_nothing(run_as):
     assert reached(run_as, stranger, *addresses, unreached=(*UNREACHED, "name resolution")) == set()
 
 
-# Each command's exit code, and what it said, below a line of its own.
-MC = 'mc alias set s3 "$AWS_ENDPOINT_URL" "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" > /dev/null || exit 1\n'
-EACH = 'said=$(mc {} 2>&1); echo "=== $?"; printf "%s\\n" "$said"\n'
-
-
 @pytest.fixture
-def mc(run_as):
-    """Run commands of MinIO's client as an S3 user, in a pod with these labels; the exit code and output of each."""
-    environment = [
-        {"name": "AWS_ENDPOINT_URL", "value": "http://minio:9000"},
-        {"name": "MC_CONFIG_DIR", "value": "/tmp/mc"},  # noqa: S108  # of the pod
-    ]
-    image = get("statefulset", "minio")["spec"]["template"]["spec"]["containers"][0]["image"]
+def s3(run_as):
+    """Ask the store for these things as an S3 user, in a pod with these labels; each one's refusal and answer."""
+    image, environment = image_of("retrain"), [{"name": "AWS_ENDPOINT_URL", "value": "http://minio:9000"}]
 
-    def run(user, labels, *commands):
+    def ask(user, labels, *wishes):
         source = [{"secretRef": {"name": f"s3-{user}"}}]
-        script = MC + "".join(EACH.format(words) for words in commands)
-        code, log = run_as(labels, image, ["sh", "-c", script], envFrom=source, env=environment)
+        code, log = run_as(labels, image, asking(wishes), envFrom=source, env=environment)
         assert code == 0, log
-        found = [part.partition("\n") for part in log.split("=== ")[1:]]
-        assert len(found) == len(commands), log
-        return [(int(code), said) for code, _, said in found]
+        found = answers(log)
+        assert len(found) == len(wishes), log
+        return found
 
-    return run
+    return ask
 
 
-def must_be_denied(mc, user, labels, *commands):
-    for words, (code, said) in zip(commands, mc(user, labels, *commands), strict=True):
-        assert code != 0, f"{words}: {said}"
-        assert "Access Denied" in said or "Insufficient permissions" in said, f"{words}: {said}"
+def must_be_denied(s3, user, labels, *wishes):
+    found = dict(zip(wishes, s3(user, labels, *wishes), strict=True))
+    assert {refusal for refusal, _ in found.values()} == {DENIED}, found
 
 
 @pytest.mark.parametrize("engine", ["sklearn", "spark"])
-def test_a_trainers_s3_user_reads_the_data_bucket_and_changes_nothing_in_it(mc, engine):
+def test_a_trainers_s3_user_reads_the_data_bucket_and_changes_nothing_in_it(s3, engine):
     user, labels = f"trainer-{engine}", template_labels("cronjob", "train-sklearn")
-    ((code, said),) = mc(user, labels, "ls --recursive s3/ratchet-data/flights")
-    assert code == 0, said
-    assert "part-0.parquet" in said, said
+    ((refusal, said),) = s3(user, labels, "list ratchet-data/flights/")
+    assert refusal is None, said
+    table = [key for key in said if key.endswith("part-0.parquet")]
+    assert table, said
     must_be_denied(
-        mc,
-        user,
-        labels,
-        "rm --recursive --force s3/ratchet-data/flights/year_month=2013-01",
-        "cp /etc/hostname s3/ratchet-data/flights/hostname",
-        "mb s3/ratchet-more",
+        s3, user, labels, f"delete ratchet-data/{table[0]}", "put ratchet-data/flights/own", "make ratchet-more"
     )
 
 
-def test_the_servers_s3_user_reads_models_and_nothing_else(mc, first_cycle):
+def test_the_servers_s3_user_reads_models_and_nothing_else(s3, first_cycle):
     (version,) = tracking.versions(first_cycle.model)
     (run,) = [each for each in tracking.runs(first_cycle.model, first_cycle.id) if each["id"] == version["run"]]
-    of_run = run["artifacts"].replace("s3://", "s3/")
+    of_run = run["artifacts"].removeprefix("s3://")
     model_file = f"{of_run.rsplit('/', 2)[0]}/models/{version['source'].removeprefix('models:/')}/artifacts/MLmodel"
     labels = template_labels("deployment", "server-sklearn")
-    ((code, said),) = mc("server", labels, f"cat {model_file}")
-    assert code == 0, said
+    ((refusal, said),) = s3("server", labels, f"get {model_file}")
+    assert refusal is None, said
     assert "python_function" in said, said
     # The trainer that wrote them may read them: they are there.
-    others = [f"{of_run}/{name}" for name in ("report.html", "sample.json")]
-    for code, said in mc(
-        "trainer-sklearn", template_labels("cronjob", "train-sklearn"), *map("stat {}".format, others)
-    ):
-        assert code == 0, said
-    must_be_denied(
-        mc,
-        "server",
-        labels,
-        *map("cat {}".format, others),
-        "ls s3/ratchet-data/flights/",
-        f"cp /etc/hostname {model_file}",
-        f"rm {model_file}",
-    )
+    others = [f"get {of_run}/{name}" for name in ("report.html", "sample.json")]
+    for refusal, said in s3("trainer-sklearn", template_labels("cronjob", "train-sklearn"), *others):
+        assert refusal is None, said
+    own = f"put {model_file}", f"delete {model_file}"
+    must_be_denied(s3, "server", labels, *others, "list ratchet-data/flights/", "list ratchet-mlflow/", *own)
 
 
 def may(account, verb, what, group=""):

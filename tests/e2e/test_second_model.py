@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests import wishes
 from tests.e2e import cycles, prometheus, tracking
 from tests.e2e.cluster import IN_CLUSTER, ClusterError, command, create, every, get, kubectl, logs, name_of, wait_until
 from tests.e2e.newcomer import MODEL, ROW, must_serve
@@ -17,13 +18,9 @@ from tests.manifests.kustomize import ROOT, build
 SECOND, FOLDER = "planned", ROOT / "k8s/models/planned"
 NAMESPACE = f"ratchet-{SECOND}"
 SERVER = "server-sklearn"
-OF_THE_FIRST = "s3/ratchet-data/flights/", "s3/ratchet-mlflow/artifacts/", "s3/ratchet-scores/"
+OF_THE_FIRST = "list ratchet-data/flights/", "list ratchet-mlflow/artifacts/", "list ratchet-scores/"
 # Bytes, by either version of control groups.
 MEMORY = "cat /sys/fs/cgroup/memory.current 2> /dev/null || cat /sys/fs/cgroup/memory/memory.usage_in_bytes"
-USE_STORE = """
-mc alias set s3 http://minio.ratchet.svc:9000 "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY" > /dev/null || exit 1
-for place in "$@"; do if said=$(mc ls "$place" 2>&1); then echo "$place may"; else echo "$place: $said"; fi; done
-"""
 
 
 def manifests():
@@ -155,25 +152,24 @@ def test_prometheus_has_it_beside_the_first(second):
 
 
 def test_its_s3_user_is_refused_what_is_the_firsts(second):
-    name, own = f"probe-{secrets.token_hex(3)}", f"s3/{NAMESPACE}-data/flights/"
-    image = get("statefulset", "minio")["spec"]["template"]["spec"]["containers"][0]["image"]
+    name, own = f"probe-{secrets.token_hex(3)}", f"list {NAMESPACE}-data/flights/"
     create(
         pod(
             name,
             template_labels("cronjob", "train-sklearn"),
-            image,
-            ["sh", "-c", USE_STORE, "sh", own, *OF_THE_FIRST],
+            image_of("retrain"),
+            wishes.asking((own, *OF_THE_FIRST)),
             envFrom=[{"secretRef": {"name": "s3-trainer-sklearn"}}],
-            env=[{"name": "MC_CONFIG_DIR", "value": "/tmp/mc"}],  # noqa: S108  # of the pod
+            env=[{"name": "AWS_ENDPOINT_URL", "value": "http://minio.ratchet.svc:9000"}],
         ),
         NAMESPACE,
     )
     ended = ("Succeeded", "Failed")
     wait_until("the probe has ended", lambda: get("pod", name, NAMESPACE)["status"]["phase"] in ended, 90)
-    said = logs(name, NAMESPACE)
-    assert f"{own} may" in said, said
-    for place in OF_THE_FIRST:
-        assert re.search(rf"^{place}: .*(Access Denied|Insufficient permissions)", said, re.MULTILINE), said
+    (refusal, keys), *others = wishes.answers(logs(name, NAMESPACE))
+    assert refusal is None, keys
+    assert keys
+    assert [refusal for refusal, _ in others] == [wishes.DENIED] * len(OF_THE_FIRST), others
 
 
 def test_what_it_takes_at_rest(second):

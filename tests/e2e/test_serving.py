@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 import yaml
 
-from tests.e2e import cycles, exporter, servers, tracking
+from tests.e2e import cycles, exporter, servers, store, tracking
 from tests.e2e.cluster import IN_CLUSTER, command, create, get, kubectl, patching, wait_until, wait_until_at_rest
 from tests.e2e.gitops import Applying
 from tests.e2e.ports import forwarded
@@ -307,7 +307,7 @@ def test_a_version_waits_for_approval_and_goes_back_by_a_word_from_outside(serve
 
 
 def test_serving_survives_mlflow_its_database_and_the_store_being_away(served):
-    gone = ("deployment/mlflow", "statefulset/postgres", "statefulset/minio")
+    gone = ("deployment/mlflow", "statefulset/postgres", f"statefulset/{store.workload()}")
     with servers.Load(servers.example(served.model, 1)) as load:
         try:
             kubectl("scale", "--replicas=0", *gone)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.images.container import RESTRICTED, docker, reference
+from tests.images.container import NO_NETWORK, RESTRICTED, docker, reference
 
 
 @pytest.fixture
@@ -11,7 +11,9 @@ def started():
     containers = []
 
     def start(name, *arguments, options=()):
-        container = docker("run", "--detach", *RESTRICTED, *options, reference(name), *arguments).stdout.strip()
+        container = docker(
+            "run", "--detach", *RESTRICTED, *NO_NETWORK, *options, reference(name), *arguments
+        ).stdout.strip()
         containers.append(container)
         return container
 

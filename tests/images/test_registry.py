@@ -22,7 +22,8 @@ from tests.manifests.releasing import NUMBER, Release, by_key, templated
 ORAS = tool_at("oras")
 SUFFIX = "-test"
 OURS = [
-    f"ratchet/{name}:{NUMBER}{SUFFIX}" for name in ("control", "trainer-sklearn", "trainer-spark", "mlflow", "minio")
+    f"ratchet/{name}:{NUMBER}{SUFFIX}"
+    for name in ("control", "trainer-sklearn", "trainer-spark", "mlflow", "versitygw")
 ]
 OTHERS = [f"{name}:{NUMBER}{SUFFIX}" for name in ("postgres", "prom/prometheus")]
 BASES = ("python:3.12-slim-bookworm", "debian:bookworm-slim", "golang:1.26-bookworm")

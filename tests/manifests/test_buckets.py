@@ -1,13 +1,17 @@
 """Each S3 user may do what its service does, and nothing else."""
 
+import fnmatch
 import json
+import re
 
 import pytest
 
 from ratchet.engines.base import LOGGED_AS
 from tests.manifests.kustomize import ROOT
+from tests.manifests.versitygw import program
 
-FOLDER = ROOT / "k8s/components/minio"
+FOLDER = ROOT / "k8s/components/object-store"
+MINIO = ROOT / "k8s/components/minio/setup.sh"
 READ = {"s3:GetObject"}
 WRITE = {"s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}
 ERASE = {"s3:DeleteObject"}
@@ -40,6 +44,8 @@ RIGHTS = {
         "ratchet-scratch": READ | WRITE | ERASE,
     },
 }
+SETUP = program("setup")
+STATEMENTS = {path.stem: json.loads(path.read_text())["Statement"] for path in sorted((FOLDER / "policies").iterdir())}
 
 
 @pytest.mark.parametrize("user", RIGHTS)
@@ -57,14 +63,41 @@ def test_a_user_may_do_what_its_service_does(user):
 
 
 def test_every_user_is_made_and_every_policy_is_somebodys():
-    script = (FOLDER / "setup.sh").read_text()
-    made = {line.split()[1] for line in script.splitlines() if line.startswith("user ")}
+    made = {line.split()[1] for line in MINIO.read_text().splitlines() if line.startswith("user ")}
     policies = {path.stem for path in (FOLDER / "policies").iterdir()}
-    assert made == policies == RIGHTS.keys()
+    assert made == policies == RIGHTS.keys() == {*SETUP.ROLES, *SETUP.SHARED}
 
 
 def test_buckets_keep_versions_but_not_the_scratch():
-    script = (FOLDER / "setup.sh").read_text()
-    assert 'for bucket in "$1-data" "$1-mlflow"; do\n    mc version enable' in script
+    assert 'for bucket in "$1-data" "$1-mlflow"; do\n    mc version enable' in MINIO.read_text()
+    assert SETUP.VERSIONED == ("data", "mlflow")
     scratch = json.loads((FOLDER / "lifecycle/scratch.json").read_text())["Rules"]
     assert [rule["Expiration"] for rule in scratch] == [{"Days": 1}]
+
+
+def test_what_versitygw_does_not_expire_itself_is_what_minio_is_told_to():
+    told = dict(re.findall(r'ilm rule import --quiet "ratchet/\$(\S+?)" < (\w+)', MINIO.read_text()))
+    assert told == {"bucket": "versioned", "1-scratch": "scratch"}
+    assert {**dict.fromkeys(SETUP.VERSIONED, "versioned"), "scratch": "scratch"} == program("expiry").KINDS
+
+
+@pytest.mark.parametrize("kind", ["data", "mlflow", "scores", "scratch"])
+def test_a_bucket_of_versitygw_allows_each_user_what_its_policy_says(kind):
+    """And the whole fits into an attribute of a file: ext4 keeps 4 KiB for all of a file's."""
+    bucket = f"ratchet-{kind}"
+    policy = SETUP.bucket_policy(bucket, STATEMENTS)
+    for user, statements in STATEMENTS.items():
+        own = [each for each in policy["Statement"] if user in each["Principal"]["AWS"]]
+        assert rights_in(bucket, own) == rights_in(bucket, statements), user
+    assert len(json.dumps(policy)) < 3000
+
+
+def rights_in(bucket, statements):
+    """Action, place within the bucket and condition, of what is about this bucket."""
+    found = set()
+    for each in statements:
+        for resource in each["Resource"]:
+            name, slash, objects = resource.removeprefix("arn:aws:s3:::").partition("/")
+            if fnmatch.fnmatchcase(bucket, name) and (objects or not slash):
+                found |= {(action, objects, json.dumps(each.get("Condition"))) for action in each["Action"]}
+    return found

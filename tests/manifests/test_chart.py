@@ -94,7 +94,7 @@ VALUES = {
     "dailyWatch.schedule": "0 7 * * *",
     "otherModels": "ratchet-a ratchet-b",
     "storage.class": "fast",
-    "storage.minio": "77Gi",
+    "storage.objects": "77Gi",
     "storage.postgres": "78Gi",
     "storage.prometheus": "79Gi",
     "s3.endpoint": "https://s3.example.com",
@@ -196,7 +196,7 @@ def other_table(objects):
 
 
 def own_class(objects):
-    objects["StatefulSet", "minio"]["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"] = "fast"
+    objects["StatefulSet", "versitygw"]["spec"]["volumeClaimTemplates"][0]["spec"]["storageClassName"] = "fast"
 
 
 def other_namespace(objects):
@@ -214,7 +214,7 @@ def mounted(objects):
         (without_schedule, "'CronJob retrain /spec/schedule': retrain has no such field"),
         (without_trainer, "/containers/0/resources' fits 0 fields"),
         (other_table, "the fields of table differ"),
-        (own_class, "minio has the field already"),
+        (own_class, "versitygw has the field already"),
         (other_namespace, "mlflow has elsewhere"),
         (mounted, "the Secret x is mounted, which the chart can't rename"),
     ],

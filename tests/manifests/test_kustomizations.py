@@ -124,7 +124,7 @@ def test_at_rest_the_local_overlay_asks_for_little(overlays):
         container["resources"]["requests"]
         for kind in ("Deployment", "StatefulSet")
         for name, thing in by_kind(overlays["local"], kind).items()
-        if name in ("mlflow", "postgres", "minio")
+        if name in ("mlflow", "postgres", "versitygw")
         for container in thing["spec"]["template"]["spec"]["containers"]
     ]
     cpu = sum(int(each["cpu"].removesuffix("m")) for each in servers)
@@ -209,6 +209,38 @@ def test_foreign_buckets_may_be_called(foreign):
     assert egress == [{"ports": [{"protocol": "TCP", "port": 443}]}]
 
 
+@pytest.fixture(scope="module")
+def with_minio(tmp_path_factory, tree):
+    """The overlay prod with another line for its store."""
+    folder = copy_tree(tmp_path_factory.mktemp("minio")) / "k8s/overlays/prod"
+    overlay = folder / "kustomization.yaml"
+    overlay.write_text(overlay.read_text().replace("../../components/versitygw\n", "../../components/minio\n"))
+    return build(folder)
+
+
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
+def test_the_store_is_one_line_of_an_overlay(rule, with_minio):
+    assert by_kind(with_minio, "StatefulSet").keys() >= {"minio", "postgres"}
+    assert list(rule(with_minio)) == []
+
+
+def test_clients_notice_nothing_of_another_store(with_minio, overlays):
+    """All but the server and what sets it up is the same: addresses, Secrets, accounts, network policies."""
+    one, other = (
+        {(each["kind"], each["metadata"]["name"]): each for each in x} for x in (with_minio, overlays["prod"])
+    )
+    changed = {
+        (kind, rules.HASH.sub("", name))
+        for kind, name in one | other
+        if one.get((kind, name)) != other.get((kind, name))
+    }
+    assert changed == {
+        *((kind, name) for kind in ("StatefulSet", "ServiceAccount") for name in ("minio", "versitygw")),
+        *(("CronJob", "minio-setup"), ("CronJob", "versitygw-expiry"), ("ServiceAccount", "versitygw-expiry")),
+        *(("Service", "minio"), ("ConfigMap", "minio-setup")),
+    }
+
+
 def test_an_overlays_registry_reaches_spark_too(foreign):
     application = by_kind(foreign, "ScheduledSparkApplication")["train-spark"]["spec"]["template"]
     assert application["image"] == f"registry.example.com/ratchet/trainer-spark:{VERSION}"
@@ -269,7 +301,7 @@ def own(tmp_path):
     return folder
 
 
-WORKLOADS = [f"../../components/{name}" for name in ("minio", "serving", "sample-data", "batch-scoring", "watch")]
+WORKLOADS = [f"../../components/{name}" for name in ("versitygw", "serving", "sample-data", "batch-scoring", "watch")]
 POLICIES = "../../components/network-policy"
 
 

@@ -66,10 +66,10 @@ TWINS = {
         ),
         "an init container": lambda o: spec(o, "Deployment", "mlflow")["initContainers"][0].pop("securityContext"),
         "a second container": lambda o: spec(o, "Deployment", "mlflow")["containers"].append({"name": "beside"}),
-        "hostPath": lambda o: spec(o, "StatefulSet", "minio")["volumes"].append(
+        "hostPath": lambda o: spec(o, "StatefulSet", "versitygw")["volumes"].append(
             {"name": "n", "hostPath": {"path": "/"}}
         ),
-        "hostNetwork": lambda o: spec(o, "StatefulSet", "minio").update(hostNetwork=True),
+        "hostNetwork": lambda o: spec(o, "StatefulSet", "versitygw").update(hostNetwork=True),
     },
     rules.memory_and_cpu_are_bounded: {
         "no limit": lambda o: container(o, "CronJob", "train-sklearn")["resources"]["limits"].pop("memory"),
@@ -117,7 +117,7 @@ TWINS = {
     },
     rules.services_reach_pods: {
         "no pod": lambda o: one(o, "Service", "mlflow")["spec"].update(selector={"app.kubernetes.io/name": "nobody"}),
-        "no port": lambda o: container(o, "StatefulSet", "minio").update(ports=[]),
+        "no port": lambda o: container(o, "StatefulSet", "versitygw").update(ports=[]),
         "no port of one of many": lambda o: one(o, "Service", "servers")["spec"].update(
             selector={"app.kubernetes.io/name": "exporter"}
         ),

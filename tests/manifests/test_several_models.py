@@ -16,12 +16,14 @@ from tests.manifests import rules
 from tests.manifests.kustomize import OVERLAYS, ROOT, build
 from tests.manifests.pods import pods
 from tests.manifests.promtool import need_promtool, promtool
+from tests.manifests.versitygw import program
 
 FOLDER = ROOT / "k8s/models/planned"
 MINIO = ROOT / "k8s/components/minio"
 SH = shutil.which("sh")
 NAMESPACE = "ratchet-planned"
 PAGE = (ROOT / "docs/several-models.md").read_text()
+SHARED = {"mlflow", "backup", "restore"}
 USERS = {name.removeprefix("s3-") for name in secrets.contents_of_model(NAMESPACE, "key") if name.startswith("s3-")}
 # What is told of namespaces alone: the example's is another.
 RULES = [rule for rule in rules.RULES if rule is not rules.all_is_in_the_namespace]
@@ -156,7 +158,7 @@ def test_it_reaches_mlflow_and_the_store_by_its_labels_and_nothing_else(crossing
         for pod in pods(further)
         for label, called, port in (
             ("ratchet/uses-mlflow", "Deployment mlflow", 5000),
-            ("ratchet/uses-s3", "StatefulSet minio", 9000),
+            ("ratchet/uses-s3", "StatefulSet versitygw", 9000),
         )
         if pod.labels.get(label) == "true"
     }
@@ -187,7 +189,7 @@ def policy(user, namespace="ratchet"):
     done = subprocess.run(
         [SH, "-euc", script],
         env={"PATH": "/usr/bin:/bin", "namespace": namespace, "role": user},
-        cwd=MINIO / "policies",
+        cwd=ROOT / "k8s/components/object-store/policies",
         capture_output=True,
         text=True,
         timeout=30,
@@ -233,7 +235,45 @@ def test_mlflow_and_backups_are_of_all_models():
 
 def test_the_store_makes_the_users_that_have_secrets():
     (roles,) = re.findall(r"^roles='(.*)'$", (MINIO / "setup.sh").read_text(), re.MULTILINE)
-    assert {*roles.split()} == USERS
+    assert {*roles.split()} == USERS == {*program("setup").ROLES}
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """What versitygw is told by its set-up: users with their keys, and the policy of each bucket."""
+    setup, users, policies = program("setup"), {}, {}
+
+    class Told:
+        def keep_users(self, wanted):
+            users.update(wanted)
+
+        def keep_bucket(self, bucket, principals, *, versioned):
+            policies[bucket] = setup.bucket_policy(bucket, principals)["Statement"]
+
+    for path in (ROOT / "k8s/components/object-store/policies").iterdir():
+        name = path.stem.upper().replace("-", "_")
+        monkeypatch.setenv(f"{name}_AWS_ACCESS_KEY_ID", path.stem)
+        monkeypatch.setenv(f"{name}_AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("NAMESPACES", NAMESPACE)
+    monkeypatch.setenv("MODELS_KEY", "key")
+    monkeypatch.setattr(setup, "Server", Told)
+    monkeypatch.setattr(setup, "FOLDER", ROOT / "k8s/components/object-store/policies")
+    setup.main()
+    return users, policies
+
+
+def test_versitygws_buckets_allow_what_the_policies_of_users_do(told):
+    """Each user in each bucket, of both namespaces: those of the other one included."""
+    users, policies = told
+    model = secrets.contents_of_model(NAMESPACE, "key")
+    assert {name: users[f"{NAMESPACE}-{name}"] for name in USERS} == {
+        name: model[f"s3-{name}"]["AWS_SECRET_ACCESS_KEY"] for name in USERS
+    }
+    for user, namespace in [*((each, "ratchet") for each in SHARED | USERS), *((each, NAMESPACE) for each in USERS)]:
+        key = user if namespace == "ratchet" else f"{namespace}-{user}"
+        for place in [*places("ratchet"), *places(NAMESPACE)]:
+            own = [each for each in policies[place.split("/")[0]] if key in each["Principal"]["AWS"]]
+            assert allowed(own, place) == allowed(policy(user, namespace), place), (key, place)
 
 
 # --- What the first one notices.

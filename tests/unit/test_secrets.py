@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from ratchet.cli import main
 from ratchet.errors import ConfigurationError
 from ratchet.jobs import secrets
+from tests.manifests.versitygw import program
 from tests.unit.cluster_server import Clock, Cluster, api_of, serving
 
 ROOT = Path(__file__).parents[2]
@@ -84,4 +85,5 @@ def test_the_store_derives_the_same_keys():
     done = subprocess.run(
         [shutil.which("sh"), "-euc", words], env=variables, capture_output=True, text=True, timeout=30, check=True
     )
-    assert done.stdout == secrets.contents_of_model("ratchet-a", "key")["s3-server"]["AWS_SECRET_ACCESS_KEY"]
+    wanted = secrets.contents_of_model("ratchet-a", "key")["s3-server"]["AWS_SECRET_ACCESS_KEY"]
+    assert done.stdout == program("setup").derived("key", "ratchet-a-server") == wanted

@@ -55,7 +55,7 @@ def contents_of_model(namespace: str, key: str) -> dict[str, dict[str, str]]:
 
 
 def _derived(key: str, name: str) -> str:
-    """As `k8s/components/minio/setup.sh` does it; digested twice, so that none can be continued to another."""
+    """As the set-up of the store does it; digested twice, so that none can be continued to another."""
 
     def digest(text: str) -> str:
         return sha256(text.encode()).hexdigest()
