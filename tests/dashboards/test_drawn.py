@@ -63,7 +63,7 @@ def tab():
         yield found
 
 
-def drawn(tab, page, past, name, **values):
+def drawn(tab, page, past, name, seconds=DRAWN_SECONDS, **values):
     """What is seen of a dashboard's panels, by their titles, once all have drawn."""
     now = time.time()
     words = {"dashboard": f"{page}/k8s/components/dashboards/{name}.json", "prometheus": past}
@@ -72,7 +72,7 @@ def drawn(tab, page, past, name, **values):
     tab.problems.clear()
     tab.open(f"{page}/tests/dashboards/built/index.html?{urlencode(words, doseq=True)}", WIDTH, height)
     titles = {f"panel-{each['id']}": each["title"] for each in panels(DASHBOARDS[name])}
-    deadline = time.monotonic() + DRAWN_SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = {titles[each["key"]]: each for each in tab.value(SEEN)}
         if found.keys() == set(titles.values()) and not any(list(missing(each)) for each in found.values()):

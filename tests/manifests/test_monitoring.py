@@ -102,7 +102,9 @@ def test_a_model_is_drawn_by_what_decides_on_it(tool, tmp_path):
         | {"rolling_objective": -2, "rolling_objective_floor": -3, "champion_objective": -1}
         | {"champion_objective_constant": -4},
     }
-    drawn = {"A": (0.5, -2), "B": (0.4, -3), "C": (0.6, -1), "D": (0.3, -4)}
+    # F1 has the left axis, an objective the right one.
+    drawn = {"A": ("a", 0.5), "B": ("a", 0.4), "C": ("a", 0.6), "D": ("a", 0.3)}
+    drawn |= {"E": ("b", -2), "F": ("b", -3), "G": ("b", -1), "H": ("b", -4)}
     case = {
         "input_series": [
             {"series": f'ratchet_{metric}{{model="{model}"}}', "values": f"{value}x5"}
@@ -113,12 +115,9 @@ def test_a_model_is_drawn_by_what_decides_on_it(tool, tmp_path):
             {
                 "expr": closed(EXPRESSIONS[f"ratchet: Rolling value and its floor {letter}"]),
                 "eval_time": "2m",
-                "exp_samples": [
-                    {"labels": f'{{model="{model}"}}', "value": value}
-                    for model, value in zip("ab", values, strict=True)
-                ],
+                "exp_samples": [{"labels": f'{{model="{model}"}}', "value": value}],
             }
-            for letter, values in drawn.items()
+            for letter, (model, value) in drawn.items()
         ],
     }
     (tmp_path / "drawn.yaml").write_text(yaml.safe_dump({"tests": [case]}))
