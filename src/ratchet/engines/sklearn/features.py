@@ -3,15 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ratchet.core.evaluation import buckets
 from ratchet.core.evaluation.feature_counts import FeatureCounts, Key
+from ratchet.core.gate.day_counts import Hashes
 from ratchet.io.table.checks import Copies, Entities
 from ratchet.io.table.inspection import LABEL, EventTable
-
-Hashes = npt.NDArray[np.uint64]
 
 # Assigning buckets needs several numbers per row; this chunk size keeps them small compared with the frame.
 _ROWS_AT_ONCE = 262_144
