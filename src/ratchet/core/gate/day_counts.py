@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from ratchet.core.evaluation.counts import Bools, Floats, Ints, day_number
 from ratchet.core.windows import Windows
@@ -35,6 +36,11 @@ def level(values: Floats) -> Floats:
     Unlike a logarithm it takes zero and negative numbers, and a single huge value hardly moves a mean of it.
     """
     return np.copysign(np.log2(1 + np.abs(values)), values)
+
+
+def hashes(rows: pd.DataFrame) -> Hashes:
+    """64 bits for each row; equal rows have equal ones."""
+    return np.asarray(pd.util.hash_pandas_object(rows, index=False), dtype=np.uint64)
 
 
 def typical(mean: float) -> float:

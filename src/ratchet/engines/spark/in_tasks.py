@@ -16,16 +16,23 @@ def per_partition[T](rows: Any, count: Callable[[Iterator[pa.Table]], T]) -> lis
 
     The columns of a part are to be told apart by their places: Spark takes no odd names here.
     """
-    form = pa.schema([("result", pa.binary())])
+
+    def results(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        yield pa.table({"result": pa.array([pickle.dumps(count(parts))], pa.binary())})
+
+    # The tasks are this program's own.
+    return [pickle.loads(row["result"]) for row in mapped(rows, results, "result binary").collect()]  # noqa: S301
+
+
+def mapped(rows: Any, function: Callable[[Iterator[pa.Table]], Iterator[pa.Table]], schema: str) -> Any:
+    """The rows that a function makes of those of each partition, as `per_partition`; schema: in Spark's words."""
 
     def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         with task_errors():
-            result = count(_parts(batches))
-        yield pa.RecordBatch.from_arrays([pa.array([pickle.dumps(result)])], schema=form)
+            for part in function(_parts(batches)):
+                yield from part.to_batches()
 
-    plain = rows.toDF(*(f"c{place}" for place in range(len(rows.columns))))
-    # The tasks are this program's own.
-    return [pickle.loads(row["result"]) for row in plain.mapInArrow(task, "result binary").collect()]  # noqa: S301
+    return rows.toDF(*(f"c{place}" for place in range(len(rows.columns)))).mapInArrow(task, schema)
 
 
 def _parts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:

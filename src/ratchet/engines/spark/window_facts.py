@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ratchet.core.evaluation.feature_counts import MOST_VALUES, FeatureCounts, Key
+from ratchet.core.gate.day_counts import hashes
 from ratchet.core.windows import Window
 from ratchet.engines.base import MonthSummary, WindowSummary
 from ratchet.engines.spark.features import Numeric
-from ratchet.engines.spark.in_tasks import per_partition
+from ratchet.engines.spark.in_tasks import mapped, per_partition
 from ratchet.engines.spark.pipeline import Categories, Numbers, quoted
 from ratchet.errors import DataError
 from ratchet.io.table.checks import ColumnFacts, Copies, Entities, WindowFacts
@@ -135,11 +136,18 @@ def equal_rows(rows: Any, table: EventTable, newest: int, oldest: int) -> EqualR
     from pyspark.sql import Window as Over
     from pyspark.sql import functions as f
 
-    columns = [f.col(quoted(name)) for name in table.features]
-    # The hash passes over what is missing: without these, the same value in another column would be the same row.
-    hashed = f.xxhash64(*columns, *(f.isnull(column) for column in columns), f.col(LABEL)).alias("row")
-    day, in_test = f.greatest(f.col(DAY), f.lit(oldest - 1)).alias(COUNTED_DAY), f.col(WINDOW) == newest
-    equal = rows.where(f.col(WINDOW) != UNREADABLE).groupBy(hashed, day)
+    def hashed(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        for part in parts:
+            day, window, *cells = part.columns
+            row = hashes(pa.table(cells, [str(place) for place in range(len(cells))]).to_pandas()).view(np.int64)
+            counted = np.maximum(day.to_numpy(), oldest - 1)
+            yield pa.table({"row": row, COUNTED_DAY: counted, "in_test": pc.equal(window, newest)})
+
+    readable = rows.where(f.col(WINDOW) != UNREADABLE)
+    wanted = readable.select(DAY, WINDOW, LABEL, *(f.col(quoted(name)) for name in table.features))
+    found = mapped(wanted, hashed, f"row long, {COUNTED_DAY} long, in_test boolean")
+    in_test = f.col("in_test")
+    equal = found.groupBy("row", COUNTED_DAY)
     equal = equal.agg(f.count_if(in_test).alias("test"), f.count_if(~in_test).alias("before"))
     ever_before = f.sum("before").over(Over.partitionBy("row"))
     test, before = f.col("test"), f.col("before")
