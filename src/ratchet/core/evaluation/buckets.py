@@ -3,7 +3,7 @@
 The buckets are the same for every feature, window and engine, so counts made anywhere can be compared and added. The
 rounded number identifies the bucket. The rounding is Veltkamp's (T. J. Dekker, "A floating-point technique for
 extending the available precision", Numerische Mathematik 18, 1971): a multiplication and two subtractions, of which
-IEEE 754 fixes every bit, so NumPy and the JVM (`engines.spark.features`) agree on every number.
+IEEE 754 fixes every bit.
 """
 
 import numpy as np

@@ -20,7 +20,7 @@ from ratchet.core.evaluation import score_grid
 from ratchet.core.evaluation.counts import Confusion, Counts, Floats
 from ratchet.core.evaluation.feature_counts import FeatureCounts
 from ratchet.core.evaluation.importance import Permuted
-from ratchet.core.gate.day_counts import DayCounts
+from ratchet.core.gate.day_counts import DayCounts, Hashes
 from ratchet.core.search import Params
 from ratchet.core.slices import Grouping, Slice
 from ratchet.core.windows import Window, Windows
@@ -28,7 +28,7 @@ from ratchet.engines.base import LOGGED_AS, Drawn, Measured, MonthSummary, Role,
 from ratchet.engines.requirements import not_compared
 from ratchet.engines.sklearn import calibration, model_form, slicing
 from ratchet.engines.sklearn.day_counts import of_windows
-from ratchet.engines.sklearn.features import Hashes, copies, counted, entities, hashes
+from ratchet.engines.sklearn.features import copies, counted, entities, hashes
 from ratchet.engines.sklearn.folding import check_space, folded
 from ratchet.engines.sklearn.logged_model import LoggedModel, LoggedModels, logged_model
 from ratchet.engines.sklearn.measuring import measured

@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from ratchet.core.evaluation import buckets
 from ratchet.core.evaluation.feature_counts import FeatureCounts, Key
+from ratchet.core.gate import day_counts
+from ratchet.core.gate.day_counts import Hashes
 from ratchet.io.table.checks import Copies, Entities
 from ratchet.io.table.inspection import LABEL, EventTable
-
-Hashes = npt.NDArray[np.uint64]
 
 # Assigning buckets needs several numbers per row; this chunk size keeps them small compared with the frame.
 _ROWS_AT_ONCE = 262_144
@@ -33,8 +32,7 @@ def counted(
 
 def hashes(frames: Sequence[pd.DataFrame], features: Sequence[str]) -> list[Hashes]:
     """64 bits for each row's features and label."""
-    rows = (pd.util.hash_pandas_object(frame[[*features, LABEL]], index=False) for frame in frames)
-    return [np.asarray(one, dtype=np.uint64) for one in rows]
+    return [day_counts.hashes(frame[[*features, LABEL]]) for frame in frames]
 
 
 def copies(hashed: Sequence[Hashes]) -> Copies:

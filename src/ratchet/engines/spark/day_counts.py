@@ -1,20 +1,17 @@
-"""Counts Spark's rows by day: the Spark engine's part of `core.gate.day_counts`.
+"""Counts Spark's rows by day, in its tasks: the Spark engine's part of `core.gate.day_counts`."""
 
-One aggregation counts all features: their cells are stacked in one column of numbers, so that the code which Spark
-generates stays small for any number of features. A text is 1 if training counts it individually, else 0, and so is the
-label; on the scale of levels, 0 and 1 stay what they are, so the sum counts them.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from ratchet.core.evaluation.counts import Floats, Ints
-from ratchet.core.evaluation.feature_counts import FeatureCounts, Key
-from ratchet.core.gate.day_counts import DayCounts, NumberDays, TextDays
+from ratchet.core.evaluation.feature_counts import FeatureCounts
+from ratchet.core.gate.day_counts import DayCounts
+from ratchet.engines.spark.in_tasks import per_partition
 from ratchet.engines.spark.pipeline import quoted
-from ratchet.engines.spark.window_facts import COUNTED_DAY
 from ratchet.io.table.inspection import DAY, LABEL, EventTable
 
 
@@ -25,57 +22,31 @@ def by_day(
 
     distinct: by day, see `window_facts.EqualRows`. training: names the known texts. oldest: the first day by itself.
     """
-    from pyspark.sql import functions as f
+    known = {one.feature: pa.array(list(map(str, one.by_value)), pa.string()) for one in training}
+    numeric, texts = table.numeric, table.texts
 
-    day = f.greatest(f.col(DAY), f.lit(oldest - 1)).alias(COUNTED_DAY)
-    known = {one.feature: list(one.by_value) for one in training}
-    cells = [f.col(LABEL), *(f.col(quoted(name)) for name in table.numeric)]
-    cells += [_is_known(name, known[name]).cast("double") for name in table.texts]
-    stacked = rows.select(day, f.posexplode(f.array(*cells)).alias("place", "value"))
-    value = f.col("value")
-    # Of a number, not of its rounding: both engines take the same steps.
-    level = f.signum(value) * f.log2(1 + f.abs(value))
-    found = stacked.groupBy(COUNTED_DAY, "place").agg(
-        f.count(value).alias("filled"),
-        f.sum(level).alias("total"),
-        f.sum(level * level).alias("squares"),
-        f.min(value).alias("low"),
-        f.max(value).alias("high"),
-    )
-    return _together(found.toPandas(), distinct, table)
+    def counted(part: pa.Table) -> DayCounts:
+        day, positive, *cells = part.columns
+        numbers, words = cells[: len(numeric)], cells[len(numeric) :]
+        return DayCounts.of_rows(
+            np.maximum(day.to_numpy(), oldest - 1),
+            positive.to_numpy() == 1,
+            None,
+            {name: values.to_numpy() for name, values in zip(numeric, numbers, strict=True)},
+            {name: _codes(column, known[name]) for name, column in zip(texts, words, strict=True)},
+        )
 
+    def count(parts: Iterator[pa.Table]) -> DayCounts | None:
+        found = [counted(part) for part in parts]
+        return DayCounts.together(found) if found else None
 
-def _is_known(name: str, known: Sequence[Key]) -> Any:
-    """As SQL, since a list of literals is a call to the JVM for each."""
-    from pyspark.sql import functions as f
-
-    if not known:
-        return f.when(f.col(quoted(name)).isNotNull(), f.lit(False))
-    literals = (str(key).replace("\\", "\\\\").replace("'", "\\'") for key in known)
-    return f.expr(f"{quoted(name)} IN ({', '.join(f"'{text}'" for text in literals)})")
+    wanted = rows.select(DAY, LABEL, *map(quoted, (*numeric, *texts)))
+    found = DayCounts.together([part for part in per_partition(wanted, count) if part is not None])
+    return replace(found, distinct=np.array([distinct[day] for day in found.day.tolist()]))
 
 
-def _together(found: Any, distinct: Mapping[int, int], table: EventTable) -> DayCounts:
-    parts = {place: part.sort_values(COUNTED_DAY) for place, part in found.groupby("place")}
-    days: Ints = parts[0][COUNTED_DAY].to_numpy(dtype=np.int64)
-    numbers = {name: _numbers(parts[place]) for place, name in enumerate(table.numeric, 1)}
-    texts = {name: _numbers(parts[place]) for place, name in enumerate(table.texts, 1 + len(table.numeric))}
-    labels = _numbers(parts[0])
-    return DayCounts(
-        days,
-        labels.filled,
-        _rounded(labels.total),
-        np.array([distinct[day] for day in days.tolist()]),
-        numbers,
-        {name: TextDays(one.filled, _rounded(one.total)) for name, one in texts.items()},
-    )
-
-
-def _numbers(part: Any) -> NumberDays:
-    total, squares = (part[name].fillna(0.0).to_numpy(dtype=np.float64) for name in ("total", "squares"))
-    low, high = (part[name].to_numpy(dtype=np.float64) for name in ("low", "high"))
-    return NumberDays(part["filled"].to_numpy(dtype=np.int64), total, squares, low, high)
-
-
-def _rounded(total: Floats) -> Ints:
-    return np.rint(total).astype(np.int64)
+def _codes(column: pa.ChunkedArray, known: pa.Array) -> tuple[Any, Any]:
+    """The code of each row's text, -1 where missing; and whether each code's text is known."""
+    encoded = column.combine_chunks().dictionary_encode()
+    codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return codes, pc.is_in(encoded.dictionary, known).to_numpy(zero_copy_only=False)

@@ -47,7 +47,8 @@ def task_errors() -> Iterator[None]:
     try:
         yield
     except RatchetError as error:
-        message = f"{_MARK}{json.dumps([type(error).__name__, str(error)])}{_MARK}"
+        name = next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
+        message = f"{_MARK}{json.dumps([name, str(error)])}{_MARK}"
         raise RuntimeError(message) from error
 
 

@@ -1,18 +1,23 @@
 """Counts the features of Spark's rows: the Spark engine's part of `core.evaluation.feature_counts`.
 
-The numbers of all features are stacked in one column, and one aggregation counts them by window, feature and bucket,
-using only Spark's compiled functions. The code that Spark generates stays small for any number of features. Texts are
-counted together with the codes for the pipeline (`engines.spark.window_facts`), or here, by the texts that training
-counted separately.
+Numbers are counted in Spark's tasks, with the same function as by the scikit-learn engine: Java would compile an
+aggregation longer than it runs. Texts are counted together with the codes for the pipeline
+(`engines.spark.window_facts`), or here, by the texts that training counted separately.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
-from ratchet.core.evaluation.buckets import LARGEST, SMALLEST, SPLITTER
+import numpy as np
+import pyarrow as pa
+
+from ratchet.core.evaluation import buckets
+from ratchet.core.evaluation.counts import Floats
 from ratchet.core.evaluation.feature_counts import FeatureCounts, Key
+from ratchet.engines.spark.in_tasks import per_partition
 from ratchet.engines.spark.pipeline import quoted
 from ratchet.io.table.reader import WINDOW
 
@@ -30,26 +35,23 @@ class Numeric:
 
 def numbers(rows: Any, names: Sequence[str], windows: Sequence[int]) -> list[dict[str, Numeric]]:
     """The numeric features by name, for each of some windows of `rows`."""
-    from pyspark.sql import functions as f
-
     if not names:
         return [{} for _ in windows]
-    value = f.col("value")
-    cells = f.posexplode(f.array(*(f.col(quoted(name)) for name in names))).alias("place", "value")
-    stacked = rows.where(f.col(WINDOW).isin(list(windows))).select(WINDOW, cells)
-    found = stacked.groupBy(WINDOW, "place", _bucket(value).alias("bucket")).agg(
-        f.count("*").alias("rows"),
-        f.count_if(f.abs(value) == math.inf).alias("infinite"),
-        f.min(value).alias("low"),
-        f.max(value).alias("high"),
-        f.sum(value).alias("total"),
-    )
-    buckets: dict[tuple[int, int], list[Any]] = {}
-    for row in found.collect():
-        buckets.setdefault((row[WINDOW], row["place"]), []).append(row)
+
+    def count(parts: Iterator[pa.Table]) -> list[list[Numeric]]:
+        found = [[_nothing(name) for name in names] for _ in windows]
+        for part in parts:
+            where = part.column(0).to_numpy()
+            for place, name in enumerate(names, 1):
+                values = part.column(place).to_numpy()
+                for own, window in zip(found, windows, strict=True):
+                    own[place - 1] = _sum(own[place - 1], _numeric(name, values[where == window]))
+        return found
+
+    found = per_partition(rows.select(WINDOW, *map(quoted, names)), count)
     return [
-        {name: _numeric(name, buckets.get((window, place), ())) for place, name in enumerate(names)}
-        for window in windows
+        {name: reduce(_sum, (each[place][number] for each in found)) for number, name in enumerate(names)}
+        for place in range(len(windows))
     ]
 
 
@@ -58,15 +60,33 @@ def counts(numeric: Mapping[str, Numeric]) -> tuple[FeatureCounts, ...]:
     return tuple(one.counts for one in numeric.values())
 
 
-def _numeric(name: str, found: Sequence[Any]) -> Numeric:
-    filled = [row for row in found if row["bucket"] is not None]
-    missing = sum(row["rows"] for row in found if row["bucket"] is None)
+def _numeric(name: str, values: Floats) -> Numeric:
+    by_bucket, missing = buckets.count(values)
+    given = values[~np.isnan(values)]
     return Numeric(
-        FeatureCounts.of_numbers(name, {row["bucket"]: row["rows"] for row in filled}, missing),
-        sum(row["infinite"] for row in filled),
-        min((row["low"] for row in filled), default=math.inf),
-        max((row["high"] for row in filled), default=-math.inf),
-        sum(row["total"] for row in filled),
+        FeatureCounts.of_numbers(name, by_bucket, missing),
+        int(np.isinf(given).sum()),
+        float(given.min(initial=math.inf)),
+        float(given.max(initial=-math.inf)),
+        float(given.sum()),
+    )
+
+
+def _nothing(name: str) -> Numeric:
+    return _numeric(name, np.zeros(0))
+
+
+def _sum(one: Numeric, other: Numeric) -> Numeric:
+    rows = {**one.counts.by_value}
+    for bucket, number in other.counts.by_value.items():
+        rows[bucket] = rows.get(bucket, 0) + number
+    missing = one.counts.missing + other.counts.missing
+    return Numeric(
+        FeatureCounts(one.counts.feature, "numeric", dict(sorted(rows.items())), 0, missing),
+        one.infinite + other.infinite,
+        min(one.low, other.low),
+        max(one.high, other.high),
+        one.total + other.total,
     )
 
 
@@ -95,13 +115,3 @@ def _kept(name: str, known: list[Key]) -> Any:
 
     column = f.col(quoted(name))
     return f.struct(f.when(column.isin(known), column).alias("text"), column.isNull().alias("missing"))
-
-
-def _bucket(value: Any) -> Any:
-    """`core.evaluation.buckets.bucket_of`, with the same operations; null if the value is missing."""
-    from pyspark.sql import functions as f
-
-    bounded = f.least(f.greatest(value, f.lit(-LARGEST)), f.lit(LARGEST))
-    scaled = bounded * SPLITTER
-    rounded = scaled - (scaled - bounded)
-    return f.when(f.abs(value) >= SMALLEST, rounded).when(value.isNotNull(), 0.0)

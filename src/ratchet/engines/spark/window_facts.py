@@ -1,16 +1,22 @@
-"""The facts about the windows, from concurrent aggregations; the first one fills the cache.
+"""The facts about the windows, from concurrent jobs; the first one fills the cache.
 
 `io.table.checks` judges them, with the same messages as for the scikit-learn engine.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from ratchet.core.evaluation.feature_counts import MOST_VALUES, FeatureCounts, Key
+from ratchet.core.gate.day_counts import hashes
 from ratchet.core.windows import Window
 from ratchet.engines.base import MonthSummary, WindowSummary
 from ratchet.engines.spark.features import Numeric
+from ratchet.engines.spark.in_tasks import mapped, per_partition
 from ratchet.engines.spark.pipeline import Categories, Numbers, quoted
 from ratchet.errors import DataError
 from ratchet.io.table.checks import ColumnFacts, Copies, Entities, WindowFacts
@@ -18,6 +24,9 @@ from ratchet.io.table.inspection import DAY, LABEL, EventTable
 from ratchet.io.table.reader import OTHER, UNREADABLE, WINDOW
 
 COUNTED_DAY = "counted_day"
+# Window, month, whether it is positive, the text of another label: the first fields of a `Group`.
+type _Key = tuple[int, str, bool | None, str | None]
+_KEY_PARTS = 4
 _MOST_GROUPS = 20_000
 _MOST_LISTED = 10
 _FEWEST_ROWS = 20
@@ -58,13 +67,14 @@ class EqualRows:
 
 
 def groups(rows: Any, table: EventTable) -> list[Group]:
-    """Aggregate the rows of `engines.spark.reading.frame`. Raises DataError for too many labels."""
+    """Count the rows of `engines.spark.reading.frame`. Raises DataError for too many labels."""
     from pyspark.sql import functions as f
 
-    month = f.date_format(f.date_from_unix_date(f.col(DAY).cast("int")), "yyyy-MM")
-    keyed = rows.groupBy(WINDOW, month.alias("month"), LABEL, OTHER)
-    filled = [f.count(f.col(quoted(name))).alias(f"filled{place}") for place, name in enumerate(table.texts)]
-    found = keyed.agg(f.count("*").alias("rows"), *filled).limit(_MOST_GROUPS + 1).collect()
+    filled = [f.col(quoted(name)).isNotNull().cast("int") for name in table.texts]
+    found: dict[_Key, Any] = {}
+    for part in per_partition(rows.select(WINDOW, DAY, LABEL, OTHER, *filled), _by_key):
+        for key, counted in part.items():
+            found[key] = found.get(key, 0) + counted
     if len(found) > _MOST_GROUPS:
         label = table.settings.label
         message = (
@@ -73,16 +83,28 @@ def groups(rows: Any, table: EventTable) -> list[Group]:
         )
         raise DataError(message)
     return [
-        Group(
-            row[WINDOW],
-            row["month"] or "",
-            None if row[LABEL] is None else row[LABEL] == 1.0,
-            row[OTHER],
-            row["rows"],
-            {name: row[f"filled{place}"] for place, name in enumerate(table.texts)},
-        )
-        for row in found
+        Group(*key, counted[0], dict(zip(table.texts, counted[1:], strict=True)))
+        for key, counted in ((key, numbers.tolist()) for key, numbers in found.items())
     ]
+
+
+def _by_key(parts: Iterator[pa.Table]) -> dict[_Key, Any]:
+    """By window, month, label and other label: rows, and rows with a text of each feature."""
+    found: dict[_Key, Any] = {}
+    for part in parts:
+        window, day, label, other, *filled = part.columns
+        month = pc.utf8_slice_codeunits(day.cast(pa.int32()).cast(pa.date32()).cast(pa.string()), 0, 7).fill_null("")
+        keyed = pa.table(
+            [window, month, pc.equal(label, 1.0), other, *filled], [str(place) for place in range(part.num_columns)]
+        )
+        keys, sums = keyed.column_names[:_KEY_PARTS], keyed.column_names[_KEY_PARTS:]
+        grouped = keyed.group_by(keys).aggregate([([], "count_all"), *((name, "sum") for name in sums)])
+        for row in zip(*(column.to_pylist() for column in grouped.columns), strict=True):
+            key: _Key = row[:_KEY_PARTS]
+            found[key] = found.get(key, 0) + np.array(row[_KEY_PARTS:])
+        if len(found) > _MOST_GROUPS:
+            break
+    return found
 
 
 def facts(
@@ -114,11 +136,18 @@ def equal_rows(rows: Any, table: EventTable, newest: int, oldest: int) -> EqualR
     from pyspark.sql import Window as Over
     from pyspark.sql import functions as f
 
-    columns = [f.col(quoted(name)) for name in table.features]
-    # The hash passes over what is missing: without these, the same value in another column would be the same row.
-    hashed = f.xxhash64(*columns, *(f.isnull(column) for column in columns), f.col(LABEL)).alias("row")
-    day, in_test = f.greatest(f.col(DAY), f.lit(oldest - 1)).alias(COUNTED_DAY), f.col(WINDOW) == newest
-    equal = rows.where(f.col(WINDOW) != UNREADABLE).groupBy(hashed, day)
+    def hashed(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+        for part in parts:
+            day, window, *cells = part.columns
+            row = hashes(pa.table(cells, [str(place) for place in range(len(cells))]).to_pandas()).view(np.int64)
+            counted = np.maximum(day.to_numpy(), oldest - 1)
+            yield pa.table({"row": row, COUNTED_DAY: counted, "in_test": pc.equal(window, newest)})
+
+    readable = rows.where(f.col(WINDOW) != UNREADABLE)
+    wanted = readable.select(DAY, WINDOW, LABEL, *(f.col(quoted(name)) for name in table.features))
+    found = mapped(wanted, hashed, f"row long, {COUNTED_DAY} long, in_test boolean")
+    in_test = f.col("in_test")
+    equal = found.groupBy("row", COUNTED_DAY)
     equal = equal.agg(f.count_if(in_test).alias("test"), f.count_if(~in_test).alias("before"))
     ever_before = f.sum("before").over(Over.partitionBy("row"))
     test, before = f.col("test"), f.col("before")

@@ -7,10 +7,10 @@ from functools import cached_property
 import pandas as pd
 
 from ratchet.core.evaluation.counts import Counts
-from ratchet.core.gate.day_counts import DayCounts
+from ratchet.core.gate.day_counts import DayCounts, Hashes
 from ratchet.core.windows import Window, Windows
 from ratchet.engines.sklearn.day_counts import of_windows
-from ratchet.engines.sklearn.features import Hashes, copies, counted, entities, hashes
+from ratchet.engines.sklearn.features import copies, counted, entities, hashes
 from ratchet.io.table import checks
 from ratchet.io.table.checks import ColumnFacts, WindowFacts
 from ratchet.io.table.rows import load
