@@ -71,7 +71,7 @@ def blocks(heading):
 class Walk:
     """A shell that runs blocks of the page, as a user at the page's own cluster and registry."""
 
-    def __init__(self, folder: Path, registry: str) -> None:
+    def __init__(self, folder: Path, kubeconfig: Path, registry: str) -> None:
         self.folder, self.registry = folder, registry
         tools = folder / "tools"
         tools.mkdir()
@@ -79,14 +79,14 @@ class Walk:
             (tools / name).symlink_to(tool_at(name))
         self.variables = {
             **os.environ,
-            "KUBECONFIG": str(folder / "kubeconfig"),
+            "KUBECONFIG": str(kubeconfig),
             "PATH": f"{tools}:{os.environ['PATH']}",
             "REGISTRY": registry,
             "VERSION": VERSION,
         }
 
     def run(self, script, seconds=900, folder=None):
-        """Everything that a script writes; it ends at the first command that fails, and what it left running with it."""
+        """Everything that a script writes. It ends at the first command that fails; what it left running ends, too."""
         words = ["/bin/bash", "-euxo", "pipefail", "-c", script]
         said = self.folder / "said.txt"
         with said.open("w") as file:
@@ -127,41 +127,45 @@ class Walk:
 
 
 @pytest.fixture(scope="module")
-def registry():
-    """The address of a registry on this machine, and its container."""
+def cluster(tmp_path_factory):
+    """The kubeconfig of a new cluster, whose node looks up where a registry is."""
     if command("docker", "image", "ls", "-q", "registry:2") == "" or tool_at("oras") is None or tool_at("helm") is None:
         pytest.skip(
-            "the image registry:2, oras or helm is not there, so NOTHING WAS INSTALLED; make .tools/oras .tools/helm"
+            "registry:2, oras or helm is not there, so NOTHING WAS INSTALLED; make .tools/oras .tools/helm brings them"
         )
-    name = f"install-registry-{secrets.token_hex(3)}"
-    command("docker", "run", "--detach", "--rm", "--name", name, "--publish", "127.0.0.1::5000", "registry:2")
-    port = command("docker", "port", name, "5000").rpartition(":")[2].strip()
-    yield f"localhost:{port}", name
-    command("docker", "rm", "--force", "--volumes", name)
-
-
-@pytest.fixture(scope="module")
-def walk(registry, tmp_path_factory):
-    """A new cluster, whose node pulls from the registry, and the release in it."""
-    folder = tmp_path_factory.mktemp("install")
-    address, container = registry
-    user = Walk(folder, f"{address}/team")
+    kubeconfig = tmp_path_factory.mktemp("cluster") / "kubeconfig"
+    own = {**os.environ, "KUBECONFIG": str(kubeconfig)}
     image = ("--image", os.environ["KIND_IMAGE"]) if "KIND_IMAGE" in os.environ else ()
-    node = f"{CLUSTER}-control-plane"
-    hosts = f"/etc/containerd/certs.d/{address}"
-    own = {**os.environ, "KUBECONFIG": user.variables["KUBECONFIG"]}
     try:
         words = ("kind", "create", "cluster", "--name", CLUSTER, "--config", "-", "--wait", "3m", *image)
         command(*words, stdin=KIND, seconds=400, environment=own)
-        command("docker", "network", "connect", "kind", container)
-        command("docker", "exec", node, "mkdir", "-p", hosts)
-        line = f'[host."http://{container}:5000"]\n'
-        command("docker", "exec", "-i", node, "tee", f"{hosts}/hosts.toml", stdin=line)
-        user.released()
-        yield user
+        yield kubeconfig
     finally:
         command("kind", "delete", "cluster", "--name", CLUSTER, seconds=200, environment=own)
-        remove_images(address)
+
+
+@pytest.fixture(scope="module")
+def registry(cluster):
+    """The address of a registry, the same for this machine and for the node."""
+    name = f"install-registry-{secrets.token_hex(3)}"
+    publish = ("--network", "kind", "--publish", "127.0.0.1::5000")
+    command("docker", "run", "--detach", "--rm", "--name", name, *publish, "registry:2")
+    address = f"localhost:{command('docker', 'port', name, '5000').rpartition(':')[2].strip()}"
+    folder, node = f"/etc/containerd/certs.d/{address}", f"{CLUSTER}-control-plane"
+    command("docker", "exec", node, "mkdir", "-p", folder)
+    line = f'[host."http://{name}:5000"]\n'
+    command("docker", "exec", "-i", node, "tee", f"{folder}/hosts.toml", stdin=line)
+    yield address
+    command("docker", "rm", "--force", "--volumes", name)
+    remove_images(address)
+
+
+@pytest.fixture(scope="module")
+def walk(cluster, registry, tmp_path_factory):
+    """A user at the cluster, after the release."""
+    user = Walk(tmp_path_factory.mktemp("install"), cluster, f"{registry}/team")
+    user.released()
+    return user
 
 
 def remove_images(address):
