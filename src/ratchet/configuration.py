@@ -135,7 +135,12 @@ def _put(tree: dict[str, Any], path: Sequence[str], text: str, source: str) -> N
 
 
 def _parsed(text: str, source: str, *, secret: bool) -> object:
-    """A value as YAML. secret: whether the text may contain a secret, which an error must not show."""
+    """A value as YAML, or as text if it begins as no value of YAML can, such as `%d.%m.%Y`.
+
+    secret: whether the text may contain a secret, which an error must not show.
+    """
+    if text.lstrip().startswith(("%", "@", "`")):
+        return text.strip()
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506  # a SafeLoader
     except yaml.YAMLError as error:

@@ -82,6 +82,7 @@ def test_only_true_and_false_are_booleans_and_a_date_is_text(load, text, value):
         ("data.csv.encoding=punycode", "'punycode' is not an encoding of text files; utf-8, .* are examples"),
         ("data.csv.separator=§", "'§' can't separate values"),
         ("data.csv.separator='\"'", "can't separate values"),
+        ("data.timestamp_format=%d.%m", "data.timestamp_format: '%d.%m' must have the year once, as %Y or %y"),
         ("data.uri=", "is empty"),
         ("data.uri=  ", "is empty"),
         ("data.uri=[", "is no value"),
