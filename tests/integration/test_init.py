@@ -121,6 +121,20 @@ def test_a_timestamp_in_another_format_is_recognized(ratchet, tmp_path, form):
     assert inspection.inspect(settings.data).end == max(days) + timedelta(days=1)
 
 
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y%m%d"])
+def test_a_day_in_the_paths_is_the_timestamp_if_the_files_have_none(ratchet, tmp_path, form):
+    frame = events()
+    for day, rows in frame.groupby(frame["happened_at"].dt.date):
+        folder = tmp_path / "events" / f"plan_year={day.year}" / f"day={day.strftime(form)}"
+        folder.mkdir(parents=True)
+        written(rows.drop(columns="happened_at"), folder / "a.parquet")
+    assert ratchet("init", str(tmp_path / "events")).exit_code == 0
+    data = checked("events").data
+    assert (data.timestamp, data.timestamp_format) == ("day", None if form == "%Y-%m-%d" else form)
+    assert (data.numeric, data.categorical) == (("usage", "age"), ("plan",))
+    assert "#   plan_year: a part of the path" in (tmp_path / "configs" / "events.yaml").read_text()
+
+
 def test_where_day_and_month_could_be_swapped_an_option_decides(ratchet, tmp_path):
     frame = events()
     frame = frame[frame["happened_at"].dt.day <= 12]

@@ -31,6 +31,7 @@ class Column:
     """A column in a sample of rows. values: numbers with NaN, or objects with None, where missing.
 
     formats: of times, that all its texts or whole numbers have. whole: whether all its numbers are.
+    in_path: whether the files' paths have it instead of the files, as in `day=2026-01-05/`.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Column:
     missing: Bools
     formats: tuple[str, ...] = ()
     whole: bool = False
+    in_path: bool = False
 
     @property
     def distinct(self) -> list[Any]:
@@ -49,11 +51,13 @@ class Column:
 
 
 def timestamps(columns: list[Column]) -> list[str]:
-    """Names of the columns that can be the timestamp: times, and texts of times, without gaps; else numbers."""
+    """Names of the columns that can be the timestamp: times and texts of times without gaps, numbers, or paths."""
     full = [column for column in columns if not column.missing.any()]
-    times = [column.name for column in full if column.kind == "time" or _is_text_of_times(column)]
-    numbers = [column for column in full if epoch_unit(column) or column.formats]
-    return times or [column.name for column in numbers if len(column.distinct) > 2]  # noqa: PLR2004
+    times = [column for column in full if column.kind == "time" or _is_text_of_times(column)]
+    numbers = [column for column in full if epoch_unit(column) or (column.kind == "number" and column.formats)]
+    numbers = [column for column in numbers if len(column.distinct) > 2]  # noqa: PLR2004
+    of_files = [column for column in times if not column.in_path]
+    return [column.name for column in of_files or numbers or times]
 
 
 def _is_text_of_times(column: Column) -> bool:
@@ -74,7 +78,7 @@ def epoch_unit(column: Column) -> Unit | None:
 def labels(columns: list[Column], timestamp: str) -> list[str]:
     """Names of the columns with exactly two values."""
     kinds = ("number", "boolean", "text")
-    found = [column for column in columns if column.kind in kinds and column.name != timestamp]
+    found = [column for column in columns if column.kind in kinds and column.name != timestamp and not column.in_path]
     return [column.name for column in found if len(column.distinct) == 2]  # noqa: PLR2004
 
 
@@ -92,6 +96,8 @@ def why_no_feature(column: Column) -> str | None:
     rows = int((~column.missing).sum())
     if not rows:
         return "no value"
+    if column.in_path:
+        return "a part of the path, which data.numeric or data.categorical may name"
     if column.kind == "other":
         return f"{column.type_name}: neither a number nor text"
     if column.kind == "time" or _is_text_of_times(column):

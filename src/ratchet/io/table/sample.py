@@ -24,6 +24,7 @@ from ratchet.settings import Csv
 
 _MOST_ROWS = 50_000
 _FIRST_TEXTS = 100
+_IN_PATH = {b"from": b"path"}
 _DIALECTS = (Csv(), Csv(separator=";", decimal=","), Csv(separator=";"), Csv(separator="\t"), Csv(separator="|"))
 
 
@@ -90,11 +91,13 @@ def _columns_and_numbers(table: Table) -> tuple[int, int]:
 def _looked(uri: str, csv: Csv) -> Table:
     store = open_store(uri)
     looked = table_files.look(store, table_files.Wanted(csv, (), (), (), (), lambda _: False, timestamps=None))
+    whole = table_files.with_partitions(looked.schema, looked.files, ())
+    in_path = [field.with_metadata(_IN_PATH) for field in whole if field.name not in looked.schema.names]
     return Table(
         store=store,
         format=looked.format,
         files=looked.files,
-        schema=looked.schema,
+        schema=pa.schema([*looked.schema, *in_path]),
         csv=csv,
         numeric=(),
         categorical=(),
@@ -130,8 +133,9 @@ def _column(field: pa.Field, found: pa.Array, sought: Sequence[TimeFormat]) -> C
         return Column(field.name, kind, type_name, present.astype(np.float64), ~present)
     missing = found.is_null().to_numpy(zero_copy_only=False)
     if kind == "text":
-        texts = np.asarray(found.to_pylist(), dtype=object)
-        return Column(field.name, kind, type_name, texts, missing, formats=_formats(found.drop_null(), sought))
+        texts, formats = np.asarray(found.to_pylist(), dtype=object), _formats(found.drop_null(), sought)
+        in_path = field.metadata == _IN_PATH
+        return Column(field.name, kind, type_name, texts, missing, formats=formats, in_path=in_path)
     numbers = found.fill_null(np.nan).to_numpy(zero_copy_only=False)
     given = numbers[~missing]
     whole = bool((given == np.floor(given)).all())
