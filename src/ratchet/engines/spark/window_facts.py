@@ -5,6 +5,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -136,19 +137,13 @@ def equal_rows(rows: Any, table: EventTable, newest: int, oldest: int) -> EqualR
     from pyspark.sql import Window as Over
     from pyspark.sql import functions as f
 
-    def hashed(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
-        for part in parts:
-            day, window, *cells = part.columns
-            row = hashes(pa.table(cells, [str(place) for place in range(len(cells))]).to_pandas()).view(np.int64)
-            counted = np.maximum(day.to_numpy(), oldest - 1)
-            yield pa.table({"row": row, COUNTED_DAY: counted, "in_test": pc.equal(window, newest)})
-
     readable = rows.where(f.col(WINDOW) != UNREADABLE)
     wanted = readable.select(DAY, WINDOW, LABEL, *(f.col(quoted(name)) for name in table.features))
-    found = mapped(wanted, hashed, f"row long, {COUNTED_DAY} long, in_test boolean")
+    hashed = mapped(wanted, partial(_hashed, newest, oldest), f"row long, {COUNTED_DAY} long, in_test boolean")
     in_test = f.col("in_test")
-    equal = found.groupBy("row", COUNTED_DAY)
-    equal = equal.agg(f.count_if(in_test).alias("test"), f.count_if(~in_test).alias("before"))
+    equal = hashed.groupBy("row", COUNTED_DAY).agg(
+        f.count_if(in_test).alias("test"), f.count_if(~in_test).alias("before")
+    )
     ever_before = f.sum("before").over(Over.partitionBy("row"))
     test, before = f.col("test"), f.col("before")
     by_day = equal.withColumn("ever_before", ever_before).groupBy(COUNTED_DAY)
@@ -164,6 +159,15 @@ def equal_rows(rows: Any, table: EventTable, newest: int, oldest: int) -> EqualR
     )
     copies = Copies(test_rows, test_copies, before_rows, before_copies)
     return EqualRows(copies, {row[0]: row[1] for row in found})
+
+
+def _hashed(newest: int, oldest: int, parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The hash of each row's features and label, its day, and whether it is a test row."""
+    for part in parts:
+        day, window, *cells = part.columns
+        row = hashes(pa.table(cells, [str(place) for place in range(len(cells))]).to_pandas()).view(np.int64)
+        counted = np.maximum(day.to_numpy(), oldest - 1)
+        yield pa.table({"row": row, COUNTED_DAY: counted, "in_test": pc.equal(window, newest)})
 
 
 def entities(rows: Any, name: str, newest: int) -> Entities:
