@@ -1,11 +1,13 @@
 """Completes syft's SBOM of an image with what only the lock and the image itself say; called by images/sbom.
 
-complete_sbom.py IMAGE < FOUND > COMPLETED, where IMAGE is what `docker image inspect` says, as JSON. Python packages
-get the address and the hash of the file that `uv.lock` has for the image's platform. The serial number and the time
-are the image's: the same image has the same number.
+complete_sbom.py IMAGE ARCHIVES < FOUND > COMPLETED, where IMAGE is what `docker image inspect` says, as JSON, and
+ARCHIVES are the paths of Java's. Python packages get the address and the hash of the file that `uv.lock` has for the
+image's platform; archives that syft does not recognize, such as `orc-core-2.2.2-shaded-protobuf.jar`, get name and
+version of their file. The serial number and the time are the image's: the same image has the same number.
 """
 
 import json
+import re
 import sys
 import tomllib
 import uuid
@@ -18,6 +20,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 PYTHON = (3, 12)
 GLIBC = 36  # bookworm's is 2.36
+ARCHIVE = re.compile(r"(.+?)-([0-9][^-]*)(-.+)?\.jar")
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
@@ -46,8 +49,19 @@ def locked(lock: dict[str, Any], accepted: list[Tag]) -> Iterator[tuple[tuple[st
             yield (package["name"], package["version"]), file
 
 
-def completed(bom: dict[str, Any], image: dict[str, Any], lock: dict[str, Any]) -> dict[str, Any]:
-    """The SBOM with the hashes of the lock, and with the number and the time of the image."""
+def unrecognized(bom: dict[str, Any], archives: list[str]) -> Iterator[dict[str, Any]]:
+    """Components for the archives that none of the SBOM lies in."""
+    known = {each["value"] for component in bom["components"] for each in component.get("properties", ())}
+    for path in archives:
+        named = ARCHIVE.fullmatch(path.rpartition("/")[2])
+        if path not in known and named:
+            place = {"name": "syft:location:0:path", "value": path}
+            yield {"type": "library", "bom-ref": path, "name": named[1], "version": named[2], "properties": [place]}
+
+
+def completed(bom: dict[str, Any], image: dict[str, Any], archives: list[str], lock: dict[str, Any]) -> dict[str, Any]:
+    """The SBOM with the other archives, the hashes of the lock, and the number and the time of the image."""
+    bom["components"] += unrecognized(bom, sorted(archives))
     files = dict(locked(lock, tags(image["Architecture"])))
     for component in bom["components"]:
         if component.get("purl", "").startswith("pkg:pypi/"):
@@ -64,4 +78,4 @@ def completed(bom: dict[str, Any], image: dict[str, Any], lock: dict[str, Any]) 
 
 if __name__ == "__main__":
     lock = tomllib.loads((Path(__file__).parents[1] / "uv.lock").read_text(encoding="utf-8"))
-    print(json.dumps(completed(json.load(sys.stdin), json.loads(sys.argv[1]), lock), indent=1))  # noqa: T201
+    print(json.dumps(completed(json.load(sys.stdin), json.loads(sys.argv[1]), sys.argv[2].split("\n"), lock), indent=1))  # noqa: T201
