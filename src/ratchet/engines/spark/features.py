@@ -1,7 +1,7 @@
 """Counts the features of Spark's rows: the Spark engine's part of `core.evaluation.feature_counts`.
 
-Numbers are counted in Spark's tasks, with the same function as by the scikit-learn engine: Java would compile an
-aggregation longer than it runs. Texts are counted together with the codes for the pipeline
+Numbers are counted in Spark's tasks, with the same function as by the scikit-learn engine, which also takes hundreds of
+features. Texts are counted together with the codes for the pipeline
 (`engines.spark.window_facts`), or here, by the texts that training counted separately.
 """
 
