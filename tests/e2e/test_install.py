@@ -51,13 +51,15 @@ SMALL = {
     "trainers": {
         "sklearn": {"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"cpu": "2", "memory": "4Gi"}},
         "spark": {"driverCores": "100m", "executorCores": "100m", "maxExecutors": 1},
-    }
+    },
+    "serving": {"sklearnReplicas": 1},
 }
 CORES = '{"spec": {"template": {"driver": {"coreRequest": "100m"}, "executor": {"coreRequest": "100m"}}}}'
 SMALLER = f"""
 kubectl -n ratchet patch cronjob train-sklearn --type=json --patch '[{{"op": "replace", "value": "100m",
   "path": "/spec/jobTemplate/spec/template/spec/containers/0/resources/requests/cpu"}}]'
 kubectl -n ratchet patch scheduledsparkapplication train-spark --type=merge --patch '{CORES}'
+kubectl -n ratchet scale deployment server-sklearn --replicas=1
 """
 
 
@@ -108,9 +110,12 @@ class Walk:
 
     def state(self):
         """What is in the namespace, for a failure."""
-        words = ["kubectl", "-n", "ratchet", "get", "pods,jobs,sparkapplications,events", "-o", "wide"]
-        done = subprocess.run(words, env=self.variables, capture_output=True, text=True, timeout=60, check=False)
-        return done.stdout[-6000:]
+        script = """cd /; kubectl config set-context --current --namespace ratchet
+            kubectl get pods,jobs,sparkapplications; kubectl logs job/first --tail=60
+            kubectl get events --field-selector type=Warning --sort-by=.lastTimestamp | tail -n 20"""
+        words = ["/bin/bash", "-c", script]
+        done = subprocess.run(words, env=self.variables, capture_output=True, text=True, timeout=120, check=False)
+        return done.stdout[-12000:]
 
     def released(self):
         """`make release` of a copy of the tree, with the images that `make images` built as caches."""
@@ -197,7 +202,7 @@ def test_the_one_yaml_installs_a_system_that_promotes_and_serves(walk):
     remove, namespace = blocks("Upgrade")[0].splitlines(keepends=True)
     walk.run(remove)
     left = walk.run("kubectl -n ratchet get persistentvolumeclaims,secrets -o name")
-    assert "persistentvolumeclaim/data-minio-0" in left
+    assert "persistentvolumeclaim/data-postgres-0" in left
     assert "secret/s3-mlflow" in left
     walk.run(namespace)
 
